@@ -1,0 +1,175 @@
+"""A cohort on disk: the films as arrays, their labels, and patients as keyed hashes.
+
+No identifier, file name or path is stored. Without the key, which is kept elsewhere, nobody can
+tell whose film a row is, or even ask whether a patient is among them.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from medidd.dicom.duplicates import Film, same_pixels
+from medidd.dicom.errors import CohortError, Refused
+from medidd.dicom.plan import VERSION, Plan, make_plan, require_usable
+from medidd.dicom.storage import COHORT, FILMS, IMAGES, TOKENS, Rows, read_json, write
+
+if TYPE_CHECKING:
+    from medidd.dicom.pixels import RadiographReader
+
+_SETTLE_EVERY = 64  # rows; what a killed run decodes again
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """The films of a finished cohort, by SOPInstanceUID.
+
+    Attributes:
+        images: (n, size, size), read-only; 0 to 65535 stand for display values [0, 1].
+        labels: class of each film, (n,), int64.
+        classes: names of the classes, sorted.
+        patients: keyed hash of each film's patient, (n,).
+        splits: "train", "val", "test" or '' for each film, (n,).
+        refused: files left out, by reason code.
+        tokens: keyed hashes of the identifiers' tokens, to look for in what leaves the house.
+    """
+
+    images: npt.NDArray[np.uint16]
+    labels: npt.NDArray[np.int64]
+    classes: tuple[str, ...]
+    patients: npt.NDArray[np.str_]
+    splits: npt.NDArray[np.str_]
+    refused: dict[str, int]
+    tokens: frozenset[str]
+
+    @classmethod
+    def open(cls, folder: Path) -> "Cohort":
+        """Returns the cohort in ``folder``.
+
+        Raises:
+            CohortError: there is none, it is not finished, or another version wrote it.
+        """
+        about = read_json(folder / COHORT)
+        if about.get("version") != VERSION:
+            raise CohortError(
+                f"{folder}: no finished cohort of this version; ingest the films again"
+            )
+        try:
+            images = np.load(folder / IMAGES, mmap_mode="r")
+            lines = (folder / FILMS).read_text().splitlines()
+            tokens = frozenset((folder / TOKENS).read_text().split())
+        except (OSError, EOFError, ValueError):
+            raise CohortError(f"{folder}: damaged; delete it and ingest the films again") from None
+        if images.shape != (len(lines), about["size"], about["size"]):
+            raise CohortError(f"{folder}: damaged; delete it and ingest the films again")
+        films = [json.loads(line) for line in lines]
+        return cls(
+            images,
+            np.array([film["label"] for film in films], np.int64),
+            tuple(about["classes"]),
+            np.array([film["patient"] for film in films], np.str_),
+            np.array([film["split"] for film in films], np.str_),
+            about["refused"],
+            tokens,
+        )
+
+
+def ingest(
+    root: Path,
+    labels: Path | None,
+    *,
+    size: int,
+    folder: Path,
+    key: bytes,
+    max_refused: float = 0.2,
+) -> Iterator[tuple[int, int]]:
+    """Makes a cohort of the radiographs under ``root``.
+
+    A run that was stopped goes on where it was, and ends with the same bytes as one that was not.
+
+    Args:
+        root: folder of DICOM files.
+        labels: table of labels; see ``labels.read_labels``.
+        size: height and width of the images, pixels.
+        folder: where the cohort is kept; for its owner only.
+        key: under which patients and identifiers are hashed. It must not lie in ``folder``.
+        max_refused: refused files allowed per usable film.
+
+    Yields:
+        Films done, and films in all.
+
+    Raises:
+        TooManyRefused: more files were refused than ``max_refused`` allows.
+        CohortError: the films make no cohort.
+    """
+    plan = make_plan(root, labels, size=size, key=key)
+    require_usable(root, plan.films, plan.refused, max_refused)
+    total = len(plan.films)
+    if read_json(folder / COHORT).get("fingerprint") == plan.fingerprint:
+        yield total, total
+        return
+    rows = Rows(folder, total, size, plan.fingerprint)
+    yield from _fill(rows, plan, size)
+    _finish(rows, plan, root, folder, max_refused)
+
+
+def _fill(rows: Rows, plan: Plan, size: int) -> Iterator[tuple[int, int]]:
+    from medidd.dicom.pixels import RadiographReader  # takes seconds: only where films are decoded
+
+    reader = RadiographReader(size)
+    undone = np.flatnonzero(rows.done == 0).tolist()
+    total = len(plan.films)
+    yield total - len(undone), total
+    outcomes: dict[int, str | None] = {}
+    try:
+        for left, row in zip(range(len(undone) - 1, -1, -1), undone, strict=True):
+            outcomes[row] = _decode(rows, row, reader, plan.films[row])
+            if len(outcomes) == _SETTLE_EVERY:
+                rows.settle(outcomes)
+                outcomes.clear()
+            yield total - left, total
+    finally:
+        rows.settle(outcomes)
+
+
+def _decode(rows: Rows, row: int, reader: "RadiographReader", film: Film) -> str | None:
+    """Fills a row; returns the reason code where it cannot be filled."""
+    try:
+        pixels, _ = reader.get_data(reader.read(film.path))
+    except Refused as refusal:
+        return refusal.code
+    rows.images[row] = np.rint(pixels * 65535)
+    return None
+
+
+def _finish(rows: Rows, plan: Plan, root: Path, folder: Path, max_refused: float) -> None:
+    filled = np.flatnonzero(rows.done == 1).tolist()
+    copies, stands_for = same_pixels(rows.images, filled, plan.films)
+    kept = [row for row in filled if row not in copies]
+    films = [replace(plan.films[row], patient=stands_for[plan.films[row].patient]) for row in kept]
+    refused = plan.refused + Counter(rows.refused()) + Counter(copies.values())
+    require_usable(root, films, refused, max_refused)
+    classes = sorted({film.label for film in films})
+    about = {
+        "version": VERSION,
+        "size": rows.images.shape[1],
+        "classes": classes,
+        "refused": dict(sorted(refused.items())),
+        "patient_id_missing": plan.patient_id_missing,
+        "patients_merged": sum(one != other for one, other in stands_for.items()),
+        "fingerprint": plan.fingerprint,
+    }
+    table = [
+        {"patient": film.patient, "label": classes.index(film.label), "split": film.split}
+        for film in films
+    ]
+    rows.publish(kept)
+    write(folder / FILMS, "".join(f"{json.dumps(film)}\n" for film in table).encode())
+    write(folder / TOKENS, "".join(f"{token}\n" for token in sorted(plan.tokens)).encode())
+    write(folder / COHORT, json.dumps(about, indent=1).encode())
+    rows.discard()

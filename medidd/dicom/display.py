@@ -1,0 +1,140 @@
+"""Stored values to display values: the grayscale pipeline of PS3.4 N.2, in float32.
+
+pydicom's own functions are not used: their look-up tables wrap around, or fail, at depths that
+occur in hospitals. Padding is found before anything changes the values and set to black after
+the inversion, for it would turn white otherwise.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+from pydicom import Dataset
+from pydicom.multival import MultiValue
+
+from medidd.dicom.errors import Refused
+from medidd.dicom.lut import Floats, integer, table
+
+Mask = npt.NDArray[np.bool_]
+Stored = npt.NDArray[np.integer]
+
+_PERCENTILES = (0.5, 99.5)
+
+
+def display(stored: Stored, film: Dataset) -> Floats:
+    """Returns display values in [0, 1], (rows, columns); 0 is black.
+
+    Args:
+        stored: stored values, (rows, columns).
+        film: the header; its Pixel Data is not touched.
+
+    Raises:
+        Refused: a look-up table is short, values are not finite, or all are the same.
+    """
+    padding = padded(stored, film)
+    inside = slice(None) if padding is None else ~padding
+    with np.errstate(all="ignore"):  # what overflows is refused
+        values = _modality(stored, film)
+        _require_range(values[inside])
+        shown = _voi(values, inside, film)
+    _require_range(shown[inside])
+    # Presentation LUT Shape INVERSE says MONOCHROME1 once more (PS3.3 C.8.11.3); invert once.
+    if film.PhotometricInterpretation == "MONOCHROME1":
+        np.subtract(1, shown, out=shown)
+    if padding is not None:
+        shown[padding] = 0
+    return shown
+
+
+def padded(stored: Stored, film: Dataset) -> Mask | None:
+    """Returns where Pixel Padding Value, or the range it begins, stands (PS3.3 C.7.5.1.1.2)."""
+    if film.get("PixelPaddingValue") is None:
+        return None
+    first = int(film.PixelPaddingValue)
+    limit = film.get("PixelPaddingRangeLimit")
+    ends = [first, first if limit is None else int(limit)]
+    if film.PixelRepresentation == 1:
+        ends = [integer(end, signed=True) for end in ends]
+    else:
+        ends = [end % 2**16 for end in ends]  # some write SS though the pixels are unsigned
+    return (stored >= min(ends)) & (stored <= max(ends))
+
+
+def _require_range(values: Floats) -> None:
+    if values.size == 0:
+        raise Refused("constant_image")
+    low, high = values.min(), values.max()  # either is NaN where any value is
+    if not np.isfinite([low, high]).all():
+        raise Refused("non_finite")
+    if low == high:
+        raise Refused("constant_image")
+
+
+def _modality(stored: Stored, film: Dataset) -> Floats:
+    """Returns the manufacturer's values: Modality LUT, else slope and intercept (PS3.3 C.11.1)."""
+    values = stored.astype(np.float32)
+    if film.get("ModalityLUTSequence"):
+        return table(film.ModalityLUTSequence[0], signed=film.PixelRepresentation == 1)(values)
+    values *= np.float32(_number(film, "RescaleSlope") or 1.0)
+    values += np.float32(_number(film, "RescaleIntercept") or 0.0)
+    return values
+
+
+def _voi(values: Floats, inside: Mask | slice, film: Dataset) -> Floats:
+    """Returns [0, 1] by the VOI LUT, else the first window, else percentiles (PS3.3 C.11.2)."""
+    if film.get("VOILUTSequence"):
+        lut = table(film.VOILUTSequence[0], signed=_can_be_negative(film))
+        # By what the table reaches, not by its depth: some say 16 bits and use 12.
+        shown: Floats = lut(values) / np.maximum(lut.entries.max(), np.float32(1))
+        return shown
+    center, width = _number(film, "WindowCenter"), _number(film, "WindowWidth")
+    window, narrowest = _WINDOWS.get(str(film.get("VOILUTFunction")), _WINDOWS["LINEAR"])
+    if center is not None and width is not None and width >= narrowest:
+        return window(values, center, width)
+    low, high = np.percentile(values[inside], _PERCENTILES)
+    if low == high:
+        low, high = values[inside].min(), values[inside].max()
+    return linear_exact(values, (low + high) / 2, high - low)
+
+
+def _can_be_negative(film: Dataset) -> bool:
+    """Whether the manufacturer's values can be, which decides how a VOI LUT's start is read."""
+    if film.get("ModalityLUTSequence"):
+        return False
+    return film.PixelRepresentation == 1 or (_number(film, "RescaleIntercept") or 0.0) < 0
+
+
+def linear(values: Floats, center: float, width: float) -> Floats:
+    """Returns the LINEAR window, half a value off its center (PS3.3 C.11.2.1.2.1)."""
+    if width == 1:
+        return (values > center - 0.5).astype(np.float32)
+    return linear_exact(values, center - 0.5, width - 1)
+
+
+def linear_exact(values: Floats, center: float, width: float) -> Floats:
+    """Returns the LINEAR_EXACT window (PS3.3 C.11.2.1.3.2)."""
+    shown: Floats = (values - np.float32(center)) / np.float32(width) + np.float32(0.5)
+    return np.clip(shown, 0, 1, out=shown)
+
+
+def sigmoid(values: Floats, center: float, width: float) -> Floats:
+    """Returns the SIGMOID window, written so that nothing overflows (PS3.3 C.11.2.1.3.1)."""
+    angle = (values - np.float32(center)) * np.float32(2 / width)
+    shown: Floats = (np.tanh(angle) + 1) * np.float32(0.5)
+    return shown
+
+
+_WINDOWS: dict[str, tuple[Callable[[Floats, float, float], Floats], float]] = {
+    "LINEAR": (linear, 1.0),
+    "LINEAR_EXACT": (linear_exact, 1e-6),
+    "SIGMOID": (sigmoid, 1e-6),
+}
+"""Windows by VOI LUT Function, each with the least width for which it is defined."""
+
+
+def _number(film: Dataset, keyword: str) -> float | None:
+    """Returns the first value of a decimal string, None where it is absent or empty."""
+    value = film.get(keyword)
+    if isinstance(value, MultiValue):
+        value = value[0] if value else None
+    return None if value is None or value == "" else float(value)

@@ -1,0 +1,112 @@
+"""One film once: copies of an object, and equal pixels under two UIDs.
+
+What is kept must not depend on the order in which a disk lists its files, so copies that differ
+are all refused: nobody can say which of them is right.
+"""
+
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+from pydicom import Dataset
+
+from medidd.dicom.errors import Refused
+from medidd.dicom.header import read, refusing
+
+Item = TypeVar("Item")
+Key = TypeVar("Key", bound=Hashable)
+
+
+@dataclass(frozen=True, repr=False)
+class Film:
+    """A film of the cohort to be; without a repr, for it identifies a person.
+
+    Attributes:
+        path: where the file lies.
+        instance: SOPInstanceUID.
+        patient: keyed hash of the patient.
+        label: name of the class.
+        split: "train", "val", "test" or ''.
+    """
+
+    path: Path
+    instance: str
+    patient: str
+    label: str
+    split: str
+
+
+def once(films: Iterable[Film]) -> tuple[list[Film], Counter[str]]:
+    """Returns one film per SOPInstanceUID, by UID, and the counts of the copies refused."""
+    kept: list[Film] = []
+    refused: Counter[str] = Counter()
+    for _, copies in sorted(_grouped((film.instance, film) for film in films).items()):
+        if len(copies) == 1 or _agree(copies):
+            kept.append(copies[0])
+            refused["duplicate"] += len(copies) - 1
+        else:
+            refused["conflicting_duplicate"] += len(copies)
+    return kept, +refused
+
+
+def same_pixels(
+    images: npt.NDArray[np.uint16], rows: Sequence[int], films: Sequence[Film]
+) -> tuple[dict[int, str], dict[str, str]]:
+    """Finds equal pixels among the ``rows`` of ``images``.
+
+    One patient's films with equal pixels are one film: the first is kept, or none where their
+    labels differ. Two patients' films with equal pixels make them one patient, for to an audit that
+    removes a patient they must go together.
+
+    Args:
+        images: all films, (n, size, size).
+        rows: those to be compared.
+        films: what each row of ``images`` shows.
+
+    Returns:
+        The code for each row to be refused, and for each patient the one that stands for it.
+    """
+    refused: dict[int, str] = {}
+    stands_for = {films[row].patient: films[row].patient for row in rows}
+
+    def first(patient: str) -> str:
+        while stands_for[patient] != patient:
+            patient = stands_for[patient]
+        return patient
+
+    equal = _grouped((hashlib.sha256(images[row].tobytes()).digest(), row) for row in rows)
+    for group in equal.values():
+        for copies in _grouped((films[row].patient, row) for row in group).values():
+            clash = len({(films[row].label, films[row].split) for row in copies}) > 1
+            refused.update(
+                dict.fromkeys(copies, "conflicting_duplicate")
+                if clash
+                else dict.fromkeys(copies[1:], "duplicate_pixels")
+            )
+        patients = sorted({first(films[row].patient) for row in group})
+        stands_for.update(dict.fromkeys(patients, patients[0]))
+    return refused, {patient: first(patient) for patient in stands_for}
+
+
+def _agree(copies: Sequence[Film]) -> bool:
+    """Whether copies of one object have the same label, split and content."""
+    if len({(copy.patient, copy.label, copy.split) for copy in copies}) > 1:
+        return False
+    try:
+        with refusing("header_error"):
+            contents = [Dataset(read(copy.path, pixels=True)) for copy in copies]
+            return all(content == contents[0] for content in contents[1:])
+    except Refused:
+        return False
+
+
+def _grouped(pairs: Iterable[tuple[Key, Item]]) -> dict[Key, list[Item]]:
+    groups: dict[Key, list[Item]] = defaultdict(list)
+    for key, item in pairs:
+        groups[key].append(item)
+    return groups

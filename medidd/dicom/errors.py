@@ -1,0 +1,73 @@
+"""What can be wrong with a cohort or a file, said without repeating anything a file holds.
+
+A message may name the folder as the user typed it, counts and reason codes. It never holds an
+element's value, a UID, a patient or the name of a file: those identify people, and messages end up
+in logs.
+"""
+
+from collections.abc import Mapping
+
+REASONS = {
+    "not_a_file": "a socket, pipe or device",
+    "symlink_skipped": "a symbolic link; put the file itself into the folder",
+    "dicomdir_ignored": "a DICOMDIR; the files it lists are found without it",
+    "unreadable": "the file could not be opened; check its permissions",
+    "bad_zip": "a broken zip archive",
+    "nested_archive": "a zip archive; unpack it",
+    "not_dicom": "no DICOM file",
+    "header_error": "the header cannot be parsed",
+    "no_image": "an object without an image, such as a report",
+    "no_uid": "no SOP class, SOP instance or study UID",
+    "missing_tag": "an attribute that pixels cannot be read without is missing",
+    "modality_excluded": "no radiograph: Modality is not CR, DX or RG",
+    "sop_class_excluded": "no radiograph: neither CR nor DX storage",
+    "for_processing": "raw detector data; send the FOR PRESENTATION object",
+    "secondary_capture": "a screenshot or scanned film",
+    "multiframe": "more than one frame",
+    "color": "a color image",
+    "photometric_invalid": "neither MONOCHROME1 nor MONOCHROME2",
+    "too_large": "more than 2**26 pixels",
+    "burned_in_tag": "the header says that identifiers are burned into the pixels",
+    "unsupported_transfer_syntax": "no decoder exists for the transfer syntax",
+    "codec_missing": "the decoder is not installed; install python-gdcm, pylibjpeg and pyjpegls",
+    "label_missing": "no label in the table, or an empty or uncertain one",
+    "label_unmapped": "several labels in one cell; name one target",
+    "duplicate": "the same object once more; one copy is used",
+    "conflicting_duplicate": "one object with two contents or labels; no copy is used",
+    "duplicate_pixels": "the same film once more under another UID; one is used",
+    "pixels_truncated": "fewer pixels than the header says; fetch the file again",
+    "pixels_invalid": "the pixels cannot be decoded",
+    "lut_short": "a look-up table is shorter than its descriptor says",
+    "non_finite": "pixel values overflow or are not numbers",
+    "constant_image": "every pixel has the same value",
+}
+"""Reason codes, a stable interface, and what each means."""
+
+HARMLESS = frozenset({"not_dicom", "dicomdir_ignored", "duplicate", "duplicate_pixels"})
+"""Codes that cost no film; a ``labels.csv`` beside the films is no failure."""
+
+
+class CohortError(Exception):
+    """Input that cannot give a cohort; one line that names the thing and the remedy."""
+
+
+class TooManyRefused(CohortError):  # noqa: N818 - says what happened, as Refused does
+    """More files were refused than the user allows."""
+
+
+class Refused(Exception):  # noqa: N818 - a refusal is an outcome; the run goes on without the file
+    """One file is left out.
+
+    Attributes:
+        code: a key of ``REASONS``.
+    """
+
+    def __init__(self, code: str) -> None:
+        super().__init__(f"{code}: {REASONS[code]}")
+        self.code = code
+
+
+def counts(refused: Mapping[str, int]) -> str:
+    """Returns refusals by code, most frequent first: ``color 3, multiframe 1``."""
+    ordered = sorted(refused.items(), key=lambda item: (-item[1], item[0]))
+    return ", ".join(f"{code} {count}" for code, count in ordered) or "none"

@@ -1,0 +1,79 @@
+"""Display values to a square: upright, in true proportions, resampled by area, on black."""
+
+import math
+
+import numpy as np
+from pydicom import Dataset
+from pydicom.multival import MultiValue
+
+from medidd.dicom.lut import Floats
+
+_PROPORTIONS = (
+    "PixelAspectRatio",
+    "ImagerPixelSpacing",
+    "PixelSpacing",
+    "NominalScannedPixelSpacing",
+)
+
+
+def square(shown: Floats, film: Dataset, size: int) -> Floats:
+    """Returns display values (rows, columns) as the film is read, (size, size)."""
+    aspect = pixel_aspect(film)
+    right, down = _directions(film)
+    if right in ("H", "F") and down in ("L", "R", "A", "P"):
+        shown, aspect, right, down = shown.T, 1 / aspect, down, right
+    # The reader faces the patient: the patient's left is at the right. Laterals stay as they are.
+    if right == "R":
+        shown = shown[:, ::-1]
+    if down == "H":
+        shown = shown[::-1]
+    return letterbox(shown, aspect, size)
+
+
+def pixel_aspect(film: Dataset) -> float:
+    """Returns how many times as high as wide a pixel is (PS3.3 C.7.6.3.1.7 and 10.7.1)."""
+    for keyword in _PROPORTIONS:
+        given = film.get(keyword)
+        if not isinstance(given, MultiValue) or len(given) != 2:
+            continue
+        height, width = (float(length or 0) for length in given)
+        if 0 < height < math.inf and 0 < width < math.inf:
+            return height / width
+    return 1.0
+
+
+def letterbox(shown: Floats, aspect: float, size: int) -> Floats:
+    """Returns ``shown`` (rows, columns) resampled by area to fit (size, size), centered on black.
+
+    Args:
+        shown: display values in [0, 1].
+        aspect: height of a pixel over its width.
+        size: pixels.
+    """
+    rows, columns = shown.shape
+    longest = max(rows * aspect, columns)
+    height = max(1, round(size * rows * aspect / longest))
+    width = max(1, round(size * columns / longest))
+    top, left = (size - height) // 2, (size - width) // 2
+    framed = np.zeros((size, size), np.float32)
+    small = _shares(rows, height) @ np.ascontiguousarray(shown) @ _shares(columns, width).T
+    framed[top : top + height, left : left + width] = np.clip(small, 0, 1)
+    return framed
+
+
+def _shares(source: int, target: int) -> Floats:
+    """Returns the share of each of ``source`` pixels in each of ``target``, rows summing to one."""
+    edges = np.linspace(0, source, target + 1)
+    before, after = edges[:-1, None], edges[1:, None]
+    pixel = np.arange(source)
+    overlap = np.minimum(after, pixel + 1) - np.maximum(before, pixel)
+    shares: Floats = (np.clip(overlap, 0, None) / (after - before)).astype(np.float32)
+    return shares
+
+
+def _directions(film: Dataset) -> tuple[str, str]:
+    """Returns where rows and columns lead, by the first letter of PatientOrientation's values."""
+    given = film.get("PatientOrientation")
+    if not isinstance(given, MultiValue) or len(given) != 2:
+        return "", ""
+    return str(given[0])[:1], str(given[1])[:1]

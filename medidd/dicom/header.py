@@ -1,0 +1,195 @@
+"""One file's header: is it a radiograph, and whom does it link to.
+
+pydicom's warnings and errors repeat element values, so none of their text leaves this file: it is
+silenced by ``quiet`` and turned into a reason code.
+"""
+
+import logging
+import stat
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from pydicom import Dataset, dcmread, uid
+from pydicom.dataset import FileDataset
+from pydicom.multival import MultiValue
+from pydicom.pixels.decoders.base import get_decoder
+
+from medidd.dicom.errors import Refused
+
+MAX_PIXELS = 2**26
+MODALITIES = frozenset({"CR", "DX", "RG"})
+RADIOGRAPHS = (uid.ComputedRadiographyImageStorage, uid.DigitalXRayImageStorageForPresentation)
+
+_LINKS = ("SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "AccessionNumber", "PatientID")
+_NAMES = ("PatientName", "PatientBirthDate", "PatientBirthName", "OtherPatientIDs", "StudyID")
+_STAFF = ("InstitutionName", "ReferringPhysicianName", "PerformingPhysicianName", "OperatorsName")
+_KINDS = ("SOPClassUID", "Modality", "ImageType", "PresentationIntentType", "BurnedInAnnotation")
+_PIXELS = ("Rows", "Columns", "SamplesPerPixel", "PhotometricInterpretation")
+_BITS = ("BitsAllocated", "BitsStored", "PixelRepresentation")
+_OTHERS = ("IssuerOfPatientID", "NumberOfFrames")
+_TAGS = [*_LINKS, *_NAMES, *_STAFF, *_KINDS, *_PIXELS, *_BITS, *_OTHERS]
+_AT_PIXELS = (b"\xe0\x7f", b"\x7f\xe0")  # group 7FE0 in little and in big endian
+
+
+@dataclass(frozen=True, repr=False)
+class Header:
+    """What a cohort needs to know of a radiograph; without a repr, for it identifies people.
+
+    Attributes:
+        path: where the file lies.
+        links: SOP instance, study and series UID, accession number and PatientID by keyword; empty
+            where the file has none.
+        issuer: IssuerOfPatientID, which tells equal PatientIDs of two hospitals apart.
+        identifiers: every value by which patient, staff, study or hospital could be recognised.
+    """
+
+    path: Path
+    links: dict[str, str]
+    issuer: str
+    identifiers: frozenset[str]
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Silences warnings and logs; those of pydicom and its decoders repeat element values."""
+    was = logging.root.manager.disable
+    logging.disable()  # all of them: to disable "pydicom" would leave its children speaking
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(was)
+
+
+@contextmanager
+def refusing(code: str) -> Iterator[None]:
+    """Turns every error but a refusal into the refusal ``code``; its text reaches nobody.
+
+    pydicom and its decoders raise nearly every type: nothing narrower than ``Exception`` would do.
+    """
+    try:
+        with quiet():
+            yield
+    except Refused:
+        raise
+    except Exception:
+        raise Refused(code) from None
+
+
+def read_header(path: Path) -> Header:
+    """Returns the header of a radiograph.
+
+    Raises:
+        Refused: the file is no radiograph that can be used.
+    """
+    if path.name.upper() == "DICOMDIR":
+        raise Refused("dicomdir_ignored")
+    with refusing("unreadable"):
+        if path.is_symlink():
+            raise Refused("symlink_skipped")
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise Refused("not_a_file")
+        with path.open("rb") as file:
+            _require_dicom(path, file.read(132))
+            file.seek(0)
+            with refusing("header_error"):
+                return _header(path, file)
+
+
+def read(source: Path | BinaryIO, *, pixels: bool) -> FileDataset:
+    """Returns the object in a file, also where it lacks the preamble and file meta information."""
+    tags = None if pixels else list(_TAGS)
+    found = dcmread(source, force=True, stop_before_pixels=not pixels, specific_tags=tags)
+    if not len(found.file_meta):
+        implicit, little = found.original_encoding
+        native = uid.ImplicitVRLittleEndian if implicit else uid.ExplicitVRLittleEndian
+        found.file_meta.TransferSyntaxUID = native if little else uid.ExplicitVRBigEndian
+    return found
+
+
+def text(found: Dataset, keyword: str) -> str:
+    """Returns an element's value as text, several values joined by a backslash, or ''."""
+    value = found.get(keyword)
+    if isinstance(value, MultiValue):
+        return "\\".join(str(item) for item in value)
+    return "" if value is None else str(value).strip(" \0")
+
+
+def _require_dicom(path: Path, start: bytes) -> None:
+    if start[:4] == b"PK\x03\x04":
+        raise Refused("nested_archive")
+    if path.suffix.lower() == ".zip":
+        raise Refused("bad_zip")
+    # Where the preamble is missing pydicom would take any text: ask for group 0002 or 0008.
+    if start[128:] != b"DICM" and start[:2] not in (b"\x02\x00", b"\x08\x00"):
+        raise Refused("not_dicom")
+
+
+def _header(path: Path, file: BinaryIO) -> Header:
+    found = read(file, pixels=False)
+    _require_radiograph(found)
+    _require_grayscale(found)
+    _require_decoder(found.file_meta.get("TransferSyntaxUID"))
+    deflated = found.file_meta.TransferSyntaxUID == uid.DeflatedExplicitVRLittleEndian
+    # pydicom stops at the pixels; of a deflated file it has read everything.
+    if not deflated and file.read(2) not in _AT_PIXELS:
+        raise Refused("no_image")
+    links = {keyword: text(found, keyword) for keyword in _LINKS}
+    names = {text(found, keyword) for keyword in (*_NAMES, *_STAFF)}
+    identifiers = frozenset({*links.values(), *names} - {""})
+    return Header(path, links, text(found, "IssuerOfPatientID"), identifiers)
+
+
+def _require_radiograph(found: Dataset) -> None:
+    kind = text(found, "SOPClassUID")
+    if kind == uid.MediaStorageDirectoryStorage:
+        raise Refused("dicomdir_ignored")
+    if not (kind and text(found, "SOPInstanceUID") and text(found, "StudyInstanceUID")):
+        raise Refused("no_uid")
+    if not text(found, "Rows"):
+        raise Refused("no_image")
+    if not text(found, "Modality"):
+        raise Refused("missing_tag")
+    if text(found, "Modality") not in MODALITIES:
+        raise Refused("modality_excluded")
+    raw = kind == uid.DigitalXRayImageStorageForProcessing
+    if raw or text(found, "PresentationIntentType") == "FOR PROCESSING":
+        raise Refused("for_processing")
+    # DERIVED in value 1 is normal: most films for presentation are. Value 2 tells a screenshot.
+    value_2 = text(found, "ImageType").split("\\")[1:2]
+    if kind == uid.SecondaryCaptureImageStorage or value_2 == ["SECONDARY"]:
+        raise Refused("secondary_capture")
+    if kind not in RADIOGRAPHS:
+        raise Refused("sop_class_excluded")
+    if text(found, "BurnedInAnnotation") == "YES":
+        raise Refused("burned_in_tag")
+
+
+def _require_grayscale(found: Dataset) -> None:
+    if not all(text(found, keyword) for keyword in (*_PIXELS, *_BITS)):
+        raise Refused("missing_tag")
+    if int(text(found, "NumberOfFrames") or 1) != 1:
+        raise Refused("multiframe")
+    photometric = text(found, "PhotometricInterpretation")
+    if int(found.SamplesPerPixel) != 1 or photometric == "PALETTE COLOR":
+        raise Refused("color")
+    if photometric not in ("MONOCHROME1", "MONOCHROME2"):
+        raise Refused("photometric_invalid")
+    if int(found.Rows) * int(found.Columns) > MAX_PIXELS:
+        raise Refused("too_large")
+
+
+def _require_decoder(syntax: uid.UID | None) -> None:
+    if syntax is None:
+        raise Refused("missing_tag")
+    try:
+        decoder = get_decoder(syntax)
+    except NotImplementedError:
+        raise Refused("unsupported_transfer_syntax") from None
+    if not decoder.is_available:
+        raise Refused("codec_missing")

@@ -1,0 +1,94 @@
+"""One DICOM file to display values in [0, 1]: a MONAI reader and a MONAI transform.
+
+MONAI's own readers leave the window, the polarity and the padding of a radiograph alone, and
+``LoadImage`` falls back to another reader without a word when one fails. ``LoadRadiographd`` calls
+its reader directly, and hands on no metadata: MONAI's hold names and file names.
+"""
+
+from collections.abc import Hashable, Mapping
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import gdcm  # type: ignore[import-untyped]
+import numpy as np
+import torch
+from monai.config import KeysCollection
+from monai.data import ImageReader
+from monai.transforms import MapTransform
+from pydicom.dataset import FileDataset
+
+from medidd.dicom.display import Stored, display
+from medidd.dicom.errors import Refused
+from medidd.dicom.framing import square
+from medidd.dicom.header import read, read_header, refusing
+from medidd.dicom.lut import Floats
+
+gdcm.Trace.WarningOff()  # its C++ code writes to the terminal past any filter of ours
+gdcm.Trace.ErrorOff()
+
+
+class RadiographReader(ImageReader):
+    """Reads radiographs in one part, as squares.
+
+    Attributes:
+        size: height and width of what ``get_data`` returns, pixels.
+    """
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+
+    def verify_suffix(self, filename: object) -> bool:  # noqa: ARG002 - MONAI's signature
+        """Returns True: hospitals' files have any suffix or none; ``read`` looks inside."""
+        return True
+
+    def read(self, data: PathLike[str] | str, **_: object) -> FileDataset:
+        """Returns the object in the file ``data``, its header checked, its pixels not decoded.
+
+        Raises:
+            Refused: it is no radiograph that can be used.
+        """
+        path = Path(data)
+        read_header(path)
+        with refusing("unreadable"), path.open("rb") as file, refusing("header_error"):
+            return read(file, pixels=True)
+
+    def get_data(self, img: FileDataset) -> tuple[Floats, dict[str, Any]]:
+        """Returns display values in [0, 1], (size, size), and no metadata.
+
+        Raises:
+            Refused: the pixels cannot be decoded or shown.
+        """
+        stored = _stored(img)
+        with refusing("header_error"):
+            return square(display(stored, img), img, self.size), {}
+
+
+class LoadRadiographd(MapTransform):
+    """Replaces the paths under ``keys`` by display values in [0, 1], float32 (1, size, size)."""
+
+    def __init__(self, keys: KeysCollection, size: int, allow_missing_keys: bool = False) -> None:
+        super().__init__(keys, allow_missing_keys)
+        self.reader = RadiographReader(size)
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """Returns ``data`` with images for paths; ``Refused`` names what cannot be read."""
+        loaded = dict(data)
+        for key in self.key_iterator(loaded):
+            pixels, _ = self.reader.get_data(self.reader.read(loaded[key]))
+            loaded[key] = torch.from_numpy(pixels)[None]
+        return loaded
+
+
+def _stored(film: FileDataset) -> Stored:
+    """Returns stored values, (rows, columns)."""
+    with refusing("pixels_truncated"):
+        data: bytes = film.PixelData
+    expected = int(film.Rows) * int(film.Columns) * int(film.BitsAllocated) // 8
+    if not film.file_meta.TransferSyntaxUID.is_compressed and len(data) < expected:
+        raise Refused("pixels_truncated")
+    with refusing("pixels_invalid"):
+        stored: Stored = film.pixel_array
+        if stored.shape != (film.Rows, film.Columns) or stored.dtype.kind not in "iu":
+            raise Refused("pixels_invalid")
+        return np.asarray(stored)

@@ -1,0 +1,156 @@
+"""What a cohort will consist of, known before a pixel is decoded."""
+
+import json
+import os
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from medidd.dicom.duplicates import Film, once
+from medidd.dicom.errors import HARMLESS, CohortError, Refused, TooManyRefused, counts
+from medidd.dicom.header import Header
+from medidd.dicom.identifiers import keyed, tokens_of, tokens_of_identifiers
+from medidd.dicom.labels import Labels, read_labels
+from medidd.dicom.scan import scan
+
+VERSION = 1
+
+
+@dataclass(frozen=True, repr=False)
+class Plan:
+    """The films of a cohort; without a repr, for it identifies people.
+
+    Attributes:
+        films: by SOPInstanceUID, so that neither file names nor a disk's order matter.
+        refused: files left out, by code.
+        patient_id_missing: films without PatientID, whose study stands for the patient.
+        tokens: keyed hashes of all identifiers.
+        fingerprint: keyed hash of all that the rows follow from.
+    """
+
+    films: tuple[Film, ...]
+    refused: Counter[str]
+    patient_id_missing: int
+    tokens: frozenset[str]
+    fingerprint: str
+
+
+def make_plan(root: Path, table: Path | None, *, size: int, key: bytes) -> Plan:
+    """Returns which films under ``root`` make the cohort; see ``cohort.ingest``."""
+    if not (root.is_dir() and os.access(root, os.R_OK | os.X_OK)):
+        raise CohortError(f"{root}: no folder that can be read; name the one that holds the films")
+    if not any(files for _, _, files in os.walk(root)):
+        raise CohortError(f"{root}: no DICOM file in it; name the folder that holds the films")
+    labels = read_labels(root, table)
+    headers: list[Header] = []
+    films: list[Film] = []
+    refused: Counter[str] = Counter()
+    for found in scan(root):
+        try:
+            if isinstance(found, Refused):
+                raise found
+            headers.append(found)
+            films.append(_film(found, labels, key))
+        except Refused as refusal:
+            refused[refusal.code] += 1
+    _require_labelled(root, labels, len(headers), len(films), refused)
+    _require_anonymous_classes(films, headers)
+    films, copies = once(films)
+    used = {film.path for film in films}
+    try:
+        states = [film.path.stat() for film in films]
+    except OSError:
+        raise CohortError(f"{root}: files went away while being read; run again") from None
+    rows = [
+        [film.instance, film.patient, film.label, film.split, state.st_size, state.st_mtime_ns]
+        for film, state in zip(films, states, strict=True)
+    ]
+    return Plan(
+        tuple(films),
+        refused + copies,
+        sum(not header.links["PatientID"] for header in headers if header.path in used),
+        frozenset(
+            keyed(key, token)
+            for token in tokens_of_identifiers({i for h in headers for i in h.identifiers})
+        ),
+        keyed(key, json.dumps([VERSION, size, rows])),
+    )
+
+
+def require_usable(
+    root: Path, films: Sequence[Film], refused: Mapping[str, int], max_refused: float
+) -> None:
+    """Checks what only the whole cohort can show.
+
+    Raises:
+        TooManyRefused: refused files over usable films exceed ``max_refused``.
+        CohortError: the films make no cohort that can be distilled and audited.
+    """
+    if not films:
+        raise CohortError(f"{root}: no usable film; refused: {counts(refused)}")
+    lost = {code: count for code, count in refused.items() if code not in HARMLESS}
+    if sum(lost.values()) > max_refused * len(films):
+        raise TooManyRefused(
+            f"{root}: {sum(lost.values())} files refused beside {len(films)} usable films "
+            f"({counts(lost)}); mend them, take them out of the folder or raise the limit of "
+            f"{max_refused:g} per usable film"
+        )
+    of_class = _sets((film.label, film.patient) for film in films)
+    if len(of_class) < 2:
+        raise CohortError(f"{root}: one class only; at least two are needed to tell apart")
+    alone = sum(len(patients) < 2 for patients in of_class.values())
+    if alone:
+        raise CohortError(
+            f"{root}: {alone} of {len(of_class)} classes have a single patient, who would be "
+            "published as the class; merge or drop these classes"
+        )
+    of_patient = _sets((film.patient, film.split) for film in films)
+    torn = sum(len(splits) > 1 for splits in of_patient.values())
+    if torn:
+        raise CohortError(f"{root}: {torn} patients stand in two splits; give each patient one")
+
+
+def _film(header: Header, labels: Labels, key: bytes) -> Film:
+    label, split = labels.of(header)
+    patient = f"{header.issuer}|{header.links['PatientID']}"
+    if not header.links["PatientID"]:
+        patient = f"study|{header.links['StudyInstanceUID']}"
+    instance = header.links["SOPInstanceUID"]
+    return Film(header.path, instance, keyed(key, patient), label, split)
+
+
+def _require_labelled(
+    root: Path, labels: Labels, headers: int, films: int, refused: Counter[str]
+) -> None:
+    if not headers and refused.keys() <= HARMLESS:
+        raise CohortError(f"{root}: no DICOM file in it; name the folder that holds the films")
+    if headers and not films:
+        remedy = (
+            "move each film into the folder of its class"
+            if labels.key == "folder"
+            else f"check that the column {labels.key} says what the films' headers or paths say"
+        )
+        raise CohortError(f"{root}: none of {headers} films has a label; {remedy}")
+
+
+def _require_anonymous_classes(films: Iterable[Film], headers: Iterable[Header]) -> None:
+    """Refuses classes that are patients, as where each has a folder: classes are published."""
+    identifiers = {header.path: header.identifiers for header in headers}
+    shared: dict[str, set[str]] = {}
+    for film in films:
+        tokens = tokens_of_identifiers(identifiers[film.path])
+        shared[film.label] = shared.get(film.label, tokens) & tokens
+    named = sum(bool(tokens_of(label) & tokens) for label, tokens in shared.items())
+    if named:
+        raise CohortError(
+            f"{named} of {len(shared)} classes are named by an identifier of their films; give a "
+            "labels.csv, or folders named by class, not by patient, study or hospital"
+        )
+
+
+def _sets(pairs: Iterable[tuple[str, str]]) -> dict[str, set[str]]:
+    groups: dict[str, set[str]] = defaultdict(set)
+    for group, member in pairs:
+        groups[group].add(member)
+    return groups

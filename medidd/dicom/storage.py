@@ -1,0 +1,96 @@
+"""A cohort's folder on disk: readable by its owner only, and never half written.
+
+Rows are filled in ``rows.npy``, in any number of runs; ``done.npy`` says which are. A row counts
+only after it has reached the disk, so a run that is killed loses rows but never keeps a torn one.
+"""
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from medidd.dicom.errors import REASONS
+
+COHORT, FILMS, IMAGES, TOKENS = "cohort.json", "films.jsonl", "images.npy", "tokens"
+_ROWS, _DONE, _PLAN = "rows.npy", "done.npy", "plan.json"
+_CODES = ("undone", "filled", *REASONS)
+
+
+class Rows:
+    """Rows that are filled one by one and survive the process.
+
+    Attributes:
+        images: one film per row, (n, size, size); 0 to 65535 stand for [0, 1].
+        done: per row 0, 1 where it is filled, or the place of the reason why not, (n,).
+    """
+
+    def __init__(self, folder: Path, count: int, size: int, fingerprint: str) -> None:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.chmod(0o700)
+        self._folder = folder
+        paths = [folder / _ROWS, folder / _DONE]
+        resumable = read_json(folder / _PLAN).get("fingerprint") == fingerprint
+        if not (resumable and all(path.exists() for path in paths)):
+            for name in (COHORT, _PLAN):
+                (folder / name).unlink(missing_ok=True)
+            _new(paths[0], (count, size, size), np.uint16)
+            _new(paths[1], (count,), np.uint8)
+            write(folder / _PLAN, json.dumps({"fingerprint": fingerprint}).encode())
+        self.images, self.done = (np.load(path, mmap_mode="r+") for path in paths)
+
+    def settle(self, outcomes: dict[int, str | None]) -> None:
+        """Marks rows as filled (None) or as refused for a reason, after they reached the disk."""
+        self.images.flush()
+        for row, code in outcomes.items():
+            self.done[row] = _CODES.index(code) if code else 1
+        self.done.flush()
+
+    def refused(self) -> list[str]:
+        """Returns the reason codes of the rows that could not be filled."""
+        return [_CODES[state] for state in self.done if state > 1]
+
+    def publish(self, rows: Sequence[int]) -> None:
+        """Writes the finished images: ``rows`` of these, in their order."""
+        partial = self._folder / f"{IMAGES}.part"
+        shape = (len(rows), *self.images.shape[1:])
+        _new(partial, shape, np.uint16)
+        images = np.load(partial, mmap_mode="r+")
+        for place, row in enumerate(rows):
+            images[place] = self.images[row]
+        images.flush()
+        partial.replace(self._folder / IMAGES)
+
+    def discard(self) -> None:
+        """Deletes what only an unfinished cohort needs."""
+        for name in (_ROWS, _DONE, _PLAN):
+            (self._folder / name).unlink(missing_ok=True)
+
+
+def write(path: Path, data: bytes) -> None:
+    """Writes a file that only its owner may read, whole or not at all."""
+    partial = path.with_name(f"{path.name}.part")
+    partial.unlink(missing_ok=True)
+    with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:  # noqa: PTH123
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Returns the object in a JSON file, an empty one where there is no such file."""
+    try:
+        found: dict[str, Any] = json.loads(path.read_bytes())
+    except (FileNotFoundError, ValueError):
+        return {}
+    return found
+
+
+def _new(path: Path, shape: tuple[int, ...], dtype: npt.DTypeLike) -> None:
+    path.unlink(missing_ok=True)
+    path.touch(mode=0o600)
+    np.lib.format.open_memmap(path, "w+", dtype, shape)

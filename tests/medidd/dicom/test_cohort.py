@@ -1,0 +1,329 @@
+"""A folder of films becomes a cohort: whole, in order, resumable and without identifiers."""
+
+import os
+import shutil
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from pydicom.datadict import DicomDictionary
+
+from medidd.dicom import cohort as module
+from medidd.dicom.cohort import Cohort, ingest
+from medidd.dicom.errors import CohortError, TooManyRefused
+from medidd.dicom.identifiers import keyed
+
+Film = Callable[..., Any]
+KEY = b"a key that lies elsewhere"
+
+
+def run(root: Path, folder: Path, **options: Any) -> Cohort:
+    options = {"size": 8, "key": KEY, **options}
+    list(ingest(root, options.pop("labels", None), folder=folder, **options))
+    return Cohort.open(folder)
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_a_folder_becomes_a_cohort(studies: Path, tmp_path: Path) -> None:
+    steps = list(ingest(studies, None, size=8, folder=tmp_path / "c", key=KEY))
+    assert steps == [(done, 6) for done in range(7)]
+    cohort = Cohort.open(tmp_path / "c")
+    assert cohort.images.shape == (6, 8, 8)
+    assert cohort.images.dtype == np.uint16
+    assert not cohort.images.flags.writeable
+    assert cohort.classes == ("normal", "pneumonia")
+    assert cohort.labels.tolist() == [1, 0, 1, 0, 1, 0]
+    assert cohort.patients[0] == keyed(KEY, "|ZZPHI-0001")
+    assert len(set(cohort.patients)) == 6
+    assert set(cohort.splits) == {""}
+    assert cohort.refused == {"not_dicom": 1}
+    assert keyed(KEY, "ZZPHI-0003") in cohort.tokens
+    assert keyed(KEY, "1.2.826.0.1.3680043.10.2.5") in cohort.tokens
+
+
+def test_only_the_owner_may_read_it(studies: Path, tmp_path: Path) -> None:
+    run(studies, tmp_path / "c")
+    assert (tmp_path / "c").stat().st_mode & 0o777 == 0o700
+    assert {path.stat().st_mode & 0o777 for path in (tmp_path / "c").iterdir()} == {0o600}
+    assert content(tmp_path / "c").keys() == {"cohort.json", "films.jsonl", "images.npy", "tokens"}
+
+
+def test_file_names_and_their_order_do_not_matter(studies: Path, tmp_path: Path) -> None:
+    run(studies, tmp_path / "one")
+    for number in range(1, 7):
+        folder = studies / f"{number % 2}"
+        folder.mkdir(exist_ok=True)
+        (studies / f"{number}.dcm").rename(folder / f"{9 - number}")
+    run(studies, tmp_path / "two")
+    assert content(tmp_path / "one") == content(tmp_path / "two")
+
+
+@pytest.mark.parametrize("stop_at", [1, 3, 5, 6])
+def test_a_run_that_was_stopped_ends_with_the_same_bytes(
+    studies: Path, tmp_path: Path, film: Film, stop_at: int
+) -> None:
+    film(4, Rows=13).save_as(studies / "4.dcm")  # truncated: a row that never fills
+    options = {"size": 8, "key": KEY, "max_refused": 1.0}
+    run(studies, tmp_path / "whole", **options)
+    steps = ingest(studies, None, folder=tmp_path / "c", **options)
+    for _ in range(stop_at):
+        next(steps)
+    steps.close()
+    with pytest.raises(CohortError, match="no finished cohort"):
+        Cohort.open(tmp_path / "c")
+    steps = ingest(studies, None, folder=tmp_path / "c", **options)
+    assert next(steps) == (stop_at - 1, 6)
+    list(steps)
+    assert content(tmp_path / "c") == content(tmp_path / "whole")
+
+
+def test_a_killed_run_ends_with_the_same_bytes(
+    studies: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(studies, tmp_path / "whole")
+    monkeypatch.setattr(module, "_SETTLE_EVERY", 2)
+    child = os.fork()
+    if not child:
+        steps = ingest(studies, None, size=8, folder=tmp_path / "c", key=KEY)
+        for _ in range(6):
+            next(steps)
+        os.kill(os.getpid(), signal.SIGKILL)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+    steps = ingest(studies, None, size=8, folder=tmp_path / "c", key=KEY)
+    assert next(steps) == (4, 6)  # the fifth film was decoded but not settled
+    list(steps)
+    assert content(tmp_path / "c") == content(tmp_path / "whole")
+
+
+def test_a_finished_cohort_is_not_made_again(studies: Path, tmp_path: Path) -> None:
+    run(studies, tmp_path / "c")
+    assert list(ingest(studies, None, size=8, folder=tmp_path / "c", key=KEY)) == [(6, 6)]
+
+
+def test_a_changed_folder_makes_a_new_cohort(studies: Path, tmp_path: Path, film: Film) -> None:
+    run(studies, tmp_path / "c")
+    film(1, np.eye(9, dtype=np.uint16)).save_as(studies / "1.dcm")
+    changed = run(studies, tmp_path / "c")
+    np.testing.assert_array_equal(changed.images, run(studies, tmp_path / "new").images)
+    assert run(studies, tmp_path / "c", size=4).images.shape == (6, 4, 4)
+
+
+def test_a_stopped_run_starts_again_where_the_folder_has_changed(
+    studies: Path, tmp_path: Path, film: Film
+) -> None:
+    steps = ingest(studies, None, size=8, folder=tmp_path / "c", key=KEY)
+    for _ in range(4):
+        next(steps)
+    steps.close()
+    film(1, np.eye(9, dtype=np.uint16)).save_as(studies / "1.dcm")
+    run(studies, tmp_path / "c")
+    run(studies, tmp_path / "new")
+    assert content(tmp_path / "c") == content(tmp_path / "new")
+
+
+def test_no_identifier_reaches_the_cohort_or_the_terminal(
+    studies: Path,
+    tmp_path: Path,
+    film: Film,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    texts = [
+        keyword
+        for tag, (vr, _, _, retired, keyword) in sorted(DicomDictionary.items())
+        if tag > 0x00080000
+        and vr in ("LO", "SH", "PN", "LT", "ST", "UT", "UC")
+        and keyword
+        and not retired
+    ]
+    for number in range(1, 7):
+        planted = film(number, **dict.fromkeys(texts, f"ZZPHI{number:04}"))
+        planted.PatientID = f"ZZPHI-{number:04}"
+        planted.private_block(0x0011, "ZZPHI", create=True).add_new(1, "LO", "ZZPHI")
+        (studies / f"{number}.dcm").unlink()
+        planted.save_as(studies / f"ZZPHI {number}.dcm")
+    for number, elements in (
+        (7, {"NumberOfFrames": "123456"}),
+        (8, {"WindowCenter": "123456", "WindowWidth": "100"}),
+    ):
+        path = studies / f"ZZPHI broken {number}.dcm"
+        film(number, **elements).save_as(path)
+        path.write_bytes(path.read_bytes().replace(b"123456", b"ZZPHI "))
+    with (studies / "labels.csv").open("a") as table:
+        table.write("\nZZPHI-0007,normal\nZZPHI-0008,normal")
+    cohort = run(studies, tmp_path / "c", max_refused=1.0)
+    assert cohort.refused == {"header_error": 2, "not_dicom": 1}
+    stored = b"".join(content(tmp_path / "c").values())
+    for secret in (b"ZZPHI", b"GIVEN", b"3680043", b"studies", str(tmp_path).encode()):
+        assert secret not in stored
+    assert "ZZPHI" not in caplog.text + "".join(capfd.readouterr())
+
+
+def test_a_missing_patient_id_makes_the_study_the_patient(
+    studies: Path, tmp_path: Path, film: Film
+) -> None:
+    (studies / "labels.csv").write_text(
+        (studies / "labels.csv").read_text().replace("PatientID", "AccessionNumber")
+        .replace("ZZPHI-", "ZZPHIA")
+    )  # fmt: skip
+    for number in (1, 3):
+        film(number, PatientID="", StudyInstanceUID="1.2.3").save_as(studies / f"{number}.dcm")
+    cohort = run(studies, tmp_path / "c")
+    assert b'"patient_id_missing": 2' in content(tmp_path / "c")["cohort.json"]
+    assert cohort.patients[0] == cohort.patients[2] == keyed(KEY, "study|1.2.3")
+
+
+def test_one_patient_id_of_two_hospitals_is_two_patients(
+    studies: Path, tmp_path: Path, film: Film
+) -> None:
+    film(9, PatientID="ZZPHI-0001", IssuerOfPatientID="ZZPHI B").save_as(studies / "9.dcm")
+    assert len(set(run(studies, tmp_path / "c").patients)) == 7
+
+
+def test_patients_with_the_same_film_become_one(studies: Path, tmp_path: Path, film: Film) -> None:
+    film(2, film(1).pixel_array).save_as(studies / "2.dcm")
+    film(9, film(4).pixel_array, PatientID="ZZPHI-0002").save_as(studies / "9.dcm")
+    cohort = run(studies, tmp_path / "c")
+    assert len(cohort.images) == 7
+    assert len(set(cohort.patients)) == 4
+    assert cohort.patients[0] == min(keyed(KEY, f"|ZZPHI-000{number}") for number in (1, 2, 4))
+    assert b'"patients_merged": 2' in content(tmp_path / "c")["cohort.json"]
+
+
+def test_the_same_film_with_two_labels_is_refused_altogether(
+    studies: Path, tmp_path: Path, film: Film
+) -> None:
+    table = (studies / "labels.csv").read_text().replace("PatientID", "AccessionNumber")
+    table = table.replace("ZZPHI-", "ZZPHIA") + "\nZZPHIA0009,normal"
+    (studies / "labels.csv").write_text(table)
+    film(9, film(1).pixel_array, PatientID="ZZPHI-0001").save_as(studies / "9.dcm")
+    cohort = run(studies, tmp_path / "c", max_refused=1.0)
+    assert cohort.refused == {"conflicting_duplicate": 2, "not_dicom": 1}
+    assert len(cohort.images) == 5
+
+
+def test_splits_are_kept_and_a_patient_in_two_is_an_error(
+    studies: Path, tmp_path: Path, film: Film
+) -> None:
+    lines = ["path,label,split"]
+    lines += [f"{n}.dcm,{'ab'[n % 2]},{('train', 'test')[n > 4]}" for n in range(1, 7)]
+    (studies / "labels.csv").write_text("\n".join(lines))
+    assert run(studies, tmp_path / "c").splits.tolist() == ["train"] * 4 + ["test"] * 2
+    film(5, PatientID="ZZPHI-0001").save_as(studies / "5.dcm")
+    with pytest.raises(CohortError, match="1 patients stand in two splits"):
+        run(studies, tmp_path / "c")
+
+
+def test_a_patient_in_two_splits_is_found_by_equal_pixels(
+    studies: Path, tmp_path: Path, film: Film
+) -> None:
+    lines = ["path,label,split"]
+    lines += [f"{n}.dcm,{'ab'[n % 2]},{('train', 'test')[n > 4]}" for n in range(1, 7)]
+    (studies / "labels.csv").write_text("\n".join(lines))
+    film(5, film(1).pixel_array).save_as(studies / "5.dcm")
+    with pytest.raises(CohortError, match="1 patients stand in two splits"):
+        run(studies, tmp_path / "c")
+
+
+def test_a_patient_may_have_films_of_both_classes(
+    studies: Path, tmp_path: Path, film: Film
+) -> None:
+    (studies / "labels.csv").unlink()
+    for number in range(1, 7):
+        folder = studies / ("a", "b")[number % 2]
+        folder.mkdir(exist_ok=True)
+        film(number, PatientID=f"ZZPHI-{number % 3}").save_as(folder / f"{number}")
+        (studies / f"{number}.dcm").unlink()
+    assert len(set(run(studies, tmp_path / "c").patients)) == 3
+
+
+def test_too_many_refused_files_are_an_error_that_says_why(
+    studies: Path, tmp_path: Path, film: Film
+) -> None:
+    film(8, Modality="CT").save_as(studies / "ZZPHI8.dcm")
+    run(studies, tmp_path / "c")
+    film(9, Modality="CT").save_as(studies / "ZZPHI9.dcm")
+    with pytest.raises(TooManyRefused, match=r"2 files refused .*\(modality_excluded 2\)") as e:
+        run(studies, tmp_path / "c")
+    assert "ZZPHI" not in str(e.value)
+
+
+def test_refusals_while_decoding_count_too(studies: Path, tmp_path: Path, film: Film) -> None:
+    for number in (1, 2):
+        film(number, Rows=13).save_as(studies / f"{number}.dcm")
+    with pytest.raises(TooManyRefused, match="pixels_truncated 2"):
+        run(studies, tmp_path / "c")
+    assert len(run(studies, tmp_path / "c", max_refused=0.5).images) == 4
+
+
+def empty(root: Path) -> None:
+    for path in root.iterdir():
+        path.unlink()
+
+
+def table_only(root: Path) -> None:
+    for path in root.glob("*.dcm"):
+        path.unlink()
+
+
+def other_table(root: Path) -> None:
+    (root / "labels.csv").write_text("PatientID,label\nnobody,normal\n")
+
+
+def one_class(root: Path) -> None:
+    table = root / "labels.csv"
+    table.write_text(table.read_text().replace("pneumonia", "normal"))
+
+
+def lonely_class(root: Path) -> None:
+    table = root / "labels.csv"
+    table.write_text(table.read_text().replace("ZZPHI-0002,normal", "ZZPHI-0002,rare"))
+
+
+def folder_per_patient(root: Path) -> None:
+    (root / "labels.csv").unlink()
+    for path in list(root.iterdir()):
+        (root / f"zzphi-000{path.stem}").mkdir()
+        path.rename(root / f"zzphi-000{path.stem}" / "film")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (empty, "no DICOM file in it; name the folder"),
+        (table_only, "no DICOM file in it; name the folder"),
+        (shutil.rmtree, "no folder that can be read"),
+        (other_table, "none of 6 films has a label; check that the column PatientID"),
+        (one_class, "one class only"),
+        (lonely_class, "1 of 3 classes have a single patient"),
+        (folder_per_patient, "6 of 6 classes are named by an identifier"),
+    ],
+)
+def test_a_folder_that_gives_no_cohort_is_an_error(
+    studies: Path, tmp_path: Path, change: Callable[[Path], None], message: str
+) -> None:
+    change(studies)
+    with pytest.raises(CohortError, match=message) as caught:
+        run(studies, tmp_path / "c")
+    assert "ZZPHI" not in str(caught.value).upper()
+    assert "\n" not in str(caught.value)
+
+
+def test_a_folder_without_a_usable_film_says_why(studies: Path, tmp_path: Path, film: Film) -> None:
+    for number in range(1, 7):
+        film(number, Modality="CT").save_as(studies / f"{number}.dcm")
+    with pytest.raises(CohortError, match="no usable film; refused: modality_excluded 6"):
+        run(studies, tmp_path / "c")
+
+
+def test_a_damaged_cohort_is_an_error(studies: Path, tmp_path: Path) -> None:
+    run(studies, tmp_path / "c")
+    (tmp_path / "c" / "images.npy").write_bytes(b"")
+    with pytest.raises(CohortError, match="damaged; delete it"):
+        Cohort.open(tmp_path / "c")
