@@ -1,0 +1,93 @@
+"""The verdict on a membership attack, the same for every attack that scores patients."""
+
+import math
+from typing import Any
+
+from torch import Generator
+
+from privacy.finding import Finding, Verdict
+from privacy.policy import FPR, Policy
+from privacy.statistics import AucBounds, Scores, auc, exceedance_p, permutation_p, tail
+
+
+def judge(
+    audit: str, name: str, scores: Scores, policy: Policy, rng: Generator, *, calibrated: bool
+) -> Finding:
+    """Returns what an attack with these scores means.
+
+    PASS if the upper bounds of AUC and, with enough controls, of the residual risk are below the
+    policy's; FAIL if a lower bound is above, or the evidence of a leak is strong (p < .01) and the
+    estimate above. Scores without null releases can fail and never pass.
+    """
+    if not (scores.members.isfinite().all() and scores.controls.isfinite().all()):
+        return _invalid(audit, name, policy)
+    bounds = AucBounds(scores, rng)
+    value, low, high = auc(scores), bounds.low(), bounds.high()
+    p = permutation_p(scores, rng)
+    n1, n0 = len(scores.members), len(scores.controls)
+    limit = policy.largest_auc
+    p_limit, below = exceedance_p(bounds.low, limit), high < limit
+    details: dict[str, Any] = {"members": n1, "controls": n0, "null releases": calibrated}
+    if n0 >= policy.least_controls_tail:
+        worst = tail(scores, FPR)
+        risk_low, risk_high = worst.risk_bounds()
+        p_risk = exceedance_p(lambda level: worst.risk_bounds(level)[0], policy.residual_risk)
+        # Two chances to fail: Bonferroni.
+        p_limit = min(1.0, 2 * min(p_limit, p_risk))
+        below &= risk_high < policy.residual_risk
+        details["residual risk"] = {
+            "value": worst.risk,
+            "low": risk_low,
+            "high": risk_high,
+            "limit": policy.residual_risk,
+            "caught members": worst.tpr,
+            "caught controls": worst.fpr,
+        }
+        tail_text = (
+            f" At 5 % false alarms it exposes {max(0.0, worst.risk):.0%} of patients beyond "
+            f"chance (at most {max(0.0, risk_high):.0%}; limit {policy.residual_risk:.0%})."
+        )
+    else:
+        details["residual risk"] = "not assessable"
+        tail_text = (
+            f" The most exposed patients are not assessable with {n0} controls "
+            f"({policy.least_controls_tail} are needed)."
+        )
+    if p_limit <= 0.05 or (p < 0.01 and value > limit):
+        verdict = Verdict.FAIL
+    elif below and calibrated and n0 >= policy.least_controls:
+        verdict = Verdict.PASS
+    else:
+        verdict = Verdict.INCONCLUSIVE
+    return Finding(
+        audit=audit,
+        name=name,
+        verdict=verdict,
+        value=value,
+        low=low,
+        high=high,
+        limit=limit,
+        chance=0.5,
+        p=p,
+        p_limit=p_limit,
+        text=(
+            "Shown one patient of the training set and one who is not, the attack picks the right "
+            f"one {value:.0%} of the time (at most {high:.0%}; chance 50 %, limit {limit:.0%})."
+            + tail_text
+            + ("" if calibrated else " Without null releases nothing can pass.")
+        ),
+        details=details,
+    )
+
+
+def _invalid(audit: str, name: str, policy: Policy) -> Finding:
+    return Finding(
+        audit=audit,
+        name=name,
+        verdict=Verdict.INVALID,
+        value=math.nan,
+        low=math.nan,
+        high=math.nan,
+        limit=policy.largest_auc,
+        text="The attack gave no number for some patients, so nothing can be said.",
+    )

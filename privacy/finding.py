@@ -1,0 +1,65 @@
+"""What an audit says: a number with bounds, a verdict, and a sentence for a clinician."""
+
+import math
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from typing import Any, Self
+
+
+class Verdict(StrEnum):
+    """PASS and FAIL need evidence; without it the answer is one of the other two."""
+
+    PASS = "PASS"
+    FAIL = "FAIL"
+    INCONCLUSIVE = "INCONCLUSIVE"
+    INVALID = "INVALID"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """The result of one audit. Carries nothing about a single patient.
+
+    Attributes:
+        audit: its number, such as "A5".
+        name: its name in words.
+        verdict: what this audit alone concludes.
+        value: the measured quantity.
+        low: one-sided 95 % lower bound of it; the value itself where it is no estimate.
+        high: one-sided 95 % upper bound of it.
+        limit: the policy's threshold for it.
+        text: one or two sentences a clinician understands.
+        chance: its value without leakage, if there is such a thing.
+        p: chance of as much evidence from a release that leaks nothing.
+        p_limit: chance of as much evidence from a release that leaks just up to the limit.
+        details: what else the report shows; JSON, and never about a patient.
+    """
+
+    audit: str
+    name: str
+    verdict: Verdict
+    value: float
+    low: float
+    high: float
+    limit: float
+    text: str
+    chance: float | None = None
+    p: float | None = None
+    p_limit: float | None = None
+    details: dict[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns a plain dict; JSON knows no infinity, so what is not finite becomes None."""
+        plain = asdict(self) | {"verdict": self.verdict.value}
+        return {
+            key: None if isinstance(value, float) and not math.isfinite(value) else value
+            for key, value in plain.items()
+        }
+
+    @classmethod
+    def from_json(cls, plain: dict[str, Any]) -> Self:
+        """Returns the finding of which ``plain`` is the ``to_json``; a missing number is NaN."""
+        numbers = {
+            key: math.nan if plain[key] is None else float(plain[key])
+            for key in ("value", "low", "high", "limit")
+        }
+        return cls(**plain | numbers | {"verdict": Verdict(plain["verdict"])})

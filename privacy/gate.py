@@ -1,0 +1,114 @@
+"""The gate: what all findings together mean for the export. It refuses unless told otherwise."""
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from privacy.finding import Finding, Verdict
+from privacy.policy import Level, Policy
+from privacy.statistics import holm
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What may happen to a release.
+
+    Attributes:
+        verdict: only PASS opens the gate.
+        level: how thorough the audit was.
+        reasons: why it is not PASS; empty for PASS.
+    """
+
+    verdict: Verdict
+    level: Level
+    reasons: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns a plain dict."""
+        return asdict(self) | {"reasons": list(self.reasons)}
+
+
+def decide(findings: Sequence[Finding], policy: Policy, level: Level) -> Decision:
+    """Returns the decision; the worst of INVALID, FAIL, INCONCLUSIVE, PASS that has a reason.
+
+    A release passes if every audit the policy names for this level is there once, passed, and has
+    finite numbers, and if every statistical audit's upper bound is below its limit; all must hold,
+    so their number needs no correction. Failures on bounds are corrected by Holm: one that does
+    not survive leaves the release INCONCLUSIVE.
+    """
+    invalid = [
+        *_incomplete(findings, policy.required[level]),
+        *(f"{f.audit}: {f.text}" for f in findings if f.verdict is Verdict.INVALID),
+    ]
+    if invalid:
+        return Decision(Verdict.INVALID, level, tuple(invalid))
+    statistical = [f for f in findings if f.audit in policy.statistical]
+    failed = [f for f in findings if f.verdict is Verdict.FAIL and f not in statistical]
+    failed += _survivors(statistical)
+    if failed:
+        reasons = tuple(f"{f.audit}: {f.text}" for f in failed)
+        return Decision(Verdict.FAIL, level, reasons)
+    open_ = [
+        f"{f.audit}: {f.text}"
+        for f in findings
+        if f.audit in policy.required[level]
+        and (f.verdict is not Verdict.PASS or (f in statistical and not f.high < f.limit))
+    ]
+    if level is Level.SCREEN:
+        open_.append("A screening can refuse a release but never pass it.")
+    return Decision(Verdict.INCONCLUSIVE if open_ else Verdict.PASS, level, tuple(open_))
+
+
+def wording(decision: Decision, findings: Sequence[Finding]) -> str:
+    """Returns the sentence for the report; it never says that the data are anonymous."""
+    if decision.verdict is Verdict.PASS:
+        bounds = "; ".join(
+            f"{f.name} ({f.audit}): 95 % upper bound {f.high:.2f} < {f.limit:.2f}"
+            for f in findings
+            if f.p_limit is not None
+        )
+        sizes = next((f.details for f in findings if "members" in f.details), {})
+        return (
+            f"In the tests listed, with {sizes.get('members', '?')} patients of the training set "
+            f"and {sizes.get('controls', '?')} controls, no attack exceeded the threshold: "
+            f"{bounds}. Leakage smaller than this, to single atypical patients, or by other "
+            "attacks is not excluded. This is not a finding that the data are anonymous; that "
+            "decision belongs to the controller."
+        )
+    start = {
+        Verdict.FAIL: "Export refused.",
+        Verdict.INVALID: "Export refused: the audit is incomplete or not valid.",
+    }.get(
+        decision.verdict,
+        "Not decided, so not exported: the cohort is too small, a bound too wide, or a person "
+        "has to look.",
+    )
+    return " ".join([start, *decision.reasons])
+
+
+def _incomplete(findings: Sequence[Finding], required: Sequence[str]) -> list[str]:
+    """Returns a sentence for every audit that is missing, there twice or without numbers."""
+    times = Counter(f.audit for f in findings)
+    gaps = [f"{name} is missing." for name in required if not times[name]]
+    gaps += [f"{name} is there {n} times." for name, n in times.items() if n > 1]
+    gaps += [f"{f.audit} has a number that is none." for f in findings if not _finite(f)]
+    return gaps
+
+
+def _finite(finding: Finding) -> bool:
+    optional = [x for x in (finding.chance, finding.p, finding.p_limit) if x is not None]
+    numbers = (finding.value, finding.low, finding.high, finding.limit, *optional)
+    return all(map(math.isfinite, numbers)) and finding.low <= finding.value <= finding.high
+
+
+def _survivors(statistical: Sequence[Finding]) -> list[Finding]:
+    """Returns the failed audits whose failure outlives Holm's correction over all of them."""
+    over = holm([1.0 if f.p_limit is None else f.p_limit for f in statistical])
+    leak = holm([1.0 if f.p is None else f.p for f in statistical])
+    return [
+        f
+        for f, p_limit, p in zip(statistical, over, leak, strict=True)
+        if f.verdict is Verdict.FAIL and (p_limit <= 0.05 or (p < 0.01 and f.value > f.limit))
+    ]

@@ -1,0 +1,112 @@
+"""Everything a file can hide text in: archives, compressed streams, base64, headers.
+
+Little is parsed: a compressed stream is found by its first bytes wherever it stands, which covers
+PNG text chunks and PDF streams alike.
+"""
+
+import base64
+import binascii
+import gzip
+import re
+import zlib
+from collections.abc import Iterator
+from io import BytesIO
+from zipfile import BadZipFile, ZipFile, is_zipfile
+
+DEEPEST = 4
+LARGEST = 256 * 2**20
+
+_PNG = b"\x89PNG\r\n\x1a\n"
+_ZLIB = re.compile(rb"[\x08\x18\x28\x38\x48\x58\x68\x78][\x01\x5e\x9c\xda]")
+_BASE64 = re.compile(rb"[A-Za-z0-9+/]{40,}={0,2}")
+
+
+class UnreadableError(ValueError):
+    """A layer is encrypted, damaged, too deep or too large to be looked into."""
+
+
+def layers(data: bytes, depth: int = 0) -> Iterator[bytes]:
+    """Yields ``data`` and whatever is packed in it, at any depth.
+
+    Raises:
+        UnreadableError: something in it cannot be looked into.
+    """
+    if depth > DEEPEST:
+        raise UnreadableError("packed too deep")
+    if len(data) > LARGEST:
+        raise UnreadableError("too large")
+    yield data
+    if is_zipfile(BytesIO(data)):
+        inner = _zipped(data)
+    elif data.startswith(_PNG):
+        inner = _chunks(data)
+    elif data.startswith(b"\x1f\x8b"):
+        inner = _gunzipped(data)
+    else:
+        inner = _streams(data)
+    for one in inner:
+        yield from layers(one, depth + 1)
+
+
+def _zipped(data: bytes) -> Iterator[bytes]:
+    try:
+        with ZipFile(BytesIO(data)) as archive:
+            for entry in archive.infolist():
+                if entry.file_size > LARGEST:
+                    raise UnreadableError("too large")
+                yield entry.filename.encode()
+                yield archive.read(entry)
+    except (BadZipFile, RuntimeError, NotImplementedError, zlib.error) as error:
+        raise UnreadableError("an archive that cannot be opened") from error
+
+
+def _gunzipped(data: bytes) -> Iterator[bytes]:
+    try:
+        with gzip.open(BytesIO(data)) as stream:
+            yield stream.read(LARGEST + 1)
+    except (OSError, EOFError, zlib.error) as error:
+        raise UnreadableError("an archive that cannot be opened") from error
+
+
+def _chunks(data: bytes) -> Iterator[bytes]:
+    """Yields the chunks of a PNG: the checksum after each would stick to its text."""
+    at, pixels = len(_PNG), b""
+    while at + 8 <= len(data):
+        length, kind = int.from_bytes(data[at : at + 4]), data[at + 4 : at + 8]
+        content = data[at + 8 : at + 8 + length]
+        if kind == b"IDAT":
+            pixels += content
+        else:
+            yield content
+        at += length + 12
+    yield pixels
+    yield data[at:]
+
+
+def _streams(data: bytes) -> Iterator[bytes]:
+    for found in _ZLIB.finditer(data):
+        if int.from_bytes(found.group()) % 31 == 0:
+            yield from _inflated(data[found.start() :])
+    for found in _BASE64.finditer(data):
+        try:
+            decoded = base64.b64decode(found.group() + b"==")
+        except binascii.Error:
+            continue
+        # A SHA-256 in hex is base64, too; its decoding is noise, and noise holds no text.
+        yield decoded
+
+
+def _inflated(data: bytes) -> Iterator[bytes]:
+    """Yields what inflates, up to the first damage: PNG cuts its pixel stream into chunks."""
+    machine, whole = zlib.decompressobj(), b""
+    try:
+        for at in range(0, len(data), 4096):
+            whole += machine.decompress(data[at : at + 4096], LARGEST)
+            if len(whole) >= LARGEST:
+                raise UnreadableError("too large")
+            if machine.eof:
+                break
+    except zlib.error:
+        pass
+    if len(whole) >= 4:
+        yield whole

@@ -1,0 +1,139 @@
+"""G4: does an outgoing file name a patient?
+
+The attacker reads the files: their names, headers, comments and whatever is packed in them. Every
+token is shown to a callable that knows the cohort's identifiers (as keyed hashes, so that the audit
+never holds them), and every layer is searched for what only clinical files contain. Text burned
+into pixels is not read here.
+"""
+
+import re
+from collections.abc import Iterator
+
+from torch import Generator
+
+from privacy.evidence import Evidence
+from privacy.finding import Finding, Verdict
+from privacy.layers import UnreadableError, layers
+from privacy.policy import Policy
+
+SHORTEST = 4
+"""Shorter tokens are no evidence: every number table holds "17"."""
+MOST_PARTS = 6
+
+_RUN = re.compile(r"[^\x00-\x1f\x7f\ufffd]{4,}")
+_CHUNK = re.compile(r"[^\s\"'`<>(){}\[\],;=|&*?!\\]{4,}")
+_NUMBER = re.compile(r"[+-]?\d*\.\d+(?:[eE][+-]?\d+)?")
+_SEPARATOR = re.compile(r"[/:.@#_^+-]+")
+_UID = re.compile(r"(?<![\w.])[0-2](?:\.(?:0|[1-9]\d*)){3,}(?![\w.]*\w)")
+_STANDARD_UID = "1.2.840.10008."  # the DICOM standard's own: names of formats, not of studies
+_DICOM = re.compile(rb"DICM\x02\x00")
+_DATE = re.compile(
+    rb"(?:\w{0,20}Date(?:Time)?|[0-9A-Fa-f]{4},\s?[0-9A-Fa-f]{4}\)?\s?(?:DA|DT)?)"
+    rb"[\"'\]\s:=>\[(\x00]{1,8}(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])(?!\d)"
+    rb"|DA\x08\x00(?:19|20)\d{6}"
+)
+_NAME = re.compile(r"(?<![\w^])[A-Z][\w'-]+(?: [A-Z][\w'-]+)*\^[A-Z][\w'-]*(?:\^[\w'-]*)*")
+_NAME_ELEMENT = re.compile(rb"PN[\x04-\x40]\x00[A-Za-z][\w' -]+\^")
+_PATH = re.compile(
+    r"(?<![\w.:/])/(?:home|Users|mnt|media|srv|scratch|root)/[\w.-]+|(?<!\w)[A-Z]:\\+[\w.-]{2,}"
+)
+
+
+def leaks(evidence: Evidence, policy: Policy, rng: Generator) -> Finding:  # noqa: ARG001
+    """Scans names and contents of all outgoing files; the finding never repeats what it found."""
+    counts: dict[str, dict[str, int]] = {}
+    unreadable = 0
+    for number, (name, data) in enumerate(sorted(evidence.outgoing.items()), start=1):
+        in_name = _count(name.encode(), evidence)
+        found = dict(in_name)
+        try:
+            for layer in layers(data):
+                for kind, times in _count(layer, evidence).items():
+                    found[kind] = found.get(kind, 0) + times
+        except UnreadableError:
+            unreadable += 1
+        if data[128:134] == b"DICM\x02\x00" and name.lower().endswith(".dcm"):
+            found["a DICOM file inside"] -= 1
+        if any(found.values()):
+            # A name that is itself a leak must not be printed either.
+            label = f"file {number} (its name tells)" if any(in_name.values()) else name
+            counts[label] = {kind: times for kind, times in found.items() if times}
+    total = float(sum(sum(found.values()) for found in counts.values()))
+    if not evidence.outgoing or evidence.is_identifier is None:
+        verdict = Verdict.INVALID
+        text = "There are no outgoing files, or no list of identifiers to compare them with."
+    elif total:
+        verdict = Verdict.FAIL
+        text = f"{len(counts)} outgoing files hold what may name a patient: {', '.join(counts)}."
+    elif unreadable:
+        verdict = Verdict.INVALID
+        text = f"{unreadable} outgoing files cannot be read to the end."
+    else:
+        verdict = Verdict.PASS
+        text = f"No identifier of the cohort stands in the {len(evidence.outgoing)} outgoing files."
+    return Finding(
+        audit="G4",
+        name="Identifiers in outgoing files",
+        verdict=verdict,
+        value=total,
+        low=total,
+        high=total,
+        limit=0.0,
+        text=text,
+        details={"files": len(evidence.outgoing), "found": counts, "unreadable": unreadable},
+    )
+
+
+def tokens(text: str) -> Iterator[str]:
+    """Yields whatever may be an identifier: each word, and each run of its parts.
+
+    ``img_PAT-001.png`` yields PAT, PAT-001, img_PAT, ... but 0.20240131 only itself.
+    """
+    for chunk in _CHUNK.findall(text):
+        yield chunk
+        if _NUMBER.fullmatch(chunk):
+            continue
+        cuts = [m.span() for m in _SEPARATOR.finditer(chunk)]
+        starts = [0, *(end for _, end in cuts)]
+        ends = [*(begin for begin, _ in cuts), len(chunk)]
+        for i, begin in enumerate(starts):
+            for end in ends[i : i + MOST_PARTS]:
+                if SHORTEST <= end - begin < len(chunk):
+                    yield chunk[begin:end]
+
+
+def _count(layer: bytes, evidence: Evidence) -> dict[str, int]:
+    """Returns how often each kind of leak stands in one layer."""
+    text = layer.decode(errors="replace")
+    # Every second byte: text of Windows programs has a zero after each letter.
+    wide = layer[::2] + b"\n" + layer[1::2] if layer.count(0) * 3 > len(layer) else b""
+    runs = _RUN.findall(text) + _RUN.findall(wide.decode(errors="replace"))
+    # In noise a caret between two letters is no name; in noise there are no long readable runs.
+    readable = "\n".join(runs if _is_text(layer) else [run for run in runs if len(run) >= 24])
+    known = evidence.is_identifier or (lambda _: False)
+    seen = {token for run in runs for token in tokens(run)} - evidence.own
+    return {
+        "identifier": sum(map(known, seen)),
+        "DICOM UID": sum(_is_private_uid(uid, evidence.own) for run in runs for uid in _uids(run)),
+        "date of a DICOM attribute": len(_DATE.findall(layer)) + len(_DATE.findall(wide)),
+        "person name": len(_NAME.findall(readable)) + len(_NAME_ELEMENT.findall(layer)),
+        "path": len(_PATH.findall(readable)),
+        "a DICOM file inside": len(_DICOM.findall(layer)),
+    }
+
+
+def _uids(text: str) -> list[str]:
+    return _UID.findall(text)
+
+
+def _is_private_uid(uid: str, own: frozenset[str]) -> bool:
+    """Tells UIDs of studies from versions such as 1.2.3.4 and from the standard's own UIDs."""
+    long_enough = len(uid) >= 14 or uid.startswith("2.25.")
+    return long_enough and not uid.startswith(_STANDARD_UID) and uid not in own
+
+
+def _is_text(layer: bytes) -> bool:
+    head = layer[:4096]
+    return sum(byte in b"\t\n\r\x00" or 32 <= byte < 127 or byte > 127 for byte in head) >= (
+        0.95 * len(head)
+    ) and not any(byte in head for byte in (1, 2, 3, 4, 5, 6))

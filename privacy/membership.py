@@ -1,0 +1,79 @@
+"""A2: does a network trained on the release know the patients?
+
+The attacker trains networks on the release as any recipient would, with the released soft labels,
+and asks them about a patient's film: on films that shaped the release they are surer of the
+diagnosis. Confidence is phi = log p_y - log(1 - p_y), averaged over film and mirror image, over
+networks and over the patient's films. With null releases the attack is offline LiRA (Carlini et
+al., IEEE S&P 2022, Section VI), with one variance for all patients because a few nulls cannot tell
+each patient's: z is then the difference to the null up to a factor, and ranks patients the same.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Generator, Tensor
+
+from privacy.attack import judge
+from privacy.evidence import Evidence, Fit
+from privacy.finding import Finding
+from privacy.nulls import calibrate
+from privacy.policy import Policy
+from privacy.release import Films, Release
+from privacy.statistics import Scores
+
+
+def train_on_release(evidence: Evidence, policy: Policy, rng: Generator) -> Finding:
+    """Attacks with the recipient's trainings in the evidence, against the nulls if there are."""
+    if not evidence.fits:
+        raise ValueError("A2 needs at least one training of a recipient")
+    members, controls, nulls = evidence.members, evidence.controls, evidence.nulls
+    both = _together(members, controls)
+
+    def score(release: Release, films: Films) -> Tensor:
+        return films.per_patient(confidence(evidence.fits, release, films))
+
+    if nulls is None:
+        scores = score(evidence.release, both)
+    else:
+        scores = calibrate(score, evidence.release, nulls, both)
+    n1 = len(members.ids)
+    return judge(
+        "A2",
+        "Membership from networks trained on the release",
+        Scores(scores[:n1], scores[n1:], both.strata[:n1], both.strata[n1:]),
+        policy,
+        rng,
+        calibrated=nulls is not None,
+    )
+
+
+def confidence(fits: Sequence[Fit], release: Release, films: Films) -> Tensor:
+    """Returns phi of each film, (n,), mean over trainings and over film and mirror image."""
+    total = torch.zeros(len(films), dtype=torch.float64, device=films.images.device)
+    with torch.no_grad():
+        for fit in fits:
+            with torch.enable_grad():
+                network = fit(release)
+            for images in (films.images, films.images.flip(-1)):
+                log_p = torch.cat([network(batch) for batch in torch.split(images, 256)])
+                total += logit(log_p, films.labels)
+    return total / (2 * len(fits))
+
+
+def logit(log_p: Tensor, labels: Tensor) -> Tensor:
+    """Returns log p_y - log(1 - p_y), (n,), of log-probabilities (n, K).
+
+    1 - p_y is summed from the other classes: p_y itself rounds to 1 long before they reach 0.
+    """
+    log_p = log_p.double()
+    own = torch.nn.functional.one_hot(labels, log_p.shape[1]).bool()
+    return log_p[own] - log_p.masked_fill(own, -torch.inf).logsumexp(1)
+
+
+def _together(members: Films, controls: Films) -> Films:
+    """Returns the films of both, so that every network is trained once; members come first."""
+    return Films(
+        torch.cat([members.images, controls.images]),
+        torch.cat([members.labels, controls.labels]),
+        [*members.patients, *controls.patients],
+    )

@@ -1,0 +1,104 @@
+"""What leaves the hospital, and the films it is judged against.
+
+The audits see tensors only: where they come from, and which method made the release, is not
+their business.
+"""
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Release:
+    """The synthetic set exactly as a recipient decodes it.
+
+    Attributes:
+        images: (m, C, H, W), in the intensity space of the films.
+        labels: (m, K), soft, rows sum to one.
+    """
+
+    images: Tensor
+    labels: Tensor
+
+    def __post_init__(self) -> None:
+        _check("release", self.images, len(self.labels))
+        if self.labels.ndim != 2 or not torch.isfinite(self.labels).all():
+            raise ValueError("release: labels must be finite and of shape (m, K)")
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    @property
+    def classes(self) -> int:
+        """K, the number of classes."""
+        return self.labels.shape[1]
+
+
+@dataclass(frozen=True, eq=False)
+class Films:
+    """Real films of known patients: all members of the training set, or all controls.
+
+    Attributes:
+        images: (n, C, H, W), in the intensity space of the release.
+        labels: (n,) class indices.
+        patients: (n,) whose film it is; any hashable identifier.
+    """
+
+    images: Tensor
+    labels: Tensor
+    patients: Sequence[Hashable]
+
+    def __post_init__(self) -> None:
+        _check("films", self.images, len(self.labels))
+        if len(self.patients) != len(self.images):
+            raise ValueError(f"films: {len(self.images)} images, {len(self.patients)} patient ids")
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    @cached_property
+    def ids(self) -> tuple[Hashable, ...]:
+        """The patients (P,), each once, in the order of their first film."""
+        return tuple(dict.fromkeys(self.patients))
+
+    @cached_property
+    def patient(self) -> Tensor:
+        """The place in ``ids`` of each film's patient, (n,)."""
+        place = {one: i for i, one in enumerate(self.ids)}
+        return torch.tensor([place[one] for one in self.patients], device=self.images.device)
+
+    @cached_property
+    def first(self) -> Tensor:
+        """The first film of each patient, (P,) indices."""
+        seen = dict(zip(reversed(self.patients), reversed(range(len(self))), strict=True))
+        return torch.tensor([seen[one] for one in self.ids], device=self.images.device)
+
+    @cached_property
+    def strata(self) -> Tensor:
+        """The classes each patient's films show, (P,), as bits: films of classes 0 and 2 are 5."""
+        shown = torch.zeros(len(self.ids), 1 + int(self.labels.max()), dtype=torch.long)
+        shown[self.patient.cpu(), self.labels.cpu()] = 1
+        return (shown << torch.arange(shown.shape[1])).sum(1).to(self.images.device)
+
+    def per_patient(self, scores: Tensor) -> Tensor:
+        """Returns the mean over each patient's films, (P,), of scores (n,)."""
+        total = scores.new_zeros(len(self.ids)).index_add(0, self.patient, scores)
+        return total / torch.bincount(self.patient, minlength=len(self.ids))
+
+    def of(self, chosen: Sequence[Hashable] | set[Hashable]) -> "Films":
+        """Returns the films of the chosen patients."""
+        keep = [i for i, one in enumerate(self.patients) if one in chosen]
+        return Films(self.images[keep], self.labels[keep], [self.patients[i] for i in keep])
+
+
+def _check(what: str, images: Tensor, labels: int) -> None:
+    if images.ndim != 4 or not len(images):
+        raise ValueError(f"{what}: images must have shape (n, C, H, W) with n of at least 1")
+    if len(images) != labels:
+        raise ValueError(f"{what}: {len(images)} images, {labels} labels")
+    if not torch.isfinite(images).all():
+        raise ValueError(f"{what}: an intensity is not finite")

@@ -1,0 +1,161 @@
+"""The gate refuses by default: every way to be incomplete is a row."""
+
+import json
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from privacy import Decision, Finding, Level, Policy, Verdict, decide, load_policy, wording
+
+Change = Callable[[list[Finding]], list[Finding]]
+
+
+def passing(policy: Policy) -> list[Finding]:
+    findings = []
+    for name in policy.required[Level.STANDARD]:
+        bounds = (0.5, 0.45, 0.55, 0.65) if name in policy.statistical else (0.0, 0.0, 0.0, 0.0)
+        p = 0.5 if name in policy.statistical else None
+        sizes = {"members": 160, "controls": 150} if p else {}
+        findings.append(
+            Finding(
+                name, name, Verdict.PASS, *bounds, "All is well.", p=p, p_limit=p, details=sizes
+            )
+        )
+    return findings
+
+
+def altered(name: str, **changes: object) -> Change:
+    def change(findings: list[Finding]) -> list[Finding]:
+        return [replace(f, **changes) if f.audit == name else f for f in findings]  # type: ignore[arg-type]
+
+    return change
+
+
+def without(name: str) -> Change:
+    return lambda findings: [f for f in findings if f.audit != name]
+
+
+REFUSALS: dict[str, tuple[Change, Verdict]] = {
+    "nothing": (lambda _: [], Verdict.INVALID),
+    **{f"{name} missing": (without(name), Verdict.INVALID) for name in ("G1", "G4", "A5", "A2")},
+    "one twice": (lambda f: [*f, f[0]], Verdict.INVALID),
+    "an unknown one twice": (
+        lambda f: [*f, replace(f[0], audit="X1"), replace(f[0], audit="X1")],
+        Verdict.INVALID,
+    ),
+    "value NaN": (altered("A2", value=math.nan), Verdict.INVALID),
+    "lower bound NaN": (altered("A2", low=math.nan), Verdict.INVALID),
+    "upper bound infinite": (altered("A2", high=math.inf), Verdict.INVALID),
+    "limit infinite": (altered("A2", limit=math.inf), Verdict.INVALID),
+    "p NaN": (altered("A2", p=math.nan), Verdict.INVALID),
+    "bounds the wrong way round": (altered("A2", low=0.6, high=0.4), Verdict.INVALID),
+    "structural NaN": (altered("G4", value=math.nan), Verdict.INVALID),
+    "one invalid": (altered("G8", verdict=Verdict.INVALID), Verdict.INVALID),
+    "an extra one invalid": (
+        lambda f: [*f, replace(f[0], audit="A0", verdict=Verdict.INVALID)],
+        Verdict.INVALID,
+    ),
+    "structure": (altered("G1", verdict=Verdict.FAIL), Verdict.FAIL),
+    "copy": (altered("A5", verdict=Verdict.FAIL), Verdict.FAIL),
+    "an extra one fails": (
+        lambda f: [*f, replace(f[0], audit="A9", verdict=Verdict.FAIL)],
+        Verdict.FAIL,
+    ),
+    "leak over the limit": (
+        altered("A2", verdict=Verdict.FAIL, value=0.8, low=0.7, high=0.9, p=0.001, p_limit=0.001),
+        Verdict.FAIL,
+    ),
+    "failure that Holm does not uphold": (
+        altered("A2", verdict=Verdict.FAIL),
+        Verdict.INCONCLUSIVE,
+    ),
+    "one inconclusive": (altered("A5", verdict=Verdict.INCONCLUSIVE), Verdict.INCONCLUSIVE),
+    "a pass with its bound over the limit": (altered("A2", high=0.7), Verdict.INCONCLUSIVE),
+    "a pass with its bound at the limit": (altered("A2", high=0.65), Verdict.INCONCLUSIVE),
+}
+
+
+@pytest.mark.parametrize("way", REFUSALS)
+def test_the_gate_refuses(way: str, policy: Policy) -> None:
+    change, verdict = REFUSALS[way]
+    decision = decide(change(passing(policy)), policy, Level.STANDARD)
+    assert decision.verdict is verdict
+    assert decision.reasons
+
+
+def test_the_gate_opens_when_all_is_there(policy: Policy) -> None:
+    assert decide(passing(policy), policy, Level.STANDARD) == Decision(
+        Verdict.PASS, Level.STANDARD, ()
+    )
+
+
+def test_a_screening_never_passes(policy: Policy) -> None:
+    assert decide(passing(policy), policy, Level.SCREEN).verdict is Verdict.INCONCLUSIVE
+
+
+def test_a_failure_of_one_among_several_is_corrected_for_their_number(policy: Policy) -> None:
+    many = policy.model_copy(update={"statistical": ("A1", "A2", "A3")})
+    findings = passing(policy)
+    findings += [replace(f, audit=a) for a in ("A1", "A3") for f in findings if f.audit == "A2"]
+    for p_limit, verdict in ((0.04, Verdict.INCONCLUSIVE), (0.01, Verdict.FAIL)):
+        failed = altered("A2", verdict=Verdict.FAIL, p_limit=p_limit, p=0.04)(findings)
+        assert decide(failed, many, Level.STANDARD).verdict is verdict
+
+
+def test_findings_and_decisions_survive_json(policy: Policy) -> None:
+    for finding in passing(policy):
+        assert Finding.from_json(json.loads(json.dumps(finding.to_json()))) == finding
+    decision = decide([], policy, Level.FULL)
+    assert json.loads(json.dumps(decision.to_json()))["verdict"] == "INVALID"
+
+
+def test_a_number_lost_in_json_still_refuses(policy: Policy) -> None:
+    lost = altered("A2", high=math.inf)(passing(policy))
+    again = [Finding.from_json(json.loads(json.dumps(f.to_json()))) for f in lost]
+    assert decide(again, policy, Level.STANDARD).verdict is Verdict.INVALID
+
+
+def test_the_wording_never_promises_anonymity(policy: Policy) -> None:
+    findings = passing(policy)
+    passed = wording(decide(findings, policy, Level.STANDARD), findings)
+    assert "160 patients" in passed
+    assert "upper bound 0.55 < 0.65" in passed
+    assert "not a finding that the data are anonymous" in passed
+    for change, verdict in REFUSALS.values():
+        sentence = wording(decide(change(findings), policy, Level.STANDARD), change(findings))
+        assert ("Export refused" in sentence) == (verdict is not Verdict.INCONCLUSIVE)
+
+
+def test_the_thresholds_follow_from_the_residual_risk(policy: Policy) -> None:
+    assert policy.residual_risk == 0.09
+    assert policy.largest_mu == pytest.approx(0.544, abs=5e-4)
+    assert policy.largest_auc == pytest.approx(0.650, abs=5e-4)
+    sizes = {0.09: 11, 0.05: 20, 0.2: 5, 0.33: 3}
+    assert sizes == {r: policy.model_copy(update={"residual_risk": r}).cell_size for r in sizes}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("residual_risk = 0.09", "residual_risk = 1.5", "residual_risk"),
+        ("residual_risk = 0.09", "residul_risk = 0.09", "residul_risk"),
+        ("least_controls = 50", "", "least_controls"),
+        ("least_controls = 50", "least_controls = 3", "least_controls"),
+        ('"A5", ', "", "A5 checks it"),
+        ('standard = ["G1"', 'standrad = ["G1"', "standrad"),
+        ('full = ["G1", "G2"', 'full = ["G1", "G1"', "required.full must name each audit once"),
+        ('statistical = ["A2"]', 'statistical = ["A1"]', "no statistical audit"),
+    ],
+)
+def test_a_policy_with_a_mistake_is_refused_by_name(
+    old: str, new: str, message: str, tmp_path: Path
+) -> None:
+    original = Path(load_policy.__code__.co_filename).with_name("policy.toml").read_text()
+    assert old in original
+    path = tmp_path / "policy.toml"
+    path.write_text(original.replace(old, new))
+    with pytest.raises(ValueError, match=message):
+        load_policy(path)

@@ -1,0 +1,151 @@
+"""G4 finds one planted identifier in every kind of file, and nothing in clean ones."""
+
+import base64
+import gzip
+import io
+import json
+import zipfile
+import zlib
+from collections.abc import Mapping
+from hashlib import sha256
+
+import numpy as np
+import pytest
+import torch
+from invented_radiographs import cohort, encode, noise
+from PIL import Image, PngImagePlugin
+from safetensors.torch import save
+
+from privacy import Evidence, Finding, Policy, Verdict
+from privacy.leaks import leaks, tokens
+
+SECRET = "KH-482913"
+
+
+def scan(
+    outgoing: Mapping[str, bytes], policy: Policy, own: frozenset[str] = frozenset()
+) -> Finding:
+    rng = torch.Generator().manual_seed(0)
+    case = Evidence(
+        noise(2, rng),
+        cohort(4, rng, "IN"),
+        cohort(4, rng, "OUT"),
+        outgoing=outgoing,
+        is_identifier={SECRET, "Müller"}.__contains__,
+        own=own,
+    )
+    return leaks(case, policy, rng)
+
+
+def png(**text: str) -> bytes:
+    info = PngImagePlugin.PngInfo()
+    for key, value in text.items():
+        info.add_text(key, value, zip=key == "packed")
+    pixels = np.random.default_rng(0).integers(0, 255, (64, 64)).astype(np.uint8)
+    stream = io.BytesIO()
+    Image.fromarray(pixels).save(stream, "PNG", pnginfo=info)
+    return stream.getvalue()
+
+
+def archive(**files: str) -> bytes:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as packed:
+        for name, text in files.items():
+            packed.writestr(name, text)
+    return stream.getvalue()
+
+
+def dicom(value: bytes) -> bytes:
+    return bytes(128) + b"DICM\x02\x00\x00\x00UL\x04\x00\x00\x00\x00\x00" + value
+
+
+IDENTIFIERS = {
+    "json": {"a.json": json.dumps({"note": f"from {SECRET}."}).encode()},
+    "png text": {"a.png": png(Comment=f"id {SECRET}")},
+    "png packed text": {"a.png": png(packed=f"id {SECRET} " * 9)},
+    "safetensors header": {"a.safetensors": save({"x": torch.rand(9)}, {"source": SECRET})},
+    "safetensors body": {
+        "a.safetensors": save(
+            {"x": torch.tensor(list(f"  {SECRET}  ".encode()), dtype=torch.uint8)}
+        )
+    },
+    "zip": {"a.zip": archive(inside=f"x {SECRET} y")},
+    "zip entry name": {"a.zip": archive(**{f"{SECRET}.txt": "x"})},
+    "gzip": {"a.gz": gzip.compress(SECRET.encode())},
+    "stream in a pdf": {"a.pdf": b"%PDF stream\n" + zlib.compress(f"({SECRET})".encode())},
+    "picture in html": {
+        "a.html": b"<img src='data:image/png;base64,"
+        + base64.b64encode(png(Comment=SECRET))
+        + b"'>"
+    },
+    "utf-16": {"a.txt": f"patient {SECRET}".encode("utf-16-le")},
+    "part of a word": {"a.txt": f"/out/img_{SECRET}_1.png".encode()},
+    "umlaut": {"a.txt": "Frau Müller".encode()},
+    "dicom": {"a.dcm": dicom(b"LO\x0a\x00" + SECRET.encode() + b" ")},
+}
+PATTERNS = {
+    "DICOM UID": b'{"study": "1.2.276.0.7230010.3.1.2.8323329"}',
+    "date of a DICOM attribute": b'"StudyDate": "20240131"',
+    "person name": b"patient: Doe^Jane^^Dr",
+    "path": b"read from /home/radiology/cases",
+    "a DICOM file inside": b"PK" + dicom(b""),
+}
+
+
+@pytest.mark.parametrize("kind", IDENTIFIERS)
+def test_an_identifier_is_found_and_never_repeated(kind: str, policy: Policy) -> None:
+    finding = scan({"clean.json": b"{}"} | IDENTIFIERS[kind], policy)
+    assert finding.verdict is Verdict.FAIL
+    (name,) = IDENTIFIERS[kind]
+    assert list(finding.details["found"]) == [name]
+    for secret in (SECRET, "482913", "Müller"):
+        assert secret not in str(finding)
+
+
+@pytest.mark.parametrize("kind", PATTERNS)
+def test_what_only_clinical_files_hold_is_found(kind: str, policy: Policy) -> None:
+    finding = scan({"a.txt": PATTERNS[kind]}, policy)
+    assert finding.details["found"] == {"a.txt": {kind: 1}}
+
+
+def test_values_inside_a_dicom_file_are_found(policy: Policy) -> None:
+    for value in (b"DA\x08\x0020240131", b"PN\x08\x00DOE^JANE", b"UI\x12\x001.2.276.0.7230010\x00"):
+        assert scan({"a.dcm": dicom(value)}, policy).verdict is Verdict.FAIL
+
+
+def test_a_file_named_after_a_patient_is_found_and_its_name_not_repeated(policy: Policy) -> None:
+    finding = scan({"a.txt": b"", f"{SECRET}.txt": b"nothing"}, policy)
+    assert finding.verdict is Verdict.FAIL
+    assert list(finding.details["found"]) == ["file 1 (its name tells)"]
+    assert SECRET not in str(finding)
+
+
+def test_clean_files_raise_no_alarm(policy: Policy) -> None:
+    rng = np.random.default_rng(1)
+    clean = {
+        "versions.txt": b"torch 2.15.0+cu130, tool 1.2.3.4, 10.0.0.255 at 127.0.0.1, in 20240131",
+        "numbers.json": json.dumps({"loss": rng.random(2000).tolist(), "n": [20240131]}).encode(),
+        "hashes.txt": "\n".join(sha256(bytes([i])).hexdigest() for i in range(256)).encode(),
+        "formulas.md": b"x^2 + e^x, AUC^upper, see https://arxiv.org/abs/2006.05929 or and/or",
+        "noise.bin": rng.bytes(2**20),
+        "new.dcm": dicom(b"UI\x14\x001.2.840.10008.1.2.1\x00UI 2.25.3105 "),
+        "picture.png": png(Software="medidd 0.1.0"),
+    } | encode(noise(20, torch.Generator().manual_seed(0)))
+    finding = scan(clean, policy, own=frozenset({"2.25.3105"}))
+    assert finding.verdict is Verdict.PASS, finding.details
+
+
+def test_what_cannot_be_read_is_invalid(policy: Policy) -> None:
+    broken = bytearray(archive(inside="some text " * 50))
+    broken[45:60] = bytes(15)
+    assert scan({"a.zip": bytes(broken)}, policy).verdict is Verdict.INVALID
+    nested = b"text"
+    for _ in range(6):
+        nested = gzip.compress(nested)
+    assert scan({"a.gz": nested}, policy).verdict is Verdict.INVALID
+    assert scan({}, policy).verdict is Verdict.INVALID
+
+
+def test_tokens_are_words_and_runs_of_their_parts() -> None:
+    assert set(tokens("img_PAT-0001.png")) >= {"PAT-0001", "0001", "img_PAT", "img_PAT-0001"}
+    assert list(tokens("0.20240131 ab")) == ["0.20240131"]
