@@ -1,0 +1,1 @@
+"""Dataset distillation for radiographs."""

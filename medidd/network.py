@@ -1,0 +1,58 @@
+"""Networks as the papers write them: f(theta, x), an architecture without weights."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+Weights = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Network:
+    """An architecture whose weights are always an argument.
+
+    Attributes:
+        make: builds the module, which must hold exactly two children, ``features`` (images to
+            vectors) and ``classifier`` (vectors to logits), and no buffers: running statistics
+            would let one image's value depend on another's.
+    """
+
+    make: Callable[[], nn.Module]
+    _module: nn.Module = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        with torch.random.fork_rng(devices=[]):
+            module = self.make()
+        if next(module.buffers(), None) is not None:
+            raise ValueError("a network with running statistics; use group or instance norm")
+        object.__setattr__(self, "_module", module)
+
+    def init(self, rng: torch.Generator, like: Tensor | None = None) -> Weights:
+        """Draws fresh weights, theta_0 ~ P.
+
+        Args:
+            rng: the only source of randomness; torch's global generator is left as it was.
+            like: a tensor whose device and dtype the weights take.
+        """
+        seed = int(torch.randint(2**62, (), generator=rng))
+        with torch.random.fork_rng(devices=[]):
+            # torch's own initialisers take no generator, hence the fork.
+            torch.manual_seed(seed)
+            module = self.make()
+        theta = {name: weight.detach() for name, weight in module.named_parameters()}
+        return theta if like is None else {name: w.to(like) for name, w in theta.items()}
+
+    def __call__(self, theta: Weights, x: Tensor) -> Tensor:
+        """Returns logits (n, K) for images (n, C, H, W)."""
+        logits: Tensor = functional_call(self._module, theta, (x,))
+        return logits
+
+    def embed(self, theta: Weights, x: Tensor) -> Tensor:
+        """Returns psi(x), the features before the classifier, (n, D)."""
+        prefix = "features."
+        features = {n.removeprefix(prefix): w for n, w in theta.items() if n.startswith(prefix)}
+        vectors: Tensor = functional_call(self._module.get_submodule("features"), features, (x,))
+        return vectors
