@@ -1,0 +1,1 @@
+"""What a person can run; the only place where the library and the referee meet."""

@@ -1,0 +1,267 @@
+"""The medidd command: options only, no logic.
+
+Everything heavy is imported inside the commands, so that ``medidd --help`` is there at once.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import rich_click as click
+import yaml
+from click.exceptions import Exit as Leave
+
+from pipelines import installation
+from pipelines.stop import Stop
+
+if TYPE_CHECKING:
+    from pipelines.learn import Progress
+
+Result = TypeVar("Result")
+
+FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+ANY_PATH = click.Path(path_type=Path)
+
+
+@contextmanager
+def stopping() -> Iterator[None]:
+    """Turns what ends a command into one line and an exit code, never a traceback.
+
+    A traceback shows values, and here values are patients'. Whoever looks for a defect on invented
+    films sets MEDIDD_TRACEBACK=1.
+    """
+    try:
+        yield
+    except Stop as stop:
+        click.echo(f"medidd: {stop}", err=True)
+        sys.exit(stop.code)
+    except KeyboardInterrupt:
+        click.echo("medidd: interrupted; repeat the command with --resume to go on", err=True)
+        sys.exit(130)
+    except (click.ClickException, Leave):
+        raise
+    except OSError as error:
+        click.echo(
+            f"medidd: {error.strerror or 'input or output failed'}; nothing was lost: "
+            "mend it and repeat the command with --resume",
+            err=True,
+        )
+        sys.exit(1)
+    except Exception as error:
+        if os.environ.get("MEDIDD_TRACEBACK"):
+            raise
+        click.echo(
+            f"medidd: stopped by a defect of its own ({type(error).__name__}); please report it, "
+            "and set MEDIDD_TRACEBACK=1 to see where, on films that are nobody's",
+            err=True,
+        )
+        sys.exit(1)
+
+
+def configured(context: click.Context, _: click.Parameter, path: Path | None) -> Path | None:
+    """Takes a YAML file's values as defaults, so that the command line wins."""
+    if path is None:
+        return None
+    try:
+        found = yaml.safe_load(path.read_text()) or {}
+    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        raise click.BadParameter(f"{path}: cannot be read as YAML") from None
+    if not isinstance(found, dict):
+        raise click.BadParameter(f"{path}: must map option names to values")
+    names = {parameter.name: parameter for parameter in context.command.params}
+    values = {str(name).replace("-", "_"): value for name, value in found.items()}
+    for name in values:
+        if name not in names or name == "config":
+            known = ", ".join(sorted(str(n).replace("_", "-") for n in names if n != "config"))
+            raise click.BadParameter(f"{path}: unknown option '{name}'; there are: {known}")
+    fields = values.get("settings", values.get("set"))
+    if isinstance(fields, dict):
+        values["settings"] = [f"{key}={json.dumps(value)}" for key, value in fields.items()]
+    context.default_map = {**(context.default_map or {}), **values}
+    return path
+
+
+def parsed(_: click.Context, __: click.Parameter, pairs: tuple[str, ...]) -> dict[str, Any]:
+    """Reads NAME=VALUE pairs; a value is YAML, so 0.5, true and [a, b] are what they look like."""
+    settings = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name:
+            raise click.BadParameter(f"'{pair}' is not of the form name=value")
+        try:
+            settings[name.strip()] = yaml.safe_load(value)
+        except yaml.YAMLError:
+            raise click.BadParameter(f"'{pair}' has no readable value") from None
+    return settings
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="medidd")
+def main() -> None:
+    """Distil radiographs into a few synthetic images, audit them, and only then export them."""
+    installation.harden()
+    installation.keep_memory()
+
+
+@main.command("distill")
+@click.option("--dicom-dir", type=FOLDER, required=True, help="Folder of DICOM studies.")
+@click.option("--ipc", type=click.IntRange(min=1), required=True, help="Images per class.")
+@click.option(
+    "--labels",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="CSV of labels. Default: labels.csv in the folder or beside it, else a folder per class.",
+)
+@click.option(
+    "--method",
+    default="dm",
+    show_default=True,
+    help="A method (dm, soft-label), or a start (random, kmeans, average, noise) for a baseline.",
+)
+@click.option("--start", default="noise", show_default=True, help="Where the images begin.")
+@click.option(
+    "--size",
+    type=click.IntRange(16, 256),
+    default=32,
+    show_default=True,
+    help="Height and width, in pixels.",
+)
+@click.option("--steps", type=click.IntRange(min=1), help="Updates. Default: the method's own.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option(
+    "--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True
+)
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    callback=parsed,
+    metavar="NAME=VALUE",
+    help="A field of the method; medidd methods lists them. May be repeated.",
+)
+@click.option(
+    "--width",
+    type=click.IntRange(min=1),
+    default=32,
+    show_default=True,
+    help="Filters per block of the ConvNet.",
+)
+@click.option(
+    "--threads",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="CPU threads; networks this small gain little from more.",
+)
+@click.option(
+    "--max-rejected",
+    "max_refused",
+    type=click.FloatRange(min=0),
+    default=0.2,
+    show_default=True,
+    help="Unusable files allowed per usable film.",
+)
+@click.option("--out", type=ANY_PATH, help="Folder of the run. Default: one under runs.")
+@click.option("--resume", is_flag=True, help="Go on with a run that was stopped.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
+@click.option("--dry-run", is_flag=True, help="Say what would be done, and what it would take.")
+@click.option(
+    "-c",
+    "--config",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    is_eager=True,
+    expose_value=False,
+    callback=configured,
+    help="YAML of these options; the command line wins.",
+)
+def distill_command(*, as_json: bool, dry_run: bool, **options: Any) -> None:
+    """Learn a synthetic set from a folder of DICOM studies."""
+    with stopping():
+        from pipelines import distill, dry, summary
+
+        job = distill.Distill(**options)
+        if dry_run:
+            _show(dry.run(job), as_json=as_json)
+            return
+        watch = summary.Watch()
+        made = followed(distill.run(job))
+        _show(summary.of(made, watch.seconds()), as_json=as_json)
+
+
+@main.command("audit")
+@click.argument("run", type=FOLDER)
+@click.option(
+    "--level", type=click.Choice(["screen", "standard"]), default="standard", show_default=True
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
+def audit_command(run: Path, level: str, *, as_json: bool) -> None:
+    """Audit what a run would release."""
+    with stopping():
+        from pipelines import audit, summary
+
+        result = followed(audit.run(audit.Audit(run, level)))
+        _show(summary.of_audit(run, result), as_json=as_json)
+
+
+@main.command("export")
+@click.argument("run", type=FOLDER)
+@click.option("--to", type=ANY_PATH, required=True, help="Folder to write.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
+def export_command(run: Path, to: Path, *, as_json: bool) -> None:
+    """Write the bundle for outsiders, if the audits pass."""
+    with stopping():
+        from pipelines import export, summary
+
+        bundle = followed(export.run(export.Export(run, to)))
+        _show(summary.of_bundle(bundle), as_json=as_json)
+
+
+@main.command("evaluate")
+@click.argument("run", type=FOLDER)
+@click.option(
+    "--network",
+    type=click.Choice(["convnet", "mlp", "resnet18"]),
+    default="resnet18",
+    show_default=True,
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
+def evaluate_command(run: Path, network: str, *, as_json: bool) -> None:
+    """Judge a finished run with another architecture."""
+    with stopping():
+        from pipelines import evaluate, summary
+
+        result = followed(evaluate.run(evaluate.Evaluate(run, network)))
+        _show(summary.of_metrics(network, result), as_json=as_json)
+
+
+@main.command("methods")
+def methods_command() -> None:
+    """List the methods with their fields, and the starts."""
+    with stopping():
+        from pipelines import methods
+
+        click.echo(methods.table())
+
+
+def followed(progress: Generator[Progress, None, Result]) -> Result:
+    """Runs a command to its end under a progress bar on stderr; returns its result."""
+    from pipelines.terminal import Bars
+
+    with Bars() as bars:
+        while True:
+            try:
+                bars.show(next(progress))
+            except StopIteration as end:
+                result: Result = end.value
+                return result
+
+
+def _show(answer: Any, *, as_json: bool) -> None:
+    """Prints a summary: an object with ``json()`` and ``text()``."""
+    render: Callable[[], str] = answer.text
+    click.echo(json.dumps(answer.json(), sort_keys=True) if as_json else render())

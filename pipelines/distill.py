@@ -1,0 +1,200 @@
+"""Films in, a synthetic set with evidence of its worth and its audit out."""
+
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from medidd.data import NORMALIZATION
+from medidd.dicom.cohort import ingest
+from medidd.dicom.errors import CohortError, TooManyRefused
+from pipelines.audit import examine
+from pipelines.frozen import Frozen, source_of
+from pipelines.installation import key
+from pipelines.learn import Progress, learn
+from pipelines.patients import Patients, assigned, open_cohort, require_enough
+from pipelines.recipe import device
+from pipelines.report import write_report
+from pipelines.stop import Exit, Stop
+from pipelines.store import Run, differences, read_json, write_json
+from pipelines.synthetic import LEVELS, quantized, read_release, write_release
+from pipelines.worth import worth
+from privacy.policy import Level
+
+UNKNOWN_CLASSES = 2
+"""Classes to check settings with before any film is read."""
+
+
+@dataclass(frozen=True)
+class Distill:
+    """Learn a synthetic set from a folder of DICOM studies.
+
+    Attributes:
+        dicom_dir: the folder.
+        ipc: images per class.
+        labels: table of labels; None for the usual places.
+        method: a method, or a start for a baseline.
+        start: where S begins.
+        size: height and width in pixels.
+        steps: updates of S; None for the method's own number.
+        seed: of everything random.
+        device: "auto", "cpu" or "cuda".
+        settings: the method's own fields.
+        width: filters per block of the ConvNet.
+        threads: of the CPU.
+        max_refused: refused files allowed per usable film.
+        out: the run's folder; None for one named after the job.
+        resume: go on with a run that was stopped.
+    """
+
+    dicom_dir: Path
+    ipc: int
+    labels: Path | None = None
+    method: str = "dm"
+    start: str = "noise"
+    size: int = 32
+    steps: int | None = None
+    seed: int = 0
+    device: str = "auto"
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    width: int = 32
+    threads: int = 1
+    max_refused: float = 0.2
+    out: Path | None = None
+    resume: bool = False
+
+    def frozen(self) -> Frozen:
+        """Returns all that decides the run's bytes.
+
+        Raises:
+            Stop: a name or a setting is not one of those there are.
+        """
+        frozen = Frozen(
+            source=source_of(key(), self.dicom_dir, self.labels),
+            method=self.method,
+            start=self.start,
+            ipc=self.ipc,
+            size=self.size,
+            steps=self.steps,
+            settings=dict(self.settings),
+            width=self.width,
+            seed=self.seed,
+            device_name=device(self.device).type,
+            threads=self.threads,
+            max_refused=self.max_refused,
+        )
+        frozen.recipe(UNKNOWN_CLASSES)
+        return frozen
+
+    def place(self, frozen: Frozen) -> Run:
+        """Returns the run's folder."""
+        named = f"{self.method}-ipc{self.ipc}-{frozen.digest()}"
+        return Run(self.out if self.out is not None else Path("runs") / named)
+
+
+def run(job: Distill) -> Generator[Progress, None, Run]:
+    """Makes or continues the run; the generator's value is the finished run.
+
+    Raises:
+        Stop: with one line that says what is wrong and what to do.
+    """
+    torch.set_num_threads(job.threads)
+    frozen = job.frozen()
+    place = job.place(frozen)
+    fresh = _begin(place, frozen, resume=job.resume)
+    try:
+        patients = yield from _patients(job, place)
+    except Stop:
+        if fresh:
+            place.discard()
+        raise
+    yield from _release(place, frozen, patients)
+    yield from _worth(place, frozen, patients)
+    if not place.audit.exists():
+        yield from examine(place, frozen, patients, Level.SCREEN)
+    write_report(place, patients)
+    return place
+
+
+def _begin(place: Run, frozen: Frozen, *, resume: bool) -> bool:
+    """Claims the folder; tells whether it is new."""
+    asked = frozen.to_json()
+    if place.job.exists():
+        if not resume:
+            raise Stop(
+                f"{place.path}: a run is there already; continue it with --resume, or name another "
+                "folder with --out",
+                Exit.USAGE,
+            )
+        if different := differences(asked, read_json(place.job)["job"]):
+            raise Stop(
+                f"{place.path}: the run there differs in {', '.join(different)}; repeat its own "
+                "command, or name another folder with --out",
+                Exit.USAGE,
+            )
+        return False
+    if place.path.exists() and (not place.path.is_dir() or any(place.path.iterdir())):
+        raise Stop(
+            f"{place.path}: is there already and is no run; name another folder with --out",
+            Exit.USAGE,
+        )
+    place.create()
+    write_json(place.job, {"job": asked})
+    return True
+
+
+def _patients(job: Distill, place: Run) -> Generator[Progress, None, Patients]:
+    steps = ingest(
+        job.dicom_dir,
+        job.labels,
+        size=job.size,
+        folder=place.cohort,
+        key=key(),
+        max_refused=job.max_refused,
+    )
+    try:
+        yield Progress("read films", 0, 1)
+        for done, total in steps:
+            yield Progress("read films", done, total)
+    except TooManyRefused as error:
+        raise Stop(str(error), Exit.REFUSED_FILES) from None
+    except CohortError as error:
+        raise Stop(str(error), Exit.DATA) from None
+    patients = assigned(place, open_cohort(place), key=key(), seed=job.seed)
+    require_enough(patients, job.ipc)
+    return patients
+
+
+def _release(place: Run, frozen: Frozen, patients: Patients) -> Generator[Progress, None, None]:
+    if place.release.exists():
+        return
+    classes = patients.cohort.classes
+    synthetic = yield from learn(
+        frozen.recipe(len(classes)),
+        patients.members,
+        stage=f"distil with {frozen.method}",
+        seed=frozen.seed,
+        device=frozen.device,
+        checkpoint=place.private / "checkpoint.safetensors",
+        log=place.log,
+    )
+    scale = {"mean": NORMALIZATION.mean, "std": NORMALIZATION.std, "levels": LEVELS}
+    write_release(place, quantized(synthetic, frozen.facts(classes, scale)))
+
+
+def _worth(place: Run, frozen: Frozen, patients: Patients) -> Generator[Progress, None, None]:
+    if place.metrics.exists():
+        return
+    rows = yield from worth(
+        place,
+        read_release(place),
+        patients.members,
+        patients.test,
+        frozen.recipe(len(patients.cohort.classes)).networks["convnet"],
+        name="convnet",
+        seed=frozen.seed,
+        device=frozen.device,
+    )
+    write_json(place.metrics, {row: value["metrics"] for row, value in rows.items()})

@@ -1,0 +1,85 @@
+"""The plots of the report, as SVG in data addresses, the same bytes every time."""
+
+import base64
+import io
+from collections.abc import Mapping, Sequence
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+INK, SOFT, LINE = "#1b2430", "#5b6775", "#d9dee5"
+COLORS = {
+    "synthetic": "#0b6bcb",
+    "random": "#c2571a",
+    "kmeans": "#7a5aa6",
+    "average": "#2f8f6b",
+    "full": INK,
+}
+
+
+def loss_curve(losses: Sequence[float]) -> str:
+    """Returns the loss over steps, with its running mean."""
+    figure, axes = _axes()
+    steps = range(1, len(losses) + 1)
+    axes.plot(steps, losses, color=COLORS["synthetic"], alpha=0.25, linewidth=0.9)
+    axes.plot(steps, running_mean(losses), color=COLORS["synthetic"], linewidth=1.8)
+    if min(losses) > 0 and max(losses) > 10 * min(losses):
+        axes.set_yscale("log")
+    axes.set_xlabel("step")
+    axes.set_ylabel("loss")
+    axes.set_xlim(1, max(len(losses), 2))
+    return _address(figure)
+
+
+def running_mean(losses: Sequence[float], window: int = 20) -> list[float]:
+    """Returns the mean of the last ``window`` losses at each step."""
+    return [
+        sum(losses[max(0, end - window) : end]) / min(window, end)
+        for end in range(1, len(losses) + 1)
+    ]
+
+
+def roc(curves: Mapping[str, Sequence[Sequence[Sequence[float]]]]) -> str:
+    """Returns ROC curves by row name; with several classes the first of each row is dashed off."""
+    figure, axes = _axes()
+    axes.plot([0, 1], [0, 1], color=LINE, linewidth=1)
+    for row, by_class in curves.items():
+        for number, (fpr, tpr) in enumerate(by_class):
+            axes.plot(
+                fpr,
+                tpr,
+                color=COLORS[row],
+                linewidth=2.4 if row == "synthetic" else 1.3,
+                linestyle=":" if row == "full" else "-",
+                label=None if number else row,
+                zorder=3 if row == "synthetic" else 2,
+            )
+    axes.set_xlabel("1 - specificity")
+    axes.set_ylabel("sensitivity")
+    axes.set_xlim(0, 1)
+    axes.set_ylim(0, 1.01)
+    axes.set_aspect("equal")
+    axes.legend(loc="lower right", frameon=False, fontsize=9)
+    return _address(figure)
+
+
+def _axes() -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(4.6, 3.9), layout="constrained")
+    axes = figure.add_subplot()
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color(LINE)
+    axes.tick_params(colors=SOFT, labelsize=9)
+    axes.xaxis.label.set_color(SOFT)
+    axes.yaxis.label.set_color(SOFT)
+    axes.grid(color=LINE, linewidth=0.5)
+    axes.set_axisbelow(True)
+    return figure, axes
+
+
+def _address(figure: Figure) -> str:
+    out = io.BytesIO()
+    # A fixed salt and no date: matplotlib's own would differ from run to run.
+    with mpl.rc_context({"svg.hashsalt": "medidd", "svg.fonttype": "path"}):
+        figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None})
+    return "data:image/svg+xml;base64," + base64.b64encode(out.getvalue()).decode()

@@ -1,0 +1,111 @@
+"""The frozen job of a run: all that decides its bytes, and nothing that names a patient.
+
+Folders may carry names of people, so a source is remembered by its keyed hash: enough to tell
+whether a run is continued on the same films, useless to anybody else.
+"""
+
+import hashlib
+import json
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from medidd.dicom.identifiers import keyed
+from pipelines.recipe import Recipe, recipe
+from pipelines.store import Json, Run, read_json
+
+
+@dataclass(frozen=True)
+class Frozen:
+    """What a run was asked.
+
+    Attributes:
+        source: keyed hash of the folder and the table of labels.
+        method: a method, or a start for a baseline.
+        start: where S begins.
+        ipc: images per class.
+        size: height and width in pixels.
+        steps: updates of S, or None for the method's own number.
+        settings: the method's fields that were set.
+        width: filters per block of the ConvNet.
+        seed: of everything random.
+        device_name: "cpu" or "cuda".
+        threads: of the CPU; another number rounds differently.
+        max_refused: refused files allowed per usable film.
+    """
+
+    source: str
+    method: str
+    start: str
+    ipc: int
+    size: int
+    steps: int | None
+    settings: Mapping[str, Any]
+    width: int
+    seed: int
+    device_name: str
+    threads: int
+    max_refused: float
+
+    @property
+    def device(self) -> torch.device:
+        """Where the run computes."""
+        return torch.device(self.device_name)
+
+    def recipe(self, classes: int) -> Recipe:
+        """Returns the recipe for so many classes."""
+        return recipe(
+            self.method,
+            start=self.start,
+            ipc=self.ipc,
+            settings=self.settings,
+            classes=classes,
+            size=self.size,
+            width=self.width,
+            steps=self.steps,
+        )
+
+    def digest(self) -> str:
+        """Returns eight hexadecimal digits that name the job."""
+        text = json.dumps(self.to_json(), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+    def to_json(self) -> Json:
+        """Returns a plain dict."""
+        return asdict(self) | {"settings": dict(self.settings)}
+
+    def facts(self, classes: tuple[str, ...], normalization: Json) -> Json:
+        """Returns what is written into the release: only what a recipient may know."""
+        made = self.recipe(len(classes))
+        return {
+            "method": self.method,
+            "start": made.start,
+            "ipc": self.ipc,
+            "classes": list(classes),
+            "normalization": normalization,
+            "seed": self.seed,
+            "steps": made.steps,
+            "versions": versions(),
+        }
+
+
+def thawed(run: Run) -> Frozen:
+    """Reads the frozen job of a run."""
+    return Frozen(**read_json(run.job)["job"])
+
+
+def source_of(secret: bytes, folder: Path, labels: Path | None) -> str:
+    """Returns the keyed hash by which a source is recognised."""
+    return keyed(secret, f"{folder.resolve()}|{labels.resolve() if labels else ''}")
+
+
+def versions() -> dict[str, str]:
+    """Returns the versions that may change a result."""
+    packages = ("medidd", "torch", "numpy", "pydicom", "scikit-learn")
+    named = {name: version(name) for name in packages}
+    return named | {"python": ".".join(map(str, sys.version_info[:3]))}

@@ -1,0 +1,112 @@
+"""One distillation on disk: begun or continued, checkpointed and logged.
+
+The run itself and each null release of its audit are made by this, on different patients.
+"""
+
+import json
+import time
+from collections.abc import Generator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from medidd.data import NORMALIZATION, RealSet, SyntheticSet
+from medidd.distill import distill
+from medidd.starts import STARTS, begin
+from pipelines.checkpoint import load_checkpoint, save_checkpoint
+from pipelines.recipe import Recipe
+from pipelines.seeds import generator
+from pipelines.stop import Exit, Stop
+from pipelines.store import write
+from privacy.release import Films
+
+CHECKPOINT_EVERY = 5.0
+"""Seconds between checkpoints. Where they fall changes nothing in what comes out."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a command is.
+
+    Attributes:
+        stage: what is being done, for people.
+        done: units done.
+        total: units in all.
+        note: more about it, such as the last loss.
+    """
+
+    stage: str
+    done: int
+    total: int
+    note: str = ""
+
+
+def learn(
+    recipe: Recipe,
+    films: Films,
+    *,
+    stage: str,
+    seed: int,
+    device: torch.device,
+    checkpoint: Path,
+    log: Path,
+) -> Generator[Progress, None, SyntheticSet]:
+    """Learns S from films; the generator's value is S.
+
+    Args:
+        recipe: how.
+        films: display values in [0, 1] of the patients to learn from.
+        stage: what people are told is being done.
+        seed: of this distillation.
+        device: where.
+        checkpoint: file of the state between two steps; removed by whoever no longer needs it.
+        log: file of one line per step.
+
+    Raises:
+        Stop: a class has too few films for the start, or the loss is not finite.
+    """
+    rng = generator(seed)
+    images = NORMALIZATION.standardize(films.images).to(device)
+    labels = films.labels.to(device)
+    method = recipe.method
+    if method is not None and checkpoint.exists():
+        step, synthetic, optimizer = load_checkpoint(checkpoint, method, rng, device)
+        kept = log.read_text().splitlines(keepends=True)[:step]
+        write(log, "".join(kept).encode())
+    else:
+        try:
+            synthetic = begin(
+                STARTS[recipe.start],
+                images,
+                labels,
+                classes=recipe.classes,
+                ipc=recipe.ipc,
+                rng=rng,
+                lr=recipe.lr,
+            )
+        except ValueError as error:
+            raise Stop(str(error), Exit.DATA) from None
+        write(log, b"")
+        if method is None:
+            return synthetic
+        step, optimizer = 0, method.optimizer(synthetic)
+    real = RealSet(images, labels, recipe.classes, rng)
+    yield Progress(stage, step, recipe.steps)
+    saved = time.monotonic()
+    left = recipe.steps - step
+    with log.open("a") as lines:
+        for loss in distill(method, synthetic, real, steps=left, rng=rng, optimizer=optimizer):
+            step += 1
+            if not torch.isfinite(torch.tensor(loss)):
+                raise Stop(
+                    f"the loss of step {step} is not finite; lower lr_images with --set",
+                    Exit.USAGE,
+                )
+            lines.write(json.dumps({"step": step, "loss": loss}) + "\n")
+            lines.flush()
+            if time.monotonic() - saved > CHECKPOINT_EVERY or step == recipe.steps:
+                save_checkpoint(checkpoint, step, synthetic, optimizer, rng)
+                saved = time.monotonic()
+            yield Progress(stage, step, recipe.steps, f"loss {loss:.3f}")
+    return synthetic

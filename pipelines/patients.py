@@ -1,0 +1,103 @@
+"""The films of a run, by role: members, controls, test patients."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+
+from medidd.dicom.cohort import Cohort
+from medidd.dicom.errors import CohortError
+from medidd.split import Role, assign
+from pipelines.stop import Exit, Stop
+from pipelines.store import Run, once
+from privacy.release import Films
+
+
+@dataclass(frozen=True)
+class Patients:
+    """A cohort whose patients have their roles.
+
+    Attributes:
+        cohort: the films.
+        roles: the role of each patient.
+    """
+
+    cohort: Cohort
+    roles: Mapping[str, Role]
+
+    @property
+    def members(self) -> Films:
+        """Films to learn from."""
+        return self._films("member")
+
+    @property
+    def controls(self) -> Films:
+        """Films held out by coin."""
+        return self._films("control")
+
+    @property
+    def test(self) -> Films:
+        """Films to judge classifiers on: the cohort's own test split, else the controls."""
+        return self._films("test" if "test" in self.roles.values() else "control")
+
+    def _films(self, role: Role) -> Films:
+        rows = [i for i, p in enumerate(self.cohort.patients) if self.roles[str(p)] == role]
+        levels = torch.from_numpy(self.cohort.images[rows].astype("float32"))
+        return Films(
+            levels.unsqueeze(1) / 65535,
+            torch.from_numpy(self.cohort.labels[rows]),
+            [str(patient) for patient in self.cohort.patients[rows]],
+        )
+
+
+def open_cohort(run: Run) -> Cohort:
+    """Returns the run's cohort.
+
+    Raises:
+        Stop: it is missing, unfinished or damaged.
+    """
+    try:
+        return Cohort.open(run.cohort)
+    except CohortError as error:
+        raise Stop(str(error), Exit.DATA) from None
+
+
+def assigned(run: Run, cohort: Cohort, *, key: bytes, seed: int) -> Patients:
+    """Returns the cohort with its roles, drawn at the first call and kept in the ledger.
+
+    Raises:
+        Stop: a class is too small to learn from and to hold out.
+    """
+
+    def draw() -> Mapping[str, Role]:
+        return assign(
+            [str(patient) for patient in cohort.patients],
+            [int(label) for label in cohort.labels],
+            [str(split) for split in cohort.splits],
+            key=key,
+            seed=seed,
+        )
+
+    try:
+        return Patients(cohort, once(run.ledger, draw))
+    except ValueError as error:
+        raise Stop(str(error), Exit.DATA) from None
+
+
+def require_enough(patients: Patients, ipc: int) -> None:
+    """Checks that every class can give ``ipc`` images and can be tested.
+
+    Raises:
+        Stop: it cannot.
+    """
+    names = patients.cohort.classes
+    learn = torch.bincount(patients.members.labels, minlength=len(names)).tolist()
+    smallest = min(learn)
+    if ipc > smallest:
+        raise Stop(
+            f"ipc {ipc} is larger than a class: class number {learn.index(smallest)} has "
+            f"{smallest} films to learn from; use --ipc {smallest} or less",
+            Exit.DATA,
+        )
+    if not torch.bincount(patients.test.labels, minlength=len(names)).all():
+        raise Stop("a class has no film to test on; add patients of that class", Exit.DATA)

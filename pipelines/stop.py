@@ -1,0 +1,28 @@
+"""How a command ends when it cannot go on: one line for a person, one code for a script."""
+
+from enum import IntEnum
+
+
+class Exit(IntEnum):
+    """Exit codes, part of the interface."""
+
+    USAGE = 2
+    """The command line or the configuration is wrong."""
+    DATA = 3
+    """The films or labels cannot give a cohort."""
+    REFUSED_FILES = 4
+    """Too many files were unusable."""
+    AUDIT = 6
+    """The audits do not allow this release to leave."""
+
+
+class Stop(Exception):  # noqa: N818 - it is no error of the program
+    """Ends a command.
+
+    Attributes:
+        code: the exit code.
+    """
+
+    def __init__(self, message: str, code: Exit) -> None:
+        super().__init__(message)
+        self.code = code

@@ -1,0 +1,158 @@
+"""A run on disk: what it was asked, what it made, where it stands.
+
+RUN/
+    run.json                the frozen job
+    synthetic.safetensors   the release: images and soft labels, byte for byte what an export ships
+    metrics.json, audit.json, report.html, previews/
+    log.jsonl               one line per step
+    private/                the cohort, who was held out, the checkpoint, null releases
+
+Tensors are safetensors, never pickles; everything else is text. A file appears whole or not at all:
+it is written beside its place and moved there.
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipelines.stop import Exit, Stop
+
+Json = Any
+
+
+@dataclass(frozen=True)
+class Run:
+    """The folder of one run.
+
+    Attributes:
+        path: the folder.
+    """
+
+    path: Path
+
+    @property
+    def job(self) -> Path:
+        """The frozen job."""
+        return self.path / "run.json"
+
+    @property
+    def release(self) -> Path:
+        """The synthetic set as it would leave."""
+        return self.path / "synthetic.safetensors"
+
+    @property
+    def metrics(self) -> Path:
+        """What networks trained on the release are worth."""
+        return self.path / "metrics.json"
+
+    @property
+    def audit(self) -> Path:
+        """Findings and verdict for exactly the bytes of the release."""
+        return self.path / "audit.json"
+
+    @property
+    def report(self) -> Path:
+        """The page for people; written last, so that a run with a report is complete."""
+        return self.path / "report.html"
+
+    @property
+    def previews(self) -> Path:
+        """One picture per synthetic image."""
+        return self.path / "previews"
+
+    @property
+    def log(self) -> Path:
+        """One line per step."""
+        return self.path / "log.jsonl"
+
+    @property
+    def private(self) -> Path:
+        """What never leaves: films, assignment, checkpoints, null releases."""
+        return self.path / "private"
+
+    @property
+    def cohort(self) -> Path:
+        """The ingested films."""
+        return self.private / "cohort"
+
+    @property
+    def ledger(self) -> Path:
+        """Which patients are members and which controls."""
+        return self.private / "ledger.json"
+
+    def create(self) -> None:
+        """Makes the folder.
+
+        Raises:
+            Stop: it cannot be written.
+        """
+        try:
+            self.private.mkdir(mode=0o700, parents=True, exist_ok=True)
+            probe = self.private / ".probe"
+            probe.touch(mode=0o600)
+            probe.unlink()
+        except OSError as error:
+            raise Stop(
+                f"{self.path}: {error.strerror}; name a folder that can be written with --out",
+                Exit.USAGE,
+            ) from None
+
+    def discard(self) -> None:
+        """Removes the folder, for a run that could not begin, and parents it leaves empty."""
+        shutil.rmtree(self.path, ignore_errors=True)
+
+
+def require(path: Path) -> Run:
+    """Returns the complete run at ``path``.
+
+    Raises:
+        Stop: there is none.
+    """
+    run = Run(path)
+    if not run.job.exists():
+        raise Stop(f"{path}: not a run; make one with medidd distill", Exit.USAGE)
+    if not run.report.exists():
+        raise Stop(
+            f"{path}: the run is not finished; repeat its medidd distill command with --resume",
+            Exit.USAGE,
+        )
+    return run
+
+
+def write(path: Path, content: bytes) -> None:
+    """Writes a file, readable by its owner alone, whole or not at all."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.part")
+    with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    beside.replace(path)
+
+
+def write_json(path: Path, value: Json) -> None:
+    """Writes sorted, indented JSON; NaN is not JSON and raises ValueError."""
+    write(path, (json.dumps(value, indent=2, sort_keys=True, allow_nan=False) + "\n").encode())
+
+
+def read_json(path: Path) -> Json:
+    """Reads JSON."""
+    return json.loads(path.read_text())
+
+
+def once(path: Path, make: Callable[[], Json]) -> Json:
+    """Returns the JSON at ``path``, made and kept there if it is not: the unit of resuming."""
+    if not path.exists():
+        write_json(path, make())
+    return read_json(path)
+
+
+def differences(asked: Mapping[str, Json], found: Mapping[str, Json]) -> list[str]:
+    """Returns the names under which two frozen jobs disagree, sorted."""
+    return sorted(
+        name for name in asked.keys() | found.keys() if asked.get(name) != found.get(name)
+    )

@@ -1,0 +1,122 @@
+"""What the release is worth: networks trained on it, beside networks trained on the baselines.
+
+Every row is kept as it is finished, so that a run that was stopped repeats none of them.
+"""
+
+from collections.abc import Callable, Generator
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.metrics import roc_curve
+from torch import Tensor
+
+from medidd.augment import draw
+from medidd.data import NORMALIZATION
+from medidd.evaluate import Training, log_probabilities, score, train
+from medidd.network import Network
+from medidd.starts import BASELINES, STARTS, begin
+from pipelines.learn import Progress
+from pipelines.seeds import derived, generator
+from pipelines.store import Json, Run, once
+from pipelines.synthetic import Release
+from privacy.release import Films
+
+RECIPIENT = Training(steps=300, augment=draw)
+"""How a recipient trains on a release or a baseline of the same size."""
+
+FULL = Training(steps=400, batch=64, augment=draw)
+"""How a network is trained on all films: a few images need every step to see all of them, many
+need batches."""
+
+NETWORKS = 3
+"""Networks per row; the least that shows how much a result hangs on the initial weights."""
+
+Labelled = tuple[Tensor, Tensor]
+"""Standardised images (n, C, H, W) and soft labels (n, K)."""
+
+
+def worth(
+    run: Run,
+    release: Release,
+    members: Films,
+    test: Films,
+    network: Network,
+    *,
+    name: str,
+    seed: int,
+    device: torch.device,
+) -> Generator[Progress, None, Json]:
+    """Judges the release, each baseline and the full data; the generator's value is all rows.
+
+    Args:
+        run: where finished rows are kept.
+        release: what is judged.
+        members: the films the baselines are made of.
+        test: the films all are judged on.
+        network: the architecture of the recipient.
+        name: its name.
+        seed: of the run.
+        device: where.
+    """
+    classes, ipc = len(release.facts["classes"]), release.facts["ipc"]
+    images = NORMALIZATION.standardize(members.images).to(device)
+    labels = members.labels.to(device)
+    seen = NORMALIZATION.standardize(test.images).to(device)
+
+    def baseline(start: str) -> Callable[[torch.Generator], Labelled]:
+        def of(rng: torch.Generator) -> Labelled:
+            drawn = begin(STARTS[start], images, labels, classes=classes, ipc=ipc, rng=rng)
+            return drawn.images, drawn.labels
+
+        return of
+
+    released = (release.images.to(device), release.labels.to(device))
+    all_films = (images, torch.eye(classes, device=device)[labels])
+    rows: dict[str, tuple[Training, Callable[[torch.Generator], Labelled]]] = {
+        "synthetic": (RECIPIENT, lambda _: released),
+        **{start: (RECIPIENT, baseline(start)) for start in BASELINES},
+        "full": (FULL, lambda _: all_films),
+    }
+    done = {}
+    for number, (row, (how, data)) in enumerate(rows.items()):
+        yield Progress("train networks", number, len(rows), f"on {row}")
+
+        def judged(
+            row: str = row,
+            how: Training = how,
+            data: Callable[[torch.Generator], Labelled] = data,
+        ) -> Json:
+            predicted = []
+            for net in range(NETWORKS):
+                rng = generator(seed, "evaluate", name, row, net)
+                # A baseline is drawn anew for each network, lest one lucky draw be the baseline.
+                theta = train(network, *data(rng), how, rng)
+                predicted.append(log_probabilities(network, theta, seen).exp().cpu())
+            return _row(predicted, test, derived(seed, "bootstrap"))
+
+        done[row] = once(run.private / "worth" / name / f"{row}.json", judged)
+    yield Progress("train networks", len(rows), len(rows))
+    return done
+
+
+def _row(predicted: list[Tensor], test: Films, seed: int) -> dict[str, Any]:
+    intervals = score(predicted, test.labels, np.array(test.patients), seed=seed % 2**32)
+    return {
+        "metrics": {metric: asdict(interval) for metric, interval in intervals.items()},
+        "roc": _roc(torch.stack(predicted).mean(0), test.labels),
+    }
+
+
+def _roc(probabilities: Tensor, labels: Tensor) -> list[list[list[float]]]:
+    """Returns the curves of the networks' mean prediction: [[false, true positive rates], ...].
+
+    One for two classes, else one per class against the rest.
+    """
+    classes = probabilities.shape[1]
+    curves = []
+    for label in [1] if classes == 2 else range(classes):
+        fpr, tpr, _ = roc_curve(labels.numpy() == label, probabilities[:, label].numpy())
+        curves.append([fpr.round(4).tolist(), tpr.round(4).tolist()])
+    return curves
