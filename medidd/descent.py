@@ -109,4 +109,4 @@ def toward(loss: Tensor, pulls: list[tuple[Tensor, Tensor]]) -> Tensor:
         pulls: pairs of a learned tensor and the gradient it is to receive.
     """
     linear = torch.stack([(tensor * grad.detach()).sum() for tensor, grad in pulls]).sum()
-    return loss.detach() + linear - linear.detach()
+    return loss.detach() + (linear - linear.detach())

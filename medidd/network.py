@@ -39,8 +39,9 @@ class Network:
         """
         seed = int(torch.randint(2**62, (), generator=rng))
         with torch.random.fork_rng(devices=[]):
-            # torch's own initialisers take no generator, hence the fork.
-            torch.manual_seed(seed)
+            # torch's own initialisers take no generator, hence the fork; torch.manual_seed would
+            # seed the devices' generators too, which nothing restores.
+            torch.default_generator.manual_seed(seed)
             module = self.make()
         theta = {name: weight.detach() for name, weight in module.named_parameters()}
         return theta if like is None else {name: w.to(like) for name, w in theta.items()}

@@ -1,5 +1,4 @@
-"""Keeps S among the things that can be released: pictures a screen can show, labels that are
-probabilities.
+"""Keeps S among what can be released: pictures on a screen, labels that are probabilities.
 
 Projected gradient descent: the projection follows each step of the optimizer and is part of it, so
 that a checkpoint taken between two steps holds a set that satisfies both constraints.

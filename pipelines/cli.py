@@ -265,3 +265,7 @@ def _show(answer: Any, *, as_json: bool) -> None:
     """Prints a summary: an object with ``json()`` and ``text()``."""
     render: Callable[[], str] = answer.text
     click.echo(json.dumps(answer.json(), sort_keys=True) if as_json else render())
+
+
+if __name__ == "__main__":
+    main()

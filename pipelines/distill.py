@@ -10,6 +10,7 @@ import torch
 from medidd.data import NORMALIZATION
 from medidd.dicom.cohort import ingest
 from medidd.dicom.errors import CohortError, TooManyRefused
+from pipelines.ahead import baselines_ahead
 from pipelines.audit import examine
 from pipelines.frozen import Frozen, source_of
 from pipelines.installation import key
@@ -110,7 +111,8 @@ def run(job: Distill) -> Generator[Progress, None, Run]:
         if fresh:
             place.discard()
         raise
-    yield from _release(place, frozen, patients)
+    with baselines_ahead(place):
+        yield from _release(place, frozen, patients)
     yield from _worth(place, frozen, patients)
     if not place.audit.exists():
         yield from examine(place, frozen, patients, Level.SCREEN)
@@ -192,7 +194,7 @@ def _worth(place: Run, frozen: Frozen, patients: Patients) -> Generator[Progress
         read_release(place),
         patients.members,
         patients.test,
-        frozen.recipe(len(patients.cohort.classes)).networks["convnet"],
+        frozen.recipe(len(patients.cohort.classes)),
         name="convnet",
         seed=frozen.seed,
         device=frozen.device,

@@ -35,13 +35,12 @@ def run(job: Evaluate) -> Generator[Progress, None, Json]:
     found = require(job.run)
     frozen = thawed(found)
     patients = assigned(found, open_cohort(found), key=key(), seed=frozen.seed)
-    networks = frozen.recipe(len(patients.cohort.classes)).networks
     rows = yield from worth(
         found,
         read_release(found),
         patients.members,
         patients.test,
-        networks[job.network],
+        frozen.recipe(len(patients.cohort.classes)),
         name=job.network,
         seed=frozen.seed,
         device=frozen.device,

@@ -15,9 +15,9 @@ from torch import Tensor
 from medidd.augment import draw
 from medidd.data import NORMALIZATION
 from medidd.evaluate import Training, log_probabilities, score, train
-from medidd.network import Network
 from medidd.starts import BASELINES, STARTS, begin
 from pipelines.learn import Progress
+from pipelines.recipe import Recipe
 from pipelines.seeds import derived, generator
 from pipelines.store import Json, Run, once
 from pipelines.synthetic import Release
@@ -39,28 +39,28 @@ Labelled = tuple[Tensor, Tensor]
 
 def worth(
     run: Run,
-    release: Release,
+    release: Release | None,
     members: Films,
     test: Films,
-    network: Network,
+    recipe: Recipe,
     *,
     name: str,
     seed: int,
     device: torch.device,
 ) -> Generator[Progress, None, Json]:
-    """Judges the release, each baseline and the full data; the generator's value is all rows.
+    """Judges the release, each baseline and the full data; the generator's value is the rows.
 
     Args:
         run: where finished rows are kept.
-        release: what is judged.
+        release: what is judged; None to judge only what does not wait for it.
         members: the films the baselines are made of.
         test: the films all are judged on.
-        network: the architecture of the recipient.
-        name: its name.
+        recipe: how the release is made: architectures, classes, images per class.
+        name: of the recipient's architecture.
         seed: of the run.
         device: where.
     """
-    classes, ipc = len(release.facts["classes"]), release.facts["ipc"]
+    network, classes, ipc = recipe.networks[name], recipe.classes, recipe.ipc
     images = NORMALIZATION.standardize(members.images).to(device)
     labels = members.labels.to(device)
     seen = NORMALIZATION.standardize(test.images).to(device)
@@ -72,13 +72,14 @@ def worth(
 
         return of
 
-    released = (release.images.to(device), release.labels.to(device))
     all_films = (images, torch.eye(classes, device=device)[labels])
     rows: dict[str, tuple[Training, Callable[[torch.Generator], Labelled]]] = {
-        "synthetic": (RECIPIENT, lambda _: released),
         **{start: (RECIPIENT, baseline(start)) for start in BASELINES},
         "full": (FULL, lambda _: all_films),
     }
+    if release is not None:
+        released = (release.images.to(device), release.labels.to(device))
+        rows["synthetic"] = (RECIPIENT, lambda _: released)
     done = {}
     for number, (row, (how, data)) in enumerate(rows.items()):
         yield Progress("train networks", number, len(rows), f"on {row}")

@@ -37,7 +37,7 @@ class DM:
     """
 
     network: Network
-    steps: int = 400
+    steps: int = 300
     lr_images: float = 1.0
     batch: int = 256
     augment: tuple[str, ...] = RADIOGRAPH

@@ -1,0 +1,98 @@
+"""Projections beside naive oracles."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+
+from medidd.data import NORMALIZATION, SyntheticSet
+from medidd.project import on_screen, on_simplex, projected
+
+values = st.floats(-10, 10, allow_subnormal=False)
+rows = st.integers(1, 6).flatmap(lambda k: st.lists(values, min_size=k, max_size=k))
+
+
+def bisected(row: list[float]) -> list[float]:
+    """The nearest point of the simplex: max(y - tau, 0), with tau found by bisection."""
+    low, high = min(row) - 1, max(row)
+    for _ in range(200):
+        tau = (low + high) / 2
+        if sum(max(y - tau, 0) for y in row) > 1:
+            low = tau
+        else:
+            high = tau
+    return [max(y - high, 0) for y in row]
+
+
+@given(rows)
+def test_on_simplex_is_the_nearest_point_of_the_simplex(row: list[float]) -> None:
+    ours = on_simplex(torch.tensor([row], dtype=torch.double))[0]
+    torch.testing.assert_close(
+        ours, torch.tensor(bisected(row), dtype=torch.double), rtol=0, atol=1e-9
+    )
+
+
+@given(st.lists(st.lists(values, min_size=3, max_size=3), min_size=1, max_size=5))
+def test_on_simplex_treats_rows_alone_and_only_once(table: list[list[float]]) -> None:
+    labels = torch.tensor(table, dtype=torch.double)
+    ours = on_simplex(labels)
+    assert ours.min() >= 0
+    torch.testing.assert_close(ours.sum(1), torch.ones(len(table), dtype=torch.double))
+    torch.testing.assert_close(on_simplex(ours), ours, rtol=0, atol=1e-12)
+    assert torch.equal(ours, torch.cat([on_simplex(row[None]) for row in labels]))
+
+
+def test_labels_that_are_probabilities_stay_as_they_are() -> None:
+    one_hot = torch.eye(4)
+    assert torch.equal(on_simplex(one_hot), one_hot)
+    soft = torch.tensor([[0.5, 0.25, 0.25, 0.0]])
+    assert torch.equal(on_simplex(soft), soft)
+
+
+@pytest.mark.parametrize(
+    ("row", "nearest"),
+    [([3.0, 0.0], [1.0, 0.0]), ([0.0, 0.0], [0.5, 0.5]), ([-1.0, -1.5], [0.75, 0.25])],
+)
+def test_on_simplex_of_known_rows(row: list[float], nearest: list[float]) -> None:
+    assert on_simplex(torch.tensor([row]))[0].tolist() == nearest
+
+
+def test_on_screen_clips_what_a_screen_cannot_show() -> None:
+    shown = torch.tensor([-0.5, 0.0, 0.25, 1.0, 3.0])
+    images = on_screen(NORMALIZATION.standardize(shown))
+    torch.testing.assert_close(
+        NORMALIZATION.display(images), torch.tensor([0.0, 0.0, 0.25, 1.0, 1.0])
+    )
+
+
+def test_on_screen_is_idempotent(rng: torch.Generator) -> None:
+    once = on_screen(3 * torch.randn(1000, generator=rng))
+    torch.testing.assert_close(on_screen(once), once, rtol=0, atol=1e-6)
+    assert NORMALIZATION.display(once).min() >= 0
+    assert NORMALIZATION.display(once).max() <= 1
+
+
+@pytest.mark.parametrize("learn_labels", [True, False])
+def test_a_projected_optimizer_projects_after_every_step(
+    learn_labels: bool, rng: torch.Generator
+) -> None:
+    def draw(*shape: int) -> Tensor:
+        return torch.randn(*shape, generator=rng)
+
+    images, labels = draw(4, 1, 2, 2).requires_grad_(), torch.eye(2).repeat(2, 1)
+    labels.requires_grad_(learn_labels)
+    s = SyntheticSet(images, labels, torch.tensor(0.0))
+    before = labels.detach().clone()
+    sgd = torch.optim.SGD([images, labels] if learn_labels else [images], lr=1.0)
+    assert projected(sgd, s) is sgd
+    for _ in range(3):
+        stepped = {"images": images.detach().clone(), "labels": labels.detach().clone()}
+        pushes = {"images": 5 * draw(4, 1, 2, 2), "labels": 5 * draw(4, 2)}
+        images.grad, labels.grad = pushes["images"], pushes["labels"]
+        sgd.step()
+        assert torch.equal(images, on_screen(stepped["images"] - pushes["images"]))
+        if learn_labels:
+            assert torch.equal(labels, on_simplex(stepped["labels"] - pushes["labels"]))
+        else:
+            assert torch.equal(labels, before)

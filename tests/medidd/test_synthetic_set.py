@@ -1,0 +1,103 @@
+"""S by class, and what T answers."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor
+
+from medidd.architectures import convnet
+from medidd.data import NORMALIZATION, Normalization, RealSet, SyntheticSet
+
+
+def real_set(images: Tensor, labels: Tensor, classes: int = 2, seed: int = 0) -> RealSet:
+    return RealSet(images, labels, classes, torch.Generator().manual_seed(seed))
+
+
+def numbered(labels: list[int]) -> tuple[Tensor, Tensor]:
+    """Films whose every pixel is their row number."""
+    images = torch.arange(float(len(labels)))[:, None, None, None].expand(-1, 1, 2, 2)
+    return images.clone(), torch.tensor(labels)
+
+
+@pytest.mark.parametrize("normalization", [NORMALIZATION, Normalization(0.2, 0.7)])
+def test_display_undoes_standardize(normalization: Normalization, rng: torch.Generator) -> None:
+    pixels = torch.rand(3, 1, 4, 4, generator=rng)
+    images = normalization.standardize(pixels)
+    torch.testing.assert_close(normalization.display(images), pixels)
+    assert normalization.standardize(torch.tensor(normalization.mean)) == 0
+    assert normalization.display(torch.tensor(1.0)).item() == pytest.approx(
+        normalization.mean + normalization.std
+    )
+
+
+def test_classes_part_s_in_order() -> None:
+    images = torch.arange(6.0)[:, None, None, None]
+    s = SyntheticSet(images, torch.eye(3).repeat_interleave(2, 0), torch.tensor(0.0))
+    assert (s.classes, s.ipc) == (3, 2)
+    for label in range(3):
+        x, y = s.of_class(label)
+        assert x.flatten().tolist() == [2 * label, 2 * label + 1]
+        assert y.argmax(1).tolist() == [label, label]
+    assert s.tensors() == {"images": s.images, "labels": s.labels, "log_lr": s.log_lr}
+
+
+def test_of_class_gives_views_through_which_gradients_reach_s() -> None:
+    s = SyntheticSet(torch.ones(4, 1, 1, 1, requires_grad=True), torch.eye(2), torch.tensor(0.0))
+    s.labels = torch.eye(2).repeat_interleave(2, 0)
+    s.of_class(1)[0].sum().backward()
+    assert s.images.grad.flatten().tolist() == [0, 0, 1, 1]
+
+
+@pytest.mark.parametrize("size", [1, 3, 5])
+def test_a_batch_holds_different_images_of_one_class_with_its_label(size: int) -> None:
+    images, labels = numbered([0, 1, 0, 1, 1, 1, 1, 0])
+    real = real_set(images, labels)
+    seen: set[float] = set()
+    for _ in range(40):
+        x, y = real.mean(lambda x, y: (x, y), label=1, size=size)
+        rows = x[:, 0, 0, 0].tolist()
+        assert len(rows) == len(set(rows)) == size
+        assert set(rows) <= {1, 3, 4, 5, 6}
+        assert y.tolist() == [[0, 1]] * size
+        seen |= set(rows)
+    assert seen == {1, 3, 4, 5, 6}
+
+
+def test_a_class_smaller_than_the_batch_gives_all_it_has() -> None:
+    images, labels = numbered([0, 1, 0, 0])
+    x = real_set(images, labels).mean(lambda x, _: x, label=0, size=100)
+    assert sorted(x[:, 0, 0, 0].tolist()) == [0, 2, 3]
+
+
+def test_the_answer_is_the_mean_over_single_images(films: Callable) -> None:
+    images, labels = films(5, dtype=torch.double)
+    f = convnet(2, 1, 16, width=4)
+    theta = f.init(torch.Generator().manual_seed(0), like=images)
+    whole = real_set(images, labels).mean(lambda x, _: f.embed(theta, x).mean(0), label=1, size=5)
+    singles = [f.embed(theta, x[None])[0] for x in images[labels == 1]]
+    torch.testing.assert_close(whole, torch.stack(singles).mean(0))
+
+
+def test_the_answer_carries_no_graph(films: Callable) -> None:
+    images, labels = films(3)
+    weight = torch.ones((), requires_grad=True)
+    answer = real_set(images, labels).mean(lambda x, _: (weight * x).mean(), label=0, size=2)
+    assert not answer.requires_grad
+
+
+def test_batches_follow_from_the_generator_alone(films: Callable) -> None:
+    images, labels = films(8)
+    torch.manual_seed(5)
+    before = torch.get_rng_state()
+
+    def batches(seed: int) -> Tensor:
+        real = real_set(images, labels, seed=seed)
+        return torch.stack([real.mean(lambda x, _: x, label=0, size=2) for _ in range(5)])
+
+    first = batches(0)
+    assert torch.equal(torch.get_rng_state(), before)
+    torch.manual_seed(6)
+    assert torch.equal(batches(0), first)
+    assert not torch.equal(batches(1), first)
+    assert not torch.equal(first[0], first[1])
