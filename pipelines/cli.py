@@ -8,17 +8,15 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import rich_click as click
 import yaml
-from click.exceptions import Exit as Leave
 
 from pipelines import installation
-from pipelines.stop import Stop
+from pipelines.stop import Exit, Stop
 
 if TYPE_CHECKING:
     from pipelines.learn import Progress
@@ -29,39 +27,44 @@ FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 ANY_PATH = click.Path(path_type=Path)
 
 
-@contextmanager
-def stopping() -> Iterator[None]:
-    """Turns what ends a command into one line and an exit code, never a traceback.
+def main(arguments: list[str] | None = None) -> None:
+    """Runs the command; ends with one line and an exit code, never a traceback.
 
     A traceback shows values, and here values are patients'. Whoever looks for a defect on invented
     films sets MEDIDD_TRACEBACK=1.
     """
+    installation.harden()
+    installation.keep_memory()
     try:
-        yield
+        medidd.main(arguments, prog_name="medidd", standalone_mode=False)
     except Stop as stop:
-        click.echo(f"medidd: {stop}", err=True)
-        sys.exit(stop.code)
-    except KeyboardInterrupt:
-        click.echo("medidd: interrupted; repeat the command with --resume to go on", err=True)
-        sys.exit(130)
-    except (click.ClickException, Leave):
-        raise
-    except OSError as error:
-        click.echo(
-            f"medidd: {error.strerror or 'input or output failed'}; nothing was lost: "
-            "mend it and repeat the command with --resume",
-            err=True,
-        )
-        sys.exit(1)
+        _end(str(stop), stop.code)
+    except click.ClickException as error:
+        _end(f"{error.format_message()} See {_asked(error)} --help", Exit.USAGE)
+    except (KeyboardInterrupt, click.Abort):
+        _end("interrupted; repeat the command with --resume to go on", 130)
     except Exception as error:
         if os.environ.get("MEDIDD_TRACEBACK"):
             raise
-        click.echo(
-            f"medidd: stopped by a defect of its own ({type(error).__name__}); please report it, "
-            "and set MEDIDD_TRACEBACK=1 to see where, on films that are nobody's",
-            err=True,
+        if isinstance(error, OSError):
+            why = error.strerror or "input or output failed"
+            _end(f"{why}; mend it and repeat the command with --resume, nothing is lost", 1)
+        _end(
+            f"a defect of medidd ({type(error).__name__}); please report it, and set "
+            "MEDIDD_TRACEBACK=1 to see where, on films that are nobody's",
+            1,
         )
-        sys.exit(1)
+
+
+def _end(message: str, code: int) -> None:
+    line = " ".join(message.split())
+    click.echo(f"medidd: {line}", err=True)
+    sys.exit(code)
+
+
+def _asked(error: click.ClickException) -> str:
+    context = getattr(error, "ctx", None)
+    return context.command_path if context is not None else "medidd"
 
 
 def configured(context: click.Context, _: click.Parameter, path: Path | None) -> Path | None:
@@ -71,18 +74,22 @@ def configured(context: click.Context, _: click.Parameter, path: Path | None) ->
     try:
         found = yaml.safe_load(path.read_text()) or {}
     except (OSError, UnicodeDecodeError, yaml.YAMLError):
-        raise click.BadParameter(f"{path}: cannot be read as YAML") from None
+        raise click.BadParameter(f"{path}: cannot be read as YAML.") from None
     if not isinstance(found, dict):
-        raise click.BadParameter(f"{path}: must map option names to values")
-    names = {parameter.name: parameter for parameter in context.command.params}
-    values = {str(name).replace("-", "_"): value for name, value in found.items()}
-    for name in values:
-        if name not in names or name == "config":
-            known = ", ".join(sorted(str(n).replace("_", "-") for n in names if n != "config"))
-            raise click.BadParameter(f"{path}: unknown option '{name}'; there are: {known}")
-    fields = values.get("settings", values.get("set"))
-    if isinstance(fields, dict):
-        values["settings"] = [f"{key}={json.dumps(value)}" for key, value in fields.items()]
+        raise click.BadParameter(f"{path}: must map option names to values.")
+    options = {
+        name.lstrip("-"): str(parameter.name)
+        for parameter in context.command.params
+        for name in parameter.opts
+        if name.startswith("--") and name != "--config"
+    }
+    for name in found:
+        if name not in options:
+            known = ", ".join(sorted(options))
+            raise click.BadParameter(f"{path}: unknown option '{name}'; there are: {known}.")
+    values = {options[name]: value for name, value in found.items()}
+    if isinstance(fields := values.get("settings"), dict):
+        values["settings"] = [f"{field}={json.dumps(value)}" for field, value in fields.items()]
     context.default_map = {**(context.default_map or {}), **values}
     return path
 
@@ -93,23 +100,21 @@ def parsed(_: click.Context, __: click.Parameter, pairs: tuple[str, ...]) -> dic
     for pair in pairs:
         name, equals, value = pair.partition("=")
         if not equals or not name:
-            raise click.BadParameter(f"'{pair}' is not of the form name=value")
+            raise click.BadParameter(f"'{pair}' is not of the form name=value.")
         try:
             settings[name.strip()] = yaml.safe_load(value)
         except yaml.YAMLError:
-            raise click.BadParameter(f"'{pair}' has no readable value") from None
+            raise click.BadParameter(f"'{pair}' has no readable value.") from None
     return settings
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="medidd")
-def main() -> None:
+def medidd() -> None:
     """Distil radiographs into a few synthetic images, audit them, and only then export them."""
-    installation.harden()
-    installation.keep_memory()
 
 
-@main.command("distill")
+@medidd.command("distill")
 @click.option("--dicom-dir", type=FOLDER, required=True, help="Folder of DICOM studies.")
 @click.option("--ipc", type=click.IntRange(min=1), required=True, help="Images per class.")
 @click.option(
@@ -181,19 +186,18 @@ def main() -> None:
 )
 def distill_command(*, as_json: bool, dry_run: bool, **options: Any) -> None:
     """Learn a synthetic set from a folder of DICOM studies."""
-    with stopping():
-        from pipelines import distill, dry, summary
+    from pipelines import distill, dry, summary
 
-        job = distill.Distill(**options)
-        if dry_run:
-            _show(dry.run(job), as_json=as_json)
-            return
-        watch = summary.Watch()
-        made = followed(distill.run(job))
-        _show(summary.of(made, watch.seconds()), as_json=as_json)
+    job = distill.Distill(**options)
+    if dry_run:
+        _show(dry.run(job), as_json=as_json)
+        return
+    watch = summary.Watch()
+    made = followed(distill.run(job))
+    _show(summary.of(made, watch.seconds()), as_json=as_json)
 
 
-@main.command("audit")
+@medidd.command("audit")
 @click.argument("run", type=FOLDER)
 @click.option(
     "--level", type=click.Choice(["screen", "standard"]), default="standard", show_default=True
@@ -201,27 +205,25 @@ def distill_command(*, as_json: bool, dry_run: bool, **options: Any) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
 def audit_command(run: Path, level: str, *, as_json: bool) -> None:
     """Audit what a run would release."""
-    with stopping():
-        from pipelines import audit, summary
+    from pipelines import audit, summary
 
-        result = followed(audit.run(audit.Audit(run, level)))
-        _show(summary.of_audit(run, result), as_json=as_json)
+    result = followed(audit.run(audit.Audit(run, level)))
+    _show(summary.of_audit(run, result), as_json=as_json)
 
 
-@main.command("export")
+@medidd.command("export")
 @click.argument("run", type=FOLDER)
 @click.option("--to", type=ANY_PATH, required=True, help="Folder to write.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
 def export_command(run: Path, to: Path, *, as_json: bool) -> None:
     """Write the bundle for outsiders, if the audits pass."""
-    with stopping():
-        from pipelines import export, summary
+    from pipelines import export, summary
 
-        bundle = followed(export.run(export.Export(run, to)))
-        _show(summary.of_bundle(bundle), as_json=as_json)
+    bundle = followed(export.run(export.Export(run, to)))
+    _show(summary.of_bundle(bundle), as_json=as_json)
 
 
-@main.command("evaluate")
+@medidd.command("evaluate")
 @click.argument("run", type=FOLDER)
 @click.option(
     "--network",
@@ -232,20 +234,18 @@ def export_command(run: Path, to: Path, *, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
 def evaluate_command(run: Path, network: str, *, as_json: bool) -> None:
     """Judge a finished run with another architecture."""
-    with stopping():
-        from pipelines import evaluate, summary
+    from pipelines import evaluate, summary
 
-        result = followed(evaluate.run(evaluate.Evaluate(run, network)))
-        _show(summary.of_metrics(network, result), as_json=as_json)
+    result = followed(evaluate.run(evaluate.Evaluate(run, network)))
+    _show(summary.of_metrics(network, result), as_json=as_json)
 
 
-@main.command("methods")
+@medidd.command("methods")
 def methods_command() -> None:
     """List the methods with their fields, and the starts."""
-    with stopping():
-        from pipelines import methods
+    from pipelines import methods
 
-        click.echo(methods.table())
+    click.echo(methods.table())
 
 
 def followed(progress: Generator[Progress, None, Result]) -> Result:

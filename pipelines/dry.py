@@ -8,7 +8,7 @@ import torch
 
 from medidd.data import NORMALIZATION, RealSet
 from medidd.dicom.errors import CohortError, TooManyRefused, counts
-from medidd.dicom.plan import make_plan, require_usable
+from medidd.dicom.plan import make_plan
 from medidd.distill import distill
 from medidd.starts import BASELINES, STARTS, begin
 from pipelines.audit import RECIPIENTS
@@ -34,7 +34,7 @@ def run(job: Distill) -> Answer:
     place = job.place(frozen)
     try:
         plan = make_plan(job.dicom_dir, job.labels, size=job.size, key=key())
-        require_usable(job.dicom_dir, plan.films, plan.refused, job.max_refused)
+        plan.require_usable(job.dicom_dir, job.max_refused)
     except TooManyRefused as error:
         raise Stop(str(error), Exit.REFUSED_FILES) from None
     except CohortError as error:

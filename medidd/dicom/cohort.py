@@ -108,7 +108,7 @@ def ingest(
         CohortError: the films make no cohort.
     """
     plan = make_plan(root, labels, size=size, key=key)
-    require_usable(root, plan.films, plan.refused, max_refused)
+    plan.require_usable(root, max_refused)
     total = len(plan.films)
     if read_json(folder / COHORT).get("fingerprint") == plan.fingerprint:
         yield total, total
@@ -153,7 +153,7 @@ def _finish(rows: Rows, plan: Plan, root: Path, folder: Path, max_refused: float
     kept = [row for row in filled if row not in copies]
     films = [replace(plan.films[row], patient=stands_for[plan.films[row].patient]) for row in kept]
     refused = plan.refused + Counter(rows.refused()) + Counter(copies.values())
-    require_usable(root, films, refused, max_refused)
+    require_usable(root, films, refused, max_refused, by_folder=plan.by_folder)
     classes = sorted({film.label for film in films})
     about = {
         "version": VERSION,

@@ -27,6 +27,7 @@ class Plan:
         patient_id_missing: films without PatientID, whose study stands for the patient.
         tokens: keyed hashes of all identifiers.
         fingerprint: keyed hash of all that the rows follow from.
+        by_folder: whether, for want of a table, folders were taken for classes.
     """
 
     films: tuple[Film, ...]
@@ -34,6 +35,11 @@ class Plan:
     patient_id_missing: int
     tokens: frozenset[str]
     fingerprint: str
+    by_folder: bool
+
+    def require_usable(self, root: Path, max_refused: float) -> None:
+        """Checks the films as they are known before decoding; see ``require_usable``."""
+        require_usable(root, self.films, self.refused, max_refused, by_folder=self.by_folder)
 
 
 def make_plan(root: Path, table: Path | None, *, size: int, key: bytes) -> Plan:
@@ -75,11 +81,23 @@ def make_plan(root: Path, table: Path | None, *, size: int, key: bytes) -> Plan:
             for token in tokens_of_identifiers({i for h in headers for i in h.identifiers})
         ),
         keyed(key, json.dumps([VERSION, size, rows])),
+        labels.key == "folder",
     )
 
 
+_FOLDERS = (
+    "; no labels.csv was found in it or beside it, so its folders were taken for classes: pass "
+    "--labels FILE if they are not"
+)
+
+
 def require_usable(
-    root: Path, films: Sequence[Film], refused: Mapping[str, int], max_refused: float
+    root: Path,
+    films: Sequence[Film],
+    refused: Mapping[str, int],
+    max_refused: float,
+    *,
+    by_folder: bool,
 ) -> None:
     """Checks what only the whole cohort can show.
 
@@ -97,13 +115,14 @@ def require_usable(
             f"{max_refused:g} per usable film"
         )
     of_class = _sets((film.label, film.patient) for film in films)
+    hint = _FOLDERS if by_folder else ""
     if len(of_class) < 2:
-        raise CohortError(f"{root}: one class only; at least two are needed to tell apart")
+        raise CohortError(f"{root}: one class only, and at least two are needed{hint}")
     alone = sum(len(patients) < 2 for patients in of_class.values())
     if alone:
         raise CohortError(
             f"{root}: {alone} of {len(of_class)} classes have a single patient, who would be "
-            "published as the class; merge or drop these classes"
+            f"published as the class; merge or drop these classes{hint}"
         )
     of_patient = _sets((film.patient, film.split) for film in films)
     torn = sum(len(splits) > 1 for splits in of_patient.values())
@@ -127,7 +146,7 @@ def _require_labelled(
         raise CohortError(f"{root}: no DICOM file in it; name the folder that holds the films")
     if headers and not films:
         remedy = (
-            "move each film into the folder of its class"
+            "pass a table with --labels FILE, or move each film into the folder of its class"
             if labels.key == "folder"
             else f"check that the column {labels.key} says what the films' headers or paths say"
         )

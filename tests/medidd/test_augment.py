@@ -93,8 +93,9 @@ NAIVE = {
     "brightness": lambda x, u, _: pixelwise(x, lambda p, _, i, j: float(p[i, j]) + u - 0.5),
     "contrast": lambda x, u, _: pixelwise(
         x,
-        lambda p, film, i, j: (float(p[i, j]) - float(film.mean())) * (u + 0.5)
-        + float(film.mean()),
+        lambda p, film, i, j: (
+            (float(p[i, j]) - float(film.mean())) * (u + 0.5) + float(film.mean())
+        ),
     ),
     "crop": naive_crop,
     "cutout": naive_cutout,
@@ -204,7 +205,9 @@ def test_a_marker_turns_by_15_degrees_at_most_either_way() -> None:
     turned = {}
     for u in (0.0, 0.25, 0.75, 1.0):
         mass = Omega("rotate", (u, 0.5))(x)[0, 0]
-        row, column = ((mass.sum(1 - axis) * torch.arange(65)).sum() / mass.sum() for axis in (0, 1))
+        row, column = (
+            (mass.sum(1 - axis) * torch.arange(65)).sum() / mass.sum() for axis in (0, 1)
+        )
         turned[u] = math.degrees(math.atan2(row - 32, column - 32))
     sign = math.copysign(1, turned[1.0])
     expected = {0.0: -15 * sign, 0.25: -7.5 * sign, 0.75: 7.5 * sign, 1.0: 15 * sign}

@@ -121,7 +121,8 @@ def test_the_convnet_takes_any_size_and_a_batch_of_one(size: int, channels: int)
 
 
 @pytest.mark.parametrize(
-    ("name", "size"), [("resnet18", 16), ("resnet18", 36), ("resnet18", 64), ("mlp", 5), ("mlp", 36)]
+    ("name", "size"),
+    [("resnet18", 16), ("resnet18", 36), ("resnet18", 64), ("mlp", 5), ("mlp", 36)],
 )
 def test_the_others_do_too(name: str, size: int) -> None:
     for channels in (1, 3):
@@ -173,7 +174,9 @@ def test_the_convnet_is_that_of_its_authors() -> None:
     # Scales that differ from one, so that they matter.
     theta = {name: weight + 0.1 * torch.rand_like(weight) for name, weight in drawn.items()}
     torch.testing.assert_close(f(theta, x), naive(theta, x))
-    assert sum(weight.numel() for weight in convnet(10, 3, 32).init(torch.Generator()).values()) == (
+    assert sum(
+        weight.numel() for weight in convnet(10, 3, 32).init(torch.Generator()).values()
+    ) == (
         # The published count of the ConvNet-3 of width 128 for CIFAR-10.
         320_010
     )

@@ -33,8 +33,8 @@ def tables(draw: st.DrawFn) -> Table:
     table = []
     for label, size in enumerate(sizes):
         for patient in range(size):
-            for _ in range(draw(st.integers(1, 3))):
-                table.append((f"{label}-{patient}", label, draw(st.sampled_from(["", "train"]))))
+            splits = draw(st.lists(st.sampled_from(["", "train"]), min_size=1, max_size=3))
+            table += [(f"{label}-{patient}", label, split) for split in splits]
     table += [(f"t{i}", 0, "test") for i in range(draw(st.integers(0, 3)))]
     return draw(st.permutations(table))
 
@@ -81,7 +81,9 @@ def test_150_patients_are_held_out_or_two_in_five(
     sizes: tuple[int, ...], held: tuple[int, ...]
 ) -> None:
     drawn = Counter(
-        patient.split("-")[0] for patient, role in roles(cohort(*sizes)).items() if role == "control"
+        patient.split("-")[0]
+        for patient, role in roles(cohort(*sizes)).items()
+        if role == "control"
     )
     assert tuple(drawn[str(label)] for label in range(len(sizes))) == held
 
@@ -119,7 +121,7 @@ def test_a_patient_of_two_classes_counts_in_the_lowest() -> None:
 
 
 def test_a_class_of_one_patient_is_refused() -> None:
-    with pytest.raises(ValueError, match="class number 1 has a single patient.*add patients"):
+    with pytest.raises(ValueError, match=r"class number 1 has a single patient.*add patients"):
         roles(cohort(5, 1, films=4))
 
 

@@ -96,9 +96,7 @@ def test_random_gives_existing_films_without_repetition() -> None:
     rows: set[int] = set()
     for seed in range(20):
         drawn = random(images, 5, seeded(seed))
-        found = [
-            row for film in drawn for row, own in enumerate(images) if torch.equal(own, film)
-        ]
+        found = [row for film in drawn for row, own in enumerate(images) if torch.equal(own, film)]
         assert len(found) == len(set(found)) == 5
         rows |= set(found)
     assert rows == set(range(8))

@@ -1,0 +1,124 @@
+"""Who may import whom, and how a file looks."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = ("medidd", "privacy", "pipelines")
+MODULES = [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
+every_module = pytest.mark.parametrize(
+    "module", MODULES, ids=[str(path.relative_to(ROOT)) for path in MODULES]
+)
+
+WITHOUT = """
+import sys
+
+class Missing:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {missing!r}:
+            raise ModuleNotFoundError("not installed here: " + name, name=name)
+
+sys.meta_path.insert(0, Missing())
+"""
+
+
+def python(code: str) -> str:
+    """Returns what a fresh interpreter prints."""
+    ran = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    return ran.stdout
+
+
+def without(*missing: str) -> str:
+    """Code after which these packages cannot be imported."""
+    return WITHOUT.format(missing=missing)
+
+
+def test_the_import_contracts_are_kept() -> None:
+    said = python(
+        "from importlinter.cli import lint_imports_command\n"
+        "lint_imports_command(['--no-cache'], standalone_mode=True)"
+    )
+    assert "Contracts: 2 kept, 0 broken." in said
+
+
+def test_methods_need_torch_alone() -> None:
+    others = (
+        *("click", "gdcm", "jinja2", "matplotlib", "monai", "opacus", "PIL", "pipelines"),
+        *("platformdirs", "privacy", "pydantic", "pydicom", "rich", "rich_click", "safetensors"),
+        *("scipy", "sklearn", "torchvision", "yaml"),
+    )
+    said = python(
+        without(*others)
+        + "from medidd.methods import METHODS\n"
+        + "from medidd.architectures import convnet\n"
+        + "print(*METHODS)\n"
+        + "print([name for name in sys.modules if name.startswith('medidd.')])\n"
+        + "[make(convnet(2, 1, 16, width=2)) for make in METHODS.values()]"
+    )
+    names, modules = said.splitlines()
+    assert "soft-label" in names
+    assert "medidd.methods" in modules
+    assert "medidd.starts" not in modules
+    assert "medidd.dicom" not in modules
+
+
+@pytest.mark.parametrize(
+    ("package", "others"),
+    [("medidd", {"privacy", "pipelines"}), ("privacy", {"medidd", "pipelines"})],
+)
+def test_no_file_of_a_package_names_the_others(package: str, others: set[str]) -> None:
+    files = sorted((ROOT / package).rglob("*.py"))
+    assert len(files) > 5
+    assert [path.name for path in files if imported(path) & others] == []
+
+
+def imported(path: Path) -> set[str]:
+    """The top-level packages that a file imports, anywhere in it."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found.add((node.module or "").partition(".")[0])
+    return found
+
+
+@pytest.mark.parametrize("argument", ["--help", "distill --help"])
+def test_help_is_there_without_loading_anything_heavy(argument: str) -> None:
+    said = python(
+        "import sys\n"
+        "from pipelines.cli import main\n"
+        f"main({argument.split()!r}, standalone_mode=False)\n"
+        "print(*sorted({name.partition('.')[0] for name in sys.modules}))"
+    )
+    *text, loaded = said.strip().splitlines()
+    assert "Usage" in "\n".join(text)
+    heavy = {"torch", "monai", "numpy", "scipy", "sklearn", "pydicom", "opacus", "matplotlib"}
+    assert not heavy & set(loaded.split())
+
+
+@every_module
+def test_every_module_says_what_it_is_for(module: Path) -> None:
+    said = ast.get_docstring(ast.parse(module.read_text()))
+    assert said is not None
+    assert said.splitlines()[0].strip()
+
+
+@every_module
+def test_no_file_is_named_after_nothing_or_longer_than_300_lines(module: Path) -> None:
+    assert not {"util", "utils", "misc", "helpers", "helper", "common"} & {
+        *module.stem.split("_"),
+        *module.relative_to(ROOT).parent.parts,
+    }
+    assert len(module.read_text().splitlines()) <= 300
+
+
+def test_the_table_of_modules_is_not_empty() -> None:
+    assert {path.relative_to(ROOT).parts[0] for path in MODULES} == set(PACKAGES)
