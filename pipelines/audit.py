@@ -99,6 +99,7 @@ def examine(
         "level": level.value,
         "reasons": list(decision.reasons),
         "wording": wording(decision, findings),
+        "public wording": wording(decision, findings, to=10),
         "findings": [finding.to_json() for finding in findings],
         "policy": policy.model_dump(mode="json"),
         "sha256": hashes(outgoing),
@@ -181,8 +182,5 @@ def _nulls(
 
 
 def sentence(result: Json) -> str:
-    """Returns the verdict in one line for a terminal."""
-    verdict = Verdict(result["verdict"])
-    if verdict is Verdict.PASS:
-        return "PASS: no audit exceeded its limit; see the report for what that does not exclude"
-    return f"{verdict.value}: " + " ".join(result["reasons"])
+    """Returns the verdict in one line for a terminal, in the words of the report."""
+    return f"{result['verdict']}: {result['wording']}"

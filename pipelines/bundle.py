@@ -63,21 +63,26 @@ def audit_report(audit: Json) -> Files:
             "audit": finding["audit"],
             "name": finding["name"],
             "verdict": finding["verdict"],
-            "upper bound": round(finding["high"], 2),
-            "limit": round(finding["limit"], 2),
+            # The numbers of the other audits are counts, or are about single images.
+            "upper bound": _bound(finding, "high"),
+            "limit": _bound(finding, "limit"),
         }
         for finding in audit["findings"]
     ]
     report = {
         "verdict": audit["verdict"],
         "level": audit["level"],
-        "wording": audit["wording"],
+        "wording": audit["public wording"],
         "policy": audit["policy"],
         "findings": findings,
         "audited": audit["sha256"],
     }
     page = environment().get_template("audit.html").render(report=report)
     return {"audit.json": _json(report), "audit.html": page.encode()}
+
+
+def _bound(finding: Json, name: str) -> float | None:
+    return None if finding["p_limit"] is None else round(finding[name], 2)
 
 
 def coarse(metrics: Json) -> Json:

@@ -61,8 +61,14 @@ def decide(findings: Sequence[Finding], policy: Policy, level: Level) -> Decisio
     return Decision(Verdict.INCONCLUSIVE if open_ else Verdict.PASS, level, tuple(open_))
 
 
-def wording(decision: Decision, findings: Sequence[Finding]) -> str:
-    """Returns the sentence for the report; it never says that the data are anonymous."""
+def wording(decision: Decision, findings: Sequence[Finding], *, to: int = 1) -> str:
+    """Returns the sentence for the report; it never says that the data are anonymous.
+
+    Args:
+        decision: what may happen.
+        findings: why.
+        to: counts of patients are rounded to multiples of this; 10 for outsiders.
+    """
     if decision.verdict is Verdict.PASS:
         bounds = "; ".join(
             f"{f.name} ({f.audit}): 95 % upper bound {f.high:.2f} < {f.limit:.2f}"
@@ -71,8 +77,8 @@ def wording(decision: Decision, findings: Sequence[Finding]) -> str:
         )
         sizes = next((f.details for f in findings if "members" in f.details), {})
         return (
-            f"In the tests listed, with {sizes.get('members', '?')} patients of the training set "
-            f"and {sizes.get('controls', '?')} controls, no attack exceeded the threshold: "
+            f"In the tests listed, with {_about(sizes, 'members', to)} patients of the training "
+            f"set and {_about(sizes, 'controls', to)} controls, no attack exceeded the threshold: "
             f"{bounds}. Leakage smaller than this, to single atypical patients, or by other "
             "attacks is not excluded. This is not a finding that the data are anonymous; that "
             "decision belongs to the controller."
@@ -86,6 +92,12 @@ def wording(decision: Decision, findings: Sequence[Finding]) -> str:
         "has to look.",
     )
     return " ".join([start, *decision.reasons])
+
+
+def _about(sizes: dict[str, Any], name: str, to: int) -> str:
+    if name not in sizes:
+        return "an unknown number of"
+    return str(sizes[name]) if to == 1 else f"about {round(sizes[name] / to) * to}"
 
 
 def _incomplete(findings: Sequence[Finding], required: Sequence[str]) -> list[str]:

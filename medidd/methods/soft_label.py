@@ -41,10 +41,10 @@ class SoftLabel:
     """
 
     network: Network
-    steps: int = 200
+    steps: int = 150
     horizon: int = 60
     window: int = 20
-    lr_images: float = 0.05
+    lr_images: float = 0.02
     lr_labels: float = 0.01
     lr_lr: float = 0.01
     batch: int = 128
