@@ -64,11 +64,16 @@ def distill(
 
     Yields:
         The value of each loss, after S has been stepped down it.
+
+    Raises:
+        FloatingPointError: a loss is not finite; S has not been stepped down it.
     """
     optimizer = optimizer or method.optimizer(synthetic)
     for tensor in learned(optimizer):
         tensor.requires_grad_()
     for loss in islice(method.losses(synthetic, real, rng), steps):
+        if not loss.isfinite():
+            raise FloatingPointError("the loss is not finite; lower the learning rate")
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()

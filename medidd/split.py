@@ -17,7 +17,7 @@ CONTROLS = 150
 """Held-out patients aimed at: with these the audits can judge the tail of the ROC curve."""
 
 LARGEST_SHARE = 0.4
-"""The most of a cohort that is held out."""
+"""The most of a cohort that is held out, but for rounding within small classes."""
 
 
 def assign(

@@ -24,7 +24,6 @@ from pipelines.store import Json, Run, read_json, require, write_json
 from pipelines.synthetic import quantized
 from pipelines.worth import RECIPIENT
 from privacy.evidence import Evidence, Fit
-from privacy.finding import Verdict
 from privacy.gate import decide, wording
 from privacy.nulls import Nulls, folds
 from privacy.policy import Level, Policy, load_policy

@@ -20,6 +20,9 @@ from pipelines.stop import Exit, Stop
 HOME = "MEDIDD_HOME"
 """Environment variable that names another folder for the key."""
 
+BYTES = 32
+"""Length of the secret. A shorter one, such as an empty file gives, could be guessed."""
+
 SILENT = {
     "DO_NOT_TRACK": "1",
     "HF_HUB_OFFLINE": "1",
@@ -50,14 +53,17 @@ def key() -> bytes:
             # Written whole and then linked, so that of two first runs both read the same key.
             fresh = path.with_name(f"key.{secrets.token_hex(8)}")
             with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as f:
-                f.write(secrets.token_hex(32))
+                f.write(secrets.token_hex(BYTES))
             try:
                 os.link(fresh, path)
             except FileExistsError:
                 pass
             finally:
                 fresh.unlink()
-        return bytes.fromhex(path.read_text())
+        secret = bytes.fromhex(path.read_text())
+        if len(secret) != BYTES:
+            raise ValueError
+        return secret
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it holds no key"
         raise Stop(

@@ -75,38 +75,43 @@ def learn(
         kept = log.read_text().splitlines(keepends=True)[:step]
         write(log, "".join(kept).encode())
     else:
-        try:
-            synthetic = begin(
-                STARTS[recipe.start],
-                images,
-                labels,
-                classes=recipe.classes,
-                ipc=recipe.ipc,
-                rng=rng,
-                lr=recipe.lr,
-            )
-        except ValueError as error:
-            raise Stop(str(error), Exit.DATA) from None
+        synthetic = _begun(recipe, images, labels, rng)
         write(log, b"")
         if method is None:
             return synthetic
         step, optimizer = 0, method.optimizer(synthetic)
-    real = RealSet(images, labels, recipe.classes, rng)
     yield Progress(stage, step, recipe.steps)
-    saved = time.monotonic()
+    real = RealSet(images, labels, recipe.classes, rng)
     left = recipe.steps - step
+    losses = distill(method, synthetic, real, steps=left, rng=rng, optimizer=optimizer)
+    saved = time.monotonic()
     with log.open("a") as lines:
-        for loss in distill(method, synthetic, real, steps=left, rng=rng, optimizer=optimizer):
-            step += 1
-            if not torch.isfinite(torch.tensor(loss)):
-                raise Stop(
-                    f"the loss of step {step} is not finite; lower lr_images with --set",
-                    Exit.USAGE,
-                )
-            lines.write(json.dumps({"step": step, "loss": loss}) + "\n")
-            lines.flush()
-            if time.monotonic() - saved > CHECKPOINT_EVERY or step == recipe.steps:
-                save_checkpoint(checkpoint, step, synthetic, optimizer, rng)
-                saved = time.monotonic()
-            yield Progress(stage, step, recipe.steps, f"loss {loss:.3f}")
+        try:
+            for loss in losses:
+                step += 1
+                lines.write(json.dumps({"step": step, "loss": loss}) + "\n")
+                lines.flush()
+                if time.monotonic() - saved > CHECKPOINT_EVERY or step == recipe.steps:
+                    save_checkpoint(checkpoint, step, synthetic, optimizer, rng)
+                    saved = time.monotonic()
+                yield Progress(stage, step, recipe.steps, f"loss {loss:.3f}")
+        except FloatingPointError as error:
+            raise Stop(f"step {step + 1}: {error}, as in --set lr_images=0.1", Exit.USAGE) from None
     return synthetic
+
+
+def _begun(
+    recipe: Recipe, images: torch.Tensor, labels: torch.Tensor, rng: torch.Generator
+) -> SyntheticSet:
+    try:
+        return begin(
+            STARTS[recipe.start],
+            images,
+            labels,
+            classes=recipe.classes,
+            ipc=recipe.ipc,
+            rng=rng,
+            lr=recipe.lr,
+        )
+    except ValueError as error:
+        raise Stop(str(error), Exit.DATA) from None

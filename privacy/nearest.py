@@ -63,9 +63,7 @@ def copies(evidence: Evidence, policy: Policy, rng: Generator) -> Finding:  # no
         )
     else:
         verdict = Verdict.PASS
-        text = (
-            "No released image was found to copy one patient's film, flipped, shifted or blurred."
-        )
+        text = "No released image was found to copy a patient's film, flipped, shifted or blurred."
     if not reachable:
         text += (
             f" {len(strangers)} controls are too few to test {len(released)} images against "

@@ -37,7 +37,7 @@ class DM:
     """
 
     network: Network
-    steps: int = 200
+    steps: int = 400
     lr_images: float = 5.0
     batch: int = 256
     augment: tuple[str, ...] = RADIOGRAPH

@@ -76,7 +76,7 @@ def begin(
     for label in range(classes):
         of_class = images[labels == label]
         if start.holds != "noise" and len(of_class) < ipc:
-            raise ValueError(f"a class has {len(of_class)} images; use an ipc of that or fewer")
+            raise ValueError(f"class number {label} has {len(of_class)} images; lower ipc to that")
         drawn.append(start.draw(of_class, ipc, rng))
     one_hot = torch.eye(classes, dtype=images.dtype, device=images.device)
     log_lr = torch.tensor(lr, dtype=images.dtype, device=images.device).log()

@@ -6,11 +6,16 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import HealthCheck, settings
 from torch import Tensor
 
 # pytest puts tests/ on the path, where tests/medidd/methods would pass for medidd.methods; a real
 # package on the path goes before such a folder.
 sys.path.insert(0, str(Path(__file__).parents[2]))
+
+# On a busy machine an example may take any time.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 
 Films = tuple[Tensor, Tensor]
 
