@@ -5,6 +5,7 @@ A method's dataclass is the only place where its options are written; this reads
 
 import dataclasses
 from collections.abc import Mapping
+from functools import cache
 from typing import Any, get_type_hints
 
 import torch
@@ -82,8 +83,12 @@ def recipe(
     return Recipe(name, method, start, classes, ipc, method.steps, lr, networks)
 
 
-def built(classes: int, size: int, width: int) -> dict[str, Network]:
+@cache
+def built(classes: int, size: int, width: int) -> Mapping[str, Network]:
     """Returns every architecture for gray images of ``size`` px.
+
+    Kept, for a run asks many times and a ResNet takes a quarter of a second; a network has no
+    weights of its own, so it can be shared.
 
     Raises:
         Stop: the images are too small for one of them.

@@ -1,0 +1,93 @@
+"""One cohort and one finished run for all tests; an installation of their own; short trainings."""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+# pytest puts tests/ on the path, where tests/pipelines would pass for pipelines; a real package on
+# the path goes before such a folder.
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+from invented_cohort import Ended, Source, distill, plant
+from short_trainings import shortened
+
+import pipelines.distill
+from pipelines.installation import SILENT
+
+
+@dataclass(frozen=True)
+class Made:
+    """A finished run, and how its command ended."""
+
+    path: Path
+    ended: Ended
+    source: Source
+
+
+@pytest.fixture(scope="session", autouse=True)
+def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """An installation of the tests' own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MEDIDD_HOME", str(tmp_path_factory.mktemp("home")))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def short_trainings() -> Iterator[None]:
+    """Recipients that train for a moment.
+
+    The baselines are not judged ahead then, for that is done by a process of its own.
+    """
+
+    @contextmanager
+    def nothing_ahead(_: object) -> Iterator[None]:
+        yield
+
+    with pytest.MonkeyPatch.context() as patch:
+        for module, name, value in shortened():
+            patch.setattr(module, name, value)
+        patch.setattr(pipelines.distill, "baselines_ahead", nothing_ahead)
+        yield
+
+
+@pytest.fixture(autouse=True)
+def unchanged_process() -> Iterator[None]:
+    """Takes back what a command does to its process, for tests that come after."""
+    mask = os.umask(0o022)
+    with pytest.MonkeyPatch.context() as patch:
+        for name in SILENT:
+            patch.delenv(name, raising=False)
+        yield
+        for name in SILENT:
+            os.environ.pop(name, None)
+    os.umask(mask)
+
+
+@pytest.fixture(scope="session")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Source:
+    """Twenty patients of either class."""
+    return plant(tmp_path_factory.mktemp("house"), per_class=20)
+
+
+@pytest.fixture(scope="session")
+def made(source: Source, tmp_path_factory: pytest.TempPathFactory) -> Made:
+    """A finished run on ``source``, made with ``--json``; not to be changed."""
+    path = tmp_path_factory.mktemp("made") / "run"
+    ended = distill(source, path, "--json")
+    assert ended.code == 0, ended.err
+    return Made(path, ended, source)
+
+
+@pytest.fixture(scope="session")
+def everybody(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    """A finished run on patients enough for the audits to pass; not to be changed."""
+    source = plant(tmp_path_factory.mktemp("big_house"), per_class=70)
+    path = tmp_path_factory.mktemp("everybody") / "run"
+    ended = distill(source, path, "--ipc", 1, "--json")
+    assert ended.code == 0, ended.err
+    return Made(path, ended, source)

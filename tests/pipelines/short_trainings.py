@@ -1,0 +1,46 @@
+"""Recipients that train for a moment: in this process, or, run as a program, in one of its own."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+
+def shortened() -> Iterator[tuple[ModuleType, str, Any]]:
+    """What to set so that networks are trained for four steps."""
+    import pipelines.audit
+    import pipelines.worth
+
+    brief = replace(pipelines.worth.RECIPIENT, steps=4)
+    yield pipelines.worth, "RECIPIENT", brief
+    yield pipelines.audit, "RECIPIENT", brief
+    yield pipelines.worth, "FULL", replace(pipelines.worth.FULL, steps=4, batch=16)
+    yield pipelines.worth, "NETWORKS", 2
+
+
+def _ahead(command: list[str], **options: Any) -> "subprocess.Popen[bytes]":
+    """Starts the process that judges the baselines, shortened too."""
+    python, minus_m, module, run = command
+    assert (minus_m, module) == ("-m", "pipelines.ahead")
+    return subprocess.Popen([python, __file__, module, run], **options)
+
+
+def main(name: str, *arguments: str) -> None:
+    import pipelines.ahead
+    from pipelines import cli
+
+    for module, constant, value in shortened():
+        setattr(module, constant, value)
+    if name == "pipelines.ahead":
+        pipelines.ahead.main(Path(arguments[0]))
+        return
+    pipelines.ahead.subprocess = SimpleNamespace(Popen=_ahead, DEVNULL=subprocess.DEVNULL)
+    cli.main([name, *arguments])
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).parents[2]))
+    main(*sys.argv[1:])

@@ -1,0 +1,347 @@
+"""What is wrong is said in one line, with a code, and leaves nothing behind."""
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import Made
+from invented_cohort import SMALL, Source, called, copied, tree
+
+Word = str | int | float | Path
+
+
+@dataclass(frozen=True)
+class House:
+    """A folder with something wrong in it, and a good cohort to compare with."""
+
+    path: Path
+    source: Source
+    run: Path
+
+    def some(self, name: str, *patients: int) -> Path:
+        """A folder with a few patients of the cohort, without their labels."""
+        for number in patients:
+            shutil.copytree(self.source.folder / str(number), self.path / name / str(number))
+        return self.path / name
+
+    def file(self, name: str, text: str) -> Path:
+        (self.path / name).write_text(text)
+        return self.path / name
+
+    def distill(self, *more: Word, films: Path | None = None, ipc: int = 3) -> list[Word]:
+        folder = films or self.source.folder
+        return ["distill", "--dicom-dir", folder, "--ipc", ipc, *SMALL, "--out", self.out, *more]
+
+    @property
+    def out(self) -> Path:
+        return self.path / "out"
+
+    def labels(self, choose: Callable[[int, str], str]) -> Path:
+        """A table with the label that ``choose`` gives to each study."""
+        head, *rows = self.source.labels.read_text().splitlines()
+        pairs = [row.split(",") for row in rows]
+        table = [f"{uid},{choose(i, label)}" for i, (uid, label) in enumerate(pairs)]
+        return self.file("table.csv", "\n".join([head, *table]) + "\n")
+
+
+def empty_folder(h: House) -> list[Word]:
+    (h.path / "films").mkdir()
+    return h.distill(films=h.path / "films")
+
+
+def no_labels(h: House) -> list[Word]:
+    h.some("films", 0, 1, 2, 3)
+    flat = h.path / "flat"
+    flat.mkdir()
+    for number, film in enumerate((h.path / "films").rglob("*.dcm")):
+        shutil.move(film, flat / f"{number}.dcm")
+    return h.distill(films=flat)
+
+
+def a_folder_per_patient(h: House) -> list[Word]:
+    return h.distill(films=h.some("films", 0, 1, 2, 3))
+
+
+def lonely_patient(h: House) -> list[Word]:
+    lone = h.source.patient_of
+    first = sorted(lone)[0]
+    uids = sorted(lone)
+    one = {uid for uid in uids if lone[uid] == lone[first]}
+    return h.distill("--labels", h.labels(lambda i, _: "a" if uids[i] in one else "b"), ipc=1)
+
+
+def one_class(h: House) -> list[Word]:
+    return h.distill("--labels", h.labels(lambda _, __: "normal"))
+
+
+def labels_of_others(h: House) -> list[Word]:
+    table = h.file("other.csv", "StudyInstanceUID,label\n1.2.3,normal\n1.2.4,pneumonia\n")
+    return h.distill("--labels", table)
+
+
+def unreadable_labels(h: House) -> list[Word]:
+    return h.distill("--labels", h.file("other.csv", "one\ntwo\n"))
+
+
+def broken_files(h: House) -> list[Word]:
+    films = h.some("films", *range(20))
+    shutil.copy(h.source.labels, h.path / "labels.csv")
+    for path in list(films.rglob("*.dcm"))[::2]:
+        path.write_bytes(path.read_bytes()[:140] + b"\xff" * 400)
+    return h.distill(films=films, ipc=1)
+
+
+def out_below_a_file(h: House) -> list[Word]:
+    return h.distill("--out", h.file("note.txt", "mine") / "run")
+
+
+def out_in_use(h: House) -> list[Word]:
+    h.out.mkdir()
+    (h.out / "thesis.txt").write_text("years of work")
+    return h.distill()
+
+
+def out_is_a_file(h: House) -> list[Word]:
+    h.out.write_text("mine")
+    return h.distill()
+
+
+def config(text: str) -> Callable[[House], list[Word]]:
+    return lambda h: h.distill("-c", h.file("options.yaml", text))
+
+
+def with_options(*more: Word, ipc: int = 3) -> Callable[[House], list[Word]]:
+    return lambda h: h.distill(*more, ipc=ipc)
+
+
+def not_a_run(*command: Word) -> Callable[[House], list[Word]]:
+    def make(h: House) -> list[Word]:
+        (h.path / "album").mkdir()
+        return [command[0], h.path / "album", *command[1:]]
+
+    return make
+
+
+def unfinished(*command: Word) -> Callable[[House], list[Word]]:
+    def make(h: House) -> list[Word]:
+        run = copied(h.run, h.path / "begun")
+        (run / "report.html").unlink()
+        return [command[0], run, *command[1:]]
+
+    return make
+
+
+def run_without_films(h: House) -> list[Word]:
+    run = copied(h.run, h.path / "bare")
+    shutil.rmtree(run / "private" / "cohort")
+    return ["audit", run]
+
+
+USAGE, DATA, FILES = 2, 3, 4
+WINDOW = ("--method", "soft-label", "--set", "window=9", "--set", "horizon=5")
+
+TABLE: dict[str, tuple[Callable[[House], list[Word]], int, tuple[str, ...]]] = {
+    "empty folder": (empty_folder, DATA, ("no DICOM file", "name the folder")),
+    "no labels": (no_labels, DATA, ("labels", "labels.csv")),
+    "a folder for each patient": (a_folder_per_patient, DATA, ("--labels",)),
+    "a class with one patient": (lonely_patient, DATA, ("single patient", "1 of 2 classes")),
+    "ipc above a class": (with_options(ipc=500), DATA, ("ipc 500", "--ipc ")),
+    "one class": (one_class, DATA, ("one class only",)),
+    "labels of other films": (labels_of_others, DATA, ("has a label", "StudyInstanceUID")),
+    "labels without columns": (unreadable_labels, DATA, ("no column that finds films",)),
+    "too many unusable files": (broken_files, FILES, ("files refused", "no_uid")),
+    "no such folder": (
+        lambda h: h.distill(films=h.path / "nowhere"),
+        USAGE,
+        ("--dicom-dir", "does not exist"),
+    ),
+    "no such labels": (with_options("--labels", "/nowhere/l.csv"), USAGE, ("--labels",)),
+    "no ipc": (lambda h: ["distill", "--dicom-dir", h.source.folder], USAGE, ("--ipc",)),
+    "no such option": (with_options("--epochs", 3), USAGE, ("--epochs", "--help")),
+    "no such command": (lambda _: ["distil"], USAGE, ("distil",)),
+    "unknown method": (
+        with_options("--method", "magic"),
+        USAGE,
+        ("'magic'", "dm", "soft-label", "noise", "random", "average", "kmeans"),
+    ),
+    "unknown start": (
+        with_options("--start", "magic"),
+        USAGE,
+        ("'magic'", "noise", "random", "average", "kmeans"),
+    ),
+    "unknown field": (
+        with_options("--set", "lr_magic=1"),
+        USAGE,
+        ("'lr_magic'", "lr_images", "batch", "steps"),
+    ),
+    "field of the wrong type": (
+        with_options("--set", "lr_images=fast"),
+        USAGE,
+        ("'lr_images'", "number", "'fast'"),
+    ),
+    "field that is no pair": (with_options("--set", "lr_images"), USAGE, ("name=value",)),
+    "field of a start": (
+        with_options("--method", "random", "--set", "batch=3"),
+        USAGE,
+        ("'random'", "no fields", "--set"),
+    ),
+    "window above horizon": (with_options(*WINDOW), USAGE, ("window 9", "horizon 5")),
+    "step size below 0": (with_options("--set", "lr=-1"), USAGE, ("lr", "above 0")),
+    "ipc 0": (with_options(ipc=0), USAGE, ("--ipc",)),
+    "size 8": (with_options("--size", 8), USAGE, ("--size",)),
+    "no steps": (with_options("--steps", 0), USAGE, ("--steps",)),
+    "unknown device": (with_options("--device", "tpu"), USAGE, ("--device", "cuda")),
+    "out below a file": (out_below_a_file, USAGE, ("note.txt", "--out")),
+    "out is a file": (out_is_a_file, USAGE, ("--out",)),
+    "out in use": (out_in_use, USAGE, ("--out",)),
+    "no such configuration": (with_options("-c", "/nowhere.yaml"), USAGE, ("--config",)),
+    "unknown option in YAML": (config("epochs: 3\n"), USAGE, ("'epochs'", "seed", "size")),
+    "broken YAML": (config("seed: [1\n"), USAGE, ("options.yaml", "YAML")),
+    "YAML that is a list": (config("- seed\n- 3\n"), USAGE, ("options.yaml", "must map")),
+    "YAML of the wrong type": (config("seed: soon\n"), USAGE, ("--seed", "soon")),
+    "audit of no run": (not_a_run("audit"), USAGE, ("not a run", "medidd distill")),
+    "export of no run": (not_a_run("export", "--to", "x"), USAGE, ("not a run",)),
+    "evaluation of no run": (not_a_run("evaluate"), USAGE, ("not a run",)),
+    "audit of a part": (unfinished("audit"), USAGE, ("not finished", "--resume")),
+    "export of a part": (unfinished("export", "--to", "x"), USAGE, ("--resume",)),
+    "evaluation of a part": (unfinished("evaluate"), USAGE, ("--resume",)),
+    "audit without films": (run_without_films, DATA, ("no finished cohort",)),
+}
+
+
+@pytest.fixture
+def house(tmp_path: Path, source: Source, made: Made) -> House:
+    return House(tmp_path, source, made.path)
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_bad_input_ends_with_one_line_a_code_and_nothing_on_disk(house: House, name: str) -> None:
+    make, code, words = TABLE[name]
+    arguments = make(house)
+    before = tree(house.path)
+    ended = called(*arguments)
+    assert ended.code == code, ended.err
+    last = one_line(ended.err)
+    assert [word for word in words if word not in last] == [], last
+    assert ended.out == ""
+    assert tree(house.path) == before
+
+
+def one_line(err: str) -> str:
+    """The line of what was wrong: progress may stand before it, a traceback may not."""
+    assert "Traceback" not in err
+    *progress, last = err.splitlines()
+    assert all(line.startswith("read films: ") for line in progress), err
+    assert last.startswith("medidd: ")
+    assert "defect" not in last
+    return last
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+def test_cuda_where_there_is_none_is_refused(house: House) -> None:
+    ended = called(*house.distill("--device", "cuda"))
+    assert ended.code == USAGE
+    assert "--device cpu" in one_line(ended.err)
+    assert not house.out.exists()
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="the administrator may write everywhere")
+def test_a_folder_that_may_not_be_written_is_refused(house: House) -> None:
+    house.path.chmod(0o500)
+    ended = called(*house.distill())
+    house.path.chmod(0o700)
+    assert ended.code == USAGE
+    assert "--out" in one_line(ended.err)
+    assert not house.out.exists()
+
+
+@pytest.mark.parametrize("key", ["rubbish", "", "abc1", "0" * 62])
+def test_a_key_that_is_none_is_refused(
+    house: House, monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    home = house.path / "home"
+    home.mkdir()
+    (home / "key").write_text(key)
+    monkeypatch.setenv("MEDIDD_HOME", str(home))
+    ended = called(*house.distill())
+    assert ended.code == USAGE
+    line = one_line(ended.err)
+    assert "holds no key" in line
+    assert "MEDIDD_HOME" in line
+    assert (home / "key").read_text() == key
+    assert not house.out.exists()
+
+
+def test_an_installation_that_cannot_be_written_is_refused(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MEDIDD_HOME", str(house.file("note.txt", "mine") / "home"))
+    ended = called(*house.distill())
+    assert ended.code == USAGE
+    assert "MEDIDD_HOME" in one_line(ended.err)
+    assert not house.out.exists()
+
+
+def test_a_dry_run_refuses_what_the_run_would_refuse(house: House) -> None:
+    for name in ("empty folder", "too many unusable files", "unknown method", "one class"):
+        make, code, _ = TABLE[name]
+        shutil.rmtree(house.path / "films", ignore_errors=True)
+        ended = called(*make(house), "--dry-run")
+        assert ended.code == code, name
+        one_line(ended.err)
+        assert not house.out.exists()
+
+
+def test_a_run_that_diverges_says_what_to_lower(house: House) -> None:
+    # Of soft labels the gradient of a huge step is no number soon.
+    fields = ("--set", "horizon=3", "--set", "window=3", "--set", "lr=1e20")
+    ended = called(*house.distill("--method", "soft-label", *fields))
+    assert ended.code == USAGE
+    assert "not finite" in ended.err.splitlines()[-1]
+    assert "--set" in ended.err.splitlines()[-1]
+
+
+def test_a_defect_is_told_without_values(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("ZZPHI0001 is the patient")
+
+    monkeypatch.setattr("pipelines.distill.assigned", fail)
+    ended = called(*house.distill())
+    assert ended.code == 1
+    assert "a defect of medidd (RuntimeError)" in ended.err
+    assert "ZZPHI" not in ended.err
+    assert "Traceback" not in ended.err
+
+
+def test_a_full_disk_is_told_and_loses_nothing(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(28, "No space left on device", "/studies/ZZPHI")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("pipelines.distill.write_release", fail)
+        ended = called(*house.distill())
+    assert ended.code == 1
+    assert "No space left on device" in ended.err
+    assert "--resume" in ended.err
+    assert "ZZPHI" not in ended.err
+    assert called(*house.distill("--resume", "--json")).code == 0
+
+
+def test_an_interrupted_command_says_how_to_go_on(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("pipelines.distill.write_release", interrupt)
+    ended = called(*house.distill())
+    assert ended.code == 130
+    assert "--resume" in ended.err.splitlines()[-1]
+    assert json.loads((house.out / "run.json").read_text())["job"]["ipc"] == 3

@@ -1,0 +1,233 @@
+"""A run from the command line is complete, private, and says what it made."""
+
+import json
+import math
+import os
+import re
+import stat
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import Made
+from invented_cohort import MARK, Source, called, distill, files_of, plant, write_labels
+from safetensors import safe_open
+
+ROWS = {"synthetic", "random", "kmeans", "average", "full"}
+METRICS = {"auc", "balanced_accuracy", "sensitivity", "specificity", "hm"}
+
+
+def test_a_run_has_every_file_that_the_readme_lists(made: Made) -> None:
+    top = {path.name for path in made.path.iterdir()}
+    assert top == {
+        "synthetic.safetensors",
+        "metrics.json",
+        "audit.json",
+        "run.json",
+        "log.jsonl",
+        "previews",
+        "report.html",
+        "private",
+    }
+    previews = {path.name for path in (made.path / "previews").iterdir()}
+    assert previews == {f"class{label}_{number}.png" for label in (0, 1) for number in range(3)}
+
+
+def test_only_the_owner_can_read_a_run(made: Made) -> None:
+    modes = {
+        path.relative_to(made.path): stat.S_IMODE(path.stat().st_mode)
+        for path in [made.path, *made.path.rglob("*")]
+        if path.is_dir()
+    }
+    assert set(modes.values()) == {0o700}, modes
+    modes = {name: stat.S_IMODE(path.stat().st_mode) for name, path in files_of(made.path).items()}
+    assert set(modes.values()) == {0o600}, modes
+
+
+def test_nothing_half_written_is_left_in_a_run(made: Made) -> None:
+    assert [name for name in files_of(made.path) if ".part" in name or ".probe" in name] == []
+
+
+def test_every_row_has_every_metric_inside_its_interval(made: Made) -> None:
+    metrics = json.loads((made.path / "metrics.json").read_text())
+    assert set(metrics) == ROWS
+    for row in metrics.values():
+        assert set(row) == METRICS
+        for value in row.values():
+            assert set(value) == {"mean", "low", "high"}
+            assert all(map(math.isfinite, value.values()))
+            assert 0 <= value["low"] <= value["mean"] <= value["high"] <= 1
+
+
+def test_a_run_is_screened_and_never_passed(made: Made) -> None:
+    audit = json.loads((made.path / "audit.json").read_text())
+    assert audit["level"] == "screen"
+    assert audit["verdict"] in {"FAIL", "INVALID", "INCONCLUSIVE"}
+    assert audit["reasons"]
+
+
+def test_json_prints_one_object_and_nothing_else(made: Made) -> None:
+    assert made.ended.out.count("\n") == 1
+    said = json.loads(made.ended.out)
+    assert set(said) == {"run", "method", "ipc", "classes", "metrics", "audit", "seconds"}
+    assert said["run"] == str(made.path)
+    assert said["method"] == "dm"
+    assert said["ipc"] == 3
+    assert said["classes"] == ["normal", "pneumonia"]
+    assert said["metrics"] == json.loads((made.path / "metrics.json").read_text())
+    assert said["audit"]["level"] == "screen"
+    assert said["seconds"] >= 0
+
+
+def test_people_get_a_table_on_stdout_and_progress_on_stderr(made: Made, source: Source) -> None:
+    again = distill(source, made.path, "--resume")
+    assert again.code == 0
+    for word in ("6 synthetic images", "AUC", "all films", "audit (screen)", "report.html"):
+        assert word in again.out
+    assert "read films" not in again.out
+    assert "read films" in made.ended.err
+    assert "distil with dm: 6/6" in made.ended.err
+
+
+def test_the_report_runs_nothing_and_fetches_nothing(made: Made) -> None:
+    page = (made.path / "report.html").read_text()
+    assert "<script" not in page.lower()
+    assert not re.search(r"https?:", page)
+    assert not re.search(r"\son\w+=", page)
+    assert "Content-Security-Policy" in page
+    assert "default-src 'none'; img-src data:; style-src 'unsafe-inline'" in page
+    sources = re.findall(r"<img [^>]*src=\"([^\"]*)\"", page)
+    assert len(sources) == page.count("<img") == 6 + 2
+    assert all(re.match(r"data:image/(png|svg\+xml);base64,", one) for one in sources)
+    assert not re.search(r"<(link|iframe|object|embed|base|form)\b", page)
+
+
+@pytest.fixture(scope="module")
+def hostile(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    """A run with a class that would like to be code."""
+    source = plant(tmp_path_factory.mktemp("hostile"), per_class=6)
+    table = source.labels.read_text().replace(",normal", ",<script>alert(1)</script>")
+    source.labels.write_text(table)
+    path = tmp_path_factory.mktemp("made") / "run"
+    return Made(path, distill(source, path, "--ipc", 1), source)
+
+
+def test_a_class_that_is_code_is_only_shown(hostile: Made) -> None:
+    assert hostile.ended.code == 0, hostile.ended.err
+    page = (hostile.path / "report.html").read_text()
+    assert "<script" not in page
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
+
+
+def test_the_log_has_one_line_per_step(made: Made) -> None:
+    lines = [json.loads(line) for line in (made.path / "log.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == [1, 2, 3, 4, 5, 6]
+    assert all(math.isfinite(line["loss"]) for line in lines)
+
+
+def test_the_seed_decides_the_bytes(made: Made, source: Source, tmp_path: Path) -> None:
+    def bytes_of(run: Path) -> bytes:
+        return (run / "synthetic.safetensors").read_bytes()
+
+    for name, seed in (("again", 0), ("other", 1)):
+        assert distill(source, tmp_path / name, "--seed", seed).code == 0
+    assert bytes_of(tmp_path / "again") == bytes_of(made.path)
+    assert bytes_of(tmp_path / "other") != bytes_of(made.path)
+
+
+def test_without_out_a_run_goes_where_its_job_says(
+    source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    small = ("--size", 16, "--width", 4, "--steps", 1, "--device", "cpu")
+    ended = called("distill", "--dicom-dir", source.folder, "--ipc", 1, *small, "--json")
+    assert ended.code == 0, ended.err
+    (run,) = (tmp_path / "runs").iterdir()
+    assert json.loads(ended.out)["run"] == f"runs/{run.name}"
+    assert re.fullmatch(r"dm-ipc1-[0-9a-f]{8}", run.name)
+    assert stat.S_IMODE(run.stat().st_mode) == 0o700
+
+
+def test_a_dry_run_writes_nothing(source: Source, tmp_path: Path) -> None:
+    ended = distill(source, tmp_path / "run", "--dry-run")
+    assert ended.code == 0, ended.err
+    assert not (tmp_path / "run").exists()
+    assert "40 patients (normal" in ended.out
+    as_json = distill(source, tmp_path / "run", "--dry-run", "--json")
+    said = json.loads(as_json.out)
+    assert said["patients"] == 40
+    assert said["steps"] == 6
+    assert sum(said["films"].values()) == len(source.instances)
+    assert not (tmp_path / "run").exists()
+
+
+def test_split_test_patients_are_judged_on_and_not_learned_from(
+    source: Source, tmp_path: Path
+) -> None:
+    lines = source.labels.read_text().splitlines()
+    table = tmp_path / "with_split.csv"
+    tested = sorted(set(source.patient_of.values()))[::4]
+    splits = ["test" if source.patient_of[row.split(",")[0]] in tested else "" for row in lines[1:]]
+    rows = [f"{row},{split}" for row, split in zip(lines[1:], splits, strict=True)]
+    table.write_text("\n".join([f"{lines[0]},split", *rows]) + "\n")
+    ended = distill(source, tmp_path / "run", "--labels", table)
+    assert ended.code == 0, ended.err
+    roles = json.loads((tmp_path / "run/private/ledger.json").read_text())
+    counts = {role: list(roles.values()).count(role) for role in ("member", "control", "test")}
+    assert counts["test"] == 10
+    assert counts["member"] + counts["control"] == 30
+    assert "Judged on 10 patients" in (tmp_path / "run/report.html").read_text()
+
+
+def test_three_classes_are_distilled_too(tmp_path: Path) -> None:
+    source = plant(tmp_path / "house", per_class=12)
+    lines = [line.split(",") for line in source.labels.read_text().splitlines()[1:]]
+    normal = [uid for uid, label in lines if label == "normal"]
+    labels = {uid: "third" if uid in normal[::2] else label for uid, label in lines}
+    write_labels(source.labels, labels)
+    ended = distill(source, tmp_path / "run", "--ipc", 1, "--json")
+    assert ended.code == 0, ended.err
+    assert json.loads(ended.out)["classes"] == ["normal", "pneumonia", "third"]
+    with safe_open(tmp_path / "run/synthetic.safetensors", "pt") as file:
+        assert file.get_tensor("labels").shape == (3, 3)
+
+
+@pytest.mark.parametrize("method", ["noise", "random", "kmeans", "average"])
+def test_every_start_is_a_baseline_of_its_own(source: Source, tmp_path: Path, method: str) -> None:
+    small = ("--size", 16, "--width", 4, "--device", "cpu")
+    arguments = ("--dicom-dir", source.folder, "--ipc", 2, "--method", method, *small)
+    ended = called("distill", *arguments, "--out", tmp_path / "run")
+    assert ended.code == 0, ended.err
+    assert (tmp_path / "run/log.jsonl").read_text() == ""
+    assert "nothing was learned" in (tmp_path / "run/report.html").read_text()
+
+
+def test_soft_labels_are_learned_and_still_sum_to_one(source: Source, tmp_path: Path) -> None:
+    fields = ("--set", "horizon=4", "--set", "window=2", "--set", "lr_labels=0.05")
+    ended = distill(source, tmp_path / "run", "--method", "soft-label", *fields)
+    assert ended.code == 0, ended.err
+    with safe_open(tmp_path / "run/synthetic.safetensors", "pt") as file:
+        labels = file.get_tensor("labels").double()
+    assert ((labels > 0) & (labels < 1)).any()
+    torch.testing.assert_close(labels.sum(1), torch.ones(6, dtype=torch.float64))
+
+
+def test_the_key_of_the_installation_is_for_its_owner_alone(made: Made) -> None:
+    key = Path(os.environ["MEDIDD_HOME"]) / "key"
+    assert stat.S_IMODE(key.stat().st_mode) == 0o600
+    secret = key.read_text()
+    assert re.fullmatch(r"[0-9a-f]{64}", secret)
+    assert not any(secret.encode() in path.read_bytes() for path in files_of(made.path).values())
+
+
+def test_another_installation_holds_out_other_patients(
+    made: Made, source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MEDIDD_HOME", str(tmp_path / "elsewhere"))
+    assert distill(source, tmp_path / "run").code == 0
+    ours, theirs = (
+        json.loads((run / "private/ledger.json").read_text())
+        for run in (made.path, tmp_path / "run")
+    )
+    assert not set(ours) & set(theirs)
+    assert MARK not in str(theirs)

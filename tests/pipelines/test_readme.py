@@ -1,0 +1,66 @@
+"""What the README says is so."""
+
+import re
+import shlex
+
+import pytest
+from invented_cohort import ROOT
+
+from medidd.methods import METHODS
+from medidd.starts import STARTS
+from pipelines.cli import medidd
+from pipelines.stop import Exit
+
+README = (ROOT / "README.md").read_text()
+
+
+def test_the_readme_is_short() -> None:
+    assert len(README.splitlines()) <= 130
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "    pip install -e . && medidd distill --dicom-dir sample_data/studies --ipc 3",
+        "    pip install -e '.[test]' && pytest",
+    ],
+)
+def test_the_two_lines_to_begin_with_stand_there(line: str) -> None:
+    assert line in README.splitlines()
+
+
+def test_every_exit_code_stands_in_the_table() -> None:
+    codes = {int(code) for code in re.findall(r"^\| (\d+) \|", README, re.MULTILINE)}
+    assert codes == {0, 1, *map(int, Exit)}
+
+
+@pytest.mark.parametrize("name", [*METHODS, *STARTS])
+def test_every_method_and_start_is_named(name: str) -> None:
+    assert f"`{name}`" in README
+
+
+def test_every_command_and_option_of_the_readme_exists() -> None:
+    lines = [line.strip() for line in README.splitlines() if line.startswith("    ")]
+    commands = re.findall(r"medidd (.*)", "\n".join(lines))
+    assert {shlex.split(line)[0] for line in commands} >= {"distill", "audit", "export", "evaluate"}
+    known = {option for one in medidd.commands.values() for p in one.params for option in p.opts}
+    for line in commands:
+        name, *words = shlex.split(line, comments=True)
+        if name == "--help":
+            continue
+        options = {option for param in medidd.commands[name].params for option in param.opts}
+        assert {word for word in words if word.startswith("--")} <= options, line
+    named = set(re.findall(r"`(--[a-z-]+)", README)) - {"--help"}
+    assert named
+    assert named <= known
+
+
+def test_every_command_stands_in_the_readme() -> None:
+    for name in medidd.commands:
+        assert f"medidd {name}" in README
+
+
+def test_every_file_the_readme_points_to_is_there() -> None:
+    for path in re.findall(r"\]\(([^)#:]+)\)", README):
+        if path != "docs/synthetic.png":  # drawn for a release
+            assert (ROOT / path).exists(), path

@@ -1,0 +1,234 @@
+"""A run that was stopped and continued is, byte for byte, one that was not."""
+
+import json
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import Made
+from invented_cohort import (
+    SMALL,
+    Source,
+    called,
+    copied,
+    distill,
+    public,
+    small_job,
+    started,
+    tree,
+)
+
+import pipelines.learn
+from pipelines import audit
+from pipelines.distill import run
+from pipelines.store import Run
+
+SOFT = {"method": "soft-label", "settings": {"horizon": 4, "window": 2, "lr_labels": 0.05}}
+
+
+def finish(job: Any) -> list[str]:
+    """Runs a job to its end; returns the stage of each event."""
+    return [event.stage for event in run(job)]
+
+
+def stop_after(job: Any, events: int) -> None:
+    """Runs a job until it has said so many things, and stops it there."""
+    progress = run(job)
+    for _ in range(events):
+        next(progress)
+    progress.close()
+
+
+@pytest.fixture(scope="module")
+def stages(source: Source, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """What a whole run says."""
+    return finish(small_job(source, tmp_path_factory.mktemp("stages") / "run"))
+
+
+@pytest.mark.parametrize(
+    ("stage", "part", "every"),
+    [
+        ("read films", 0.5, 5.0),
+        ("distil with dm", 0.0, 5.0),
+        ("distil with dm", 0.5, 5.0),
+        ("distil with dm", 0.5, 0.0),
+        ("distil with dm", 1.0, 0.0),
+        ("train networks", 0.6, 5.0),
+        ("audit (screen)", 0.0, 5.0),
+        ("audit (screen)", 1.0, 5.0),
+    ],
+)
+def test_a_run_stopped_anywhere_ends_with_the_same_bytes(
+    made: Made,
+    source: Source,
+    stages: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    stage: str,
+    part: float,
+    every: float,
+) -> None:
+    monkeypatch.setattr(pipelines.learn, "CHECKPOINT_EVERY", every)
+    of_stage = [number for number, name in enumerate(stages, start=1) if name == stage]
+    job = small_job(source, tmp_path / "run", resume=True)
+    stop_after(job, of_stage[round(part * (len(of_stage) - 1))])
+    assert not Run(tmp_path / "run").report.exists()
+    finish(job)
+    assert public(tmp_path / "run") == public(made.path)
+
+
+def test_a_run_stopped_again_and_again_ends_with_the_same_bytes(
+    source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pipelines.learn, "CHECKPOINT_EVERY", 0.0)
+    finish(small_job(source, tmp_path / "whole", **SOFT))
+    job = small_job(source, tmp_path / "stopped", resume=True, **SOFT)
+    for events in (30, 5, 5, 5, 5, 5, 5):
+        stop_after(job, events)
+    finish(job)
+    assert public(tmp_path / "stopped") == public(tmp_path / "whole")
+
+
+def test_steps_after_the_last_checkpoint_are_logged_once(
+    made: Made, source: Source, stages: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = small_job(source, tmp_path / "run", resume=True)
+    progress = run(job)
+    monkeypatch.setattr(pipelines.learn, "CHECKPOINT_EVERY", 0.0)
+    for _ in range(stages.index("distil with dm") + 1 + 2):
+        next(progress)
+    monkeypatch.setattr(pipelines.learn, "CHECKPOINT_EVERY", 1e9)
+    for _ in range(2):
+        next(progress)
+    progress.close()
+    assert len((tmp_path / "run" / "log.jsonl").read_text().splitlines()) == 4
+    finish(job)
+    assert public(tmp_path / "run") == public(made.path)
+
+
+def test_every_step_is_taken_from_the_last_checkpoint(
+    source: Source, stages: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pipelines.learn, "CHECKPOINT_EVERY", 0.0)
+    job = small_job(source, tmp_path / "run", resume=True)
+    stop_after(job, stages.index("distil with dm") + 1 + 4)
+    again = [event.done for event in run(job) if event.stage == "distil with dm"]
+    assert again[0] >= 3
+    assert again[-1] == 6
+
+
+def test_a_finished_run_is_told_of_again_and_not_changed(made: Made, source: Source) -> None:
+    before = public(made.path)
+    ended = distill(source, made.path, "--resume", "--json")
+    assert ended.code == 0
+    assert public(made.path) == before
+    first, second = json.loads(made.ended.out), json.loads(ended.out)
+    assert {**first, "seconds": 0} == {**second, "seconds": 0}
+
+
+def test_resume_with_nothing_there_begins_a_run(made: Made, source: Source, tmp_path: Path) -> None:
+    assert distill(source, tmp_path / "run", "--resume").code == 0
+    assert public(tmp_path / "run") == public(made.path)
+
+
+def test_a_run_that_is_there_is_not_overwritten(made: Made, source: Source) -> None:
+    before = tree(made.path)
+    ended = distill(source, made.path)
+    assert ended.code == 2
+    assert "--resume" in ended.err
+    assert tree(made.path) == before
+
+
+@pytest.mark.parametrize(
+    ("change", "name"),
+    [
+        (("--ipc", 2), "ipc"),
+        (("--seed", 1), "seed"),
+        (("--method", "soft-label"), "method"),
+        (("--start", "random"), "start"),
+        (("--size", 32), "size"),
+        (("--width", 8), "width"),
+        (("--steps", 7), "steps"),
+        (("--set", "lr_images=0.5"), "settings"),
+        (("--max-rejected", 0.3), "max_refused"),
+    ],
+)
+def test_another_job_does_not_continue_a_run(
+    made: Made, source: Source, change: tuple[object, ...], name: str
+) -> None:
+    before = tree(made.path)
+    ended = distill(source, made.path, "--resume", *change)
+    assert ended.code == 2
+    assert f"differs in {name};" in ended.err
+    assert tree(made.path) == before
+
+
+def test_other_films_do_not_continue_a_run(made: Made, tmp_path: Path) -> None:
+    before = tree(made.path)
+    (tmp_path / "other").mkdir()
+    arguments = ("--dicom-dir", tmp_path / "other", "--ipc", 3, *SMALL)
+    ended = called("distill", *arguments, "--out", made.path, "--resume")
+    assert ended.code == 2
+    assert "differs in source;" in ended.err
+    assert tree(made.path) == before
+
+
+@pytest.mark.slow
+def test_a_run_killed_three_times_ends_with_the_same_bytes(
+    made: Made, source: Source, tmp_path: Path
+) -> None:
+    place = tmp_path / "run"
+    arguments = ("--dicom-dir", source.folder, "--ipc", 3, *SMALL, "--out", place, "--resume")
+    for moment in ("private/cohort/*", "log.jsonl", "metrics.json"):
+        process = started("distill", *arguments, short=True)
+        wait_for(process, place, moment)
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        assert process.returncode == -signal.SIGKILL, moment
+        assert not (place / "report.html").exists()
+    assert distill(source, place, "--resume").code == 0
+    # ``made`` judged its baselines itself; here a process ahead of the run did.
+    assert public(place) == public(made.path)
+    assert [name for name in public(place) if name.endswith(".part")] == []
+
+
+def wait_for(process: "subprocess.Popen[str]", place: Path, pattern: str) -> None:
+    """Waits until a file of that name appears."""
+    before = set(place.glob(pattern))
+    while process.poll() is None and set(place.glob(pattern)) == before:
+        time.sleep(0.001)
+
+
+@pytest.fixture(scope="module")
+def ready_for_nulls(tmp_path_factory: pytest.TempPathFactory, everybody: Made) -> Path:
+    """A run with controls enough for null releases, audited at standard level."""
+    return copied(everybody.path, tmp_path_factory.mktemp("nulls") / "run")
+
+
+@pytest.mark.parametrize("events", [4, 9, 20])
+def test_an_audit_stopped_between_null_releases_continues_to_the_same_bytes(
+    ready_for_nulls: Path,
+    everybody: Made,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    events: int,
+) -> None:
+    monkeypatch.setattr(pipelines.learn, "CHECKPOINT_EVERY", 0.0)
+    place = copied(everybody.path, tmp_path / "run")
+    progress = audit.run(audit.Audit(place))
+    for _ in range(events):
+        assert next(progress).stage.startswith("null release")
+    progress.close()
+    assert public(place) == public(everybody.path)
+    for _ in audit.run(audit.Audit(place)):
+        pass
+    if not Run(ready_for_nulls).private.joinpath("nulls").exists():
+        for _ in audit.run(audit.Audit(ready_for_nulls)):
+            pass
+    assert public(place) == public(ready_for_nulls)
+    said = json.loads((place / "audit.json").read_text())
+    (membership,) = [f for f in said["findings"] if f["audit"] == "A2"]
+    assert membership["details"]["null releases"] is True
