@@ -19,7 +19,7 @@ from pipelines.patients import Patients, assigned, open_cohort, require_enough
 from pipelines.recipe import device
 from pipelines.report import write_report
 from pipelines.stop import Exit, Stop
-from pipelines.store import Run, differences, read_json, write_json
+from pipelines.store import RUNS, Run, differences, read_json, write_json
 from pipelines.synthetic import LEVELS, quantized, read_release, write_release
 from pipelines.worth import worth
 from privacy.policy import Level
@@ -92,7 +92,7 @@ class Distill:
     def place(self, frozen: Frozen) -> Run:
         """Returns the run's folder."""
         named = f"{self.method}-ipc{self.ipc}-{frozen.digest()}"
-        return Run(self.out if self.out is not None else Path("runs") / named)
+        return Run(self.out if self.out is not None else RUNS / named)
 
 
 def run(job: Distill) -> Generator[Progress, None, Run]:
@@ -137,7 +137,7 @@ def _begin(place: Run, frozen: Frozen, *, resume: bool) -> bool:
                 Exit.USAGE,
             )
         return False
-    if place.path.exists() and (not place.path.is_dir() or any(place.path.iterdir())):
+    if place.is_taken():
         raise Stop(
             f"{place.path}: is there already and is no run; name another folder with --out",
             Exit.USAGE,
@@ -148,16 +148,21 @@ def _begin(place: Run, frozen: Frozen, *, resume: bool) -> bool:
 
 
 def _patients(job: Distill, place: Run) -> Generator[Progress, None, Patients]:
-    steps = ingest(
-        job.dicom_dir,
-        job.labels,
-        size=job.size,
-        folder=place.cohort,
-        key=key(),
-        max_refused=job.max_refused,
+    # Once roles are drawn the films are settled: a folder that has changed since must not change
+    # the cohort under a release.
+    steps = (
+        ()
+        if place.ledger.exists()
+        else ingest(
+            job.dicom_dir,
+            job.labels,
+            size=job.size,
+            folder=place.cohort,
+            key=key(),
+            max_refused=job.max_refused,
+        )
     )
     try:
-        yield Progress("read films", 0, 1)
         for done, total in steps:
             yield Progress("read films", done, total)
     except TooManyRefused as error:

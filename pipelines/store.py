@@ -15,6 +15,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,9 @@ from typing import Any
 from pipelines.stop import Exit, Stop
 
 Json = Any
+
+RUNS = Path("runs")
+"""Where runs go unless the user names a folder."""
 
 
 @dataclass(frozen=True)
@@ -101,9 +105,20 @@ class Run:
                 Exit.USAGE,
             ) from None
 
+    def is_taken(self) -> bool:
+        """Tells whether something else than a run, or the first traces of one, is there."""
+        if not self.path.is_dir():
+            return self.path.exists()
+        traces = {self.private.name, f".{self.job.name}.part"}
+        strange = any(found.name not in traces for found in self.path.iterdir())
+        return strange or (self.private.exists() and any(self.private.iterdir()))
+
     def discard(self) -> None:
-        """Removes the folder, for a run that could not begin, and parents it leaves empty."""
+        """Removes the folder of a run that could not begin, and an empty ``RUNS`` around it."""
         shutil.rmtree(self.path, ignore_errors=True)
+        if self.path.parent == RUNS:
+            with suppress(OSError):
+                RUNS.rmdir()
 
 
 def require(path: Path) -> Run:

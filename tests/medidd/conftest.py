@@ -1,17 +1,11 @@
 """Toy films that a tiny network can tell apart."""
 
-import sys
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 import torch
 from hypothesis import HealthCheck, settings
 from torch import Tensor
-
-# pytest puts tests/ on the path, where tests/medidd/methods would pass for medidd.methods; a real
-# package on the path goes before such a folder.
-sys.path.insert(0, str(Path(__file__).parents[2]))
 
 # On a busy machine an example may take any time.
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])

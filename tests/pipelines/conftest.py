@@ -1,32 +1,15 @@
 """One cohort and one finished run for all tests; an installation of their own; short trainings."""
 
 import os
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
-
-# pytest puts tests/ on the path, where tests/pipelines would pass for pipelines; a real package on
-# the path goes before such a folder.
-sys.path.insert(0, str(Path(__file__).parents[2]))
-
-from invented_cohort import Ended, Source, distill, plant
+from invented_cohort import Made, Source, distill, plant
 from short_trainings import shortened
 
 import pipelines.distill
 from pipelines.installation import SILENT
-
-
-@dataclass(frozen=True)
-class Made:
-    """A finished run, and how its command ended."""
-
-    path: Path
-    ended: Ended
-    source: Source
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -57,6 +57,15 @@ class Source:
         return self.folder.parent / "labels.csv"
 
 
+@dataclass(frozen=True)
+class Made:
+    """A finished run, and how its command ended."""
+
+    path: Path
+    ended: Ended
+    source: Source
+
+
 def plant(beside: Path, per_class: int) -> Source:
     """Copies patients of the sample data, each with invented identifiers, to ``beside/studies``."""
     with (SAMPLE / "labels.csv").open() as file:

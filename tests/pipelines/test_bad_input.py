@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import Made
-from invented_cohort import SMALL, Source, called, copied, tree
+from invented_cohort import SMALL, Made, Source, called, copied, tree
 
 Word = str | int | float | Path
 

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import Made
-from invented_cohort import MARK, Source, called, distill, files_of, plant, write_labels
+from invented_cohort import MARK, Made, Source, called, distill, files_of, plant, write_labels
 from safetensors import safe_open
 
 ROWS = {"synthetic", "random", "kmeans", "average", "full"}

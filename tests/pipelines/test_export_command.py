@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import Made
 from invented_cohort import (
     MARK,
+    Made,
     Source,
     called,
     copied,

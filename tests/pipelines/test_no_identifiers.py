@@ -4,9 +4,9 @@ import shutil
 from pathlib import Path
 
 import pytest
-from conftest import Made
 from invented_cohort import (
     SMALL,
+    Made,
     Source,
     called,
     copied,

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import Made
 from hypothesis import given
 from hypothesis import strategies as st
+from invented_cohort import Made
 from PIL import Image
 from safetensors import safe_open
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Made
 from invented_cohort import (
     SMALL,
+    Made,
     Source,
     called,
     copied,
@@ -232,3 +232,27 @@ def test_an_audit_stopped_between_null_releases_continues_to_the_same_bytes(
     said = json.loads((place / "audit.json").read_text())
     (membership,) = [f for f in said["findings"] if f["audit"] == "A2"]
     assert membership["details"]["null releases"] is True
+
+
+def test_films_that_changed_since_do_not_change_the_cohort_under_a_release(
+    source: Source, tmp_path: Path
+) -> None:
+    studies = copied(source.folder, tmp_path / "studies")
+    table = tmp_path / "labels.csv"
+    table.write_bytes(source.labels.read_bytes())
+    moved = Source(studies, source.patient_of, source.instances)
+    assert distill(moved, tmp_path / "run").code == 0
+    before = tree(tmp_path / "run")
+    film = next(studies.rglob("*.dcm"))
+    film.unlink()
+    assert distill(moved, tmp_path / "run", "--resume").code == 0
+    assert tree(tmp_path / "run") == before
+
+
+def test_a_run_killed_before_it_wrote_anything_down_begins_again(tmp_path: Path) -> None:
+    place = Run(tmp_path / "run")
+    place.create()
+    (place.path / ".run.json.part").touch()
+    assert not place.is_taken()
+    (place.path / "thesis.txt").touch()
+    assert place.is_taken()
