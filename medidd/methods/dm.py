@@ -7,8 +7,8 @@ the synthetic images so that the mean embedding of each class meets that of the 
 seen through the same augmentation. There is no inner loop, which makes DM the cheapest method here.
 
 From the authors: the sum over features and classes (not the mean), a fresh network at every step,
-learning rate 1 with momentum 0.5, one siamese augmentation per class and step. Ours: images are kept
-within the display range after every step, no flip or rotation, and 300 steps instead of 20,000;
+learning rate 1 with momentum 0.5, one siamese augmentation per class and step. Ours: images are
+kept within the display range after every step, no flip or rotation, and 300 steps, not 20,000;
 docs/measurements.md has the figures.
 """
 

@@ -87,7 +87,7 @@ def test_more_images_than_a_class_has_are_refused_except_of_noise(
     if STARTS[name].holds == "noise":
         assert len(ask()) == 8
     else:
-        with pytest.raises(ValueError, match="has 3 images; use an ipc of that or fewer"):
+        with pytest.raises(ValueError, match="class number 0 has 3 images; lower ipc"):
             ask()
 
 
