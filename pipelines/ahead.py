@@ -15,9 +15,8 @@ from pathlib import Path
 import torch
 
 from pipelines import installation
-from pipelines.frozen import thawed
-from pipelines.patients import assigned, open_cohort
 from pipelines.store import Run
+from pipelines.subject import reopened
 from pipelines.worth import worth
 
 PR_SET_PDEATHSIG = 1
@@ -50,20 +49,9 @@ def main(path: Path) -> None:
     _end_with_parent()
     installation.harden()
     installation.keep_memory()
-    run = Run(path)
-    frozen = thawed(run)
-    torch.set_num_threads(frozen.threads)
-    patients = assigned(run, open_cohort(run), key=installation.key(), seed=frozen.seed)
-    for _ in worth(
-        run,
-        None,
-        patients.members,
-        patients.test,
-        frozen.recipe(len(patients.cohort.classes)),
-        name="convnet",
-        seed=frozen.seed,
-        device=frozen.device,
-    ):
+    subject = reopened(Run(path))
+    torch.set_num_threads(subject.frozen.threads)
+    for _ in worth(subject, None, "convnet"):
         pass
 
 

@@ -13,14 +13,14 @@ from medidd.dicom.identifiers import keyed, tokens_of
 from medidd.evaluate import log_probabilities, train
 from medidd.network import Network
 from pipelines.bundle import contents, decode, hashes, own_words
-from pipelines.frozen import Frozen, thawed
 from pipelines.installation import key
 from pipelines.learn import Progress, learn
-from pipelines.patients import Patients, assigned, open_cohort
+from pipelines.patients import Patients
 from pipelines.recipe import Recipe
 from pipelines.report import write_report
 from pipelines.seeds import derived, generator
 from pipelines.store import Json, Run, read_json, require, write_json
+from pipelines.subject import Subject, reopened
 from pipelines.synthetic import quantized
 from pipelines.worth import RECIPIENT
 from privacy.evidence import Evidence, Fit
@@ -55,24 +55,20 @@ def run(job: Audit) -> Generator[Progress, None, Json]:
     Raises:
         Stop: there is no finished run, or its films are gone.
     """
-    found = require(job.run)
-    frozen = thawed(found)
-    patients = assigned(found, open_cohort(found), key=key(), seed=frozen.seed)
-    result = yield from examine(found, frozen, patients, Level(job.level))
-    write_report(found, patients)
+    subject = reopened(require(job.run))
+    result = yield from examine(subject, Level(job.level))
+    write_report(subject.run, subject.patients)
     return result
 
 
-def examine(
-    run: Run, frozen: Frozen, patients: Patients, level: Level
-) -> Generator[Progress, None, Json]:
+def examine(subject: Subject, level: Level) -> Generator[Progress, None, Json]:
     """Runs the audits of one level and writes ``audit.json``."""
+    run, frozen, recipe = subject.run, subject.frozen, subject.recipe
     policy = load_policy()
-    recipe = frozen.recipe(len(patients.cohort.classes))
-    members, controls = patients.members, patients.controls
+    members, controls = subject.patients.members, subject.patients.controls
     nulls = None
     if level is not Level.SCREEN and _can_calibrate(controls, members, recipe, policy):
-        nulls = yield from _nulls(run, frozen, recipe, members, controls)
+        nulls = yield from _nulls(subject)
     outgoing = contents(run)
     yield Progress(f"audit ({level.value})", 0, 1)
     evidence = Evidence(
@@ -88,7 +84,7 @@ def examine(
         outgoing=outgoing,
         manifest=hashes(outgoing),
         decode=decode,
-        is_identifier=identifier_of(patients),
+        is_identifier=identifier_of(subject.patients),
         own=own_words(),
     )
     findings = audit(evidence, policy, level, generator(frozen.seed, "audit", level.value))
@@ -155,19 +151,18 @@ def _can_calibrate(controls: Films, members: Films, recipe: Recipe, policy: Poli
     return enough and min(len(controls.ids), len(members.ids)) >= policy.least_controls
 
 
-def _nulls(
-    run: Run, frozen: Frozen, recipe: Recipe, members: Films, controls: Films
-) -> Generator[Progress, None, Nulls]:
+def _nulls(subject: Subject) -> Generator[Progress, None, Nulls]:
     """Makes the null releases: the run's own recipe on controls alone, each fold left out once."""
+    frozen, members, controls = subject.frozen, subject.patients.members, subject.patients.controls
     draw = partial(folds, rng=generator(frozen.seed, "folds"))
     fold_of = draw(controls) | draw(members)
     count = max(fold_of.values()) + 1
     releases = []
     for number in range(count):
         chosen = {one for one in controls.ids if fold_of[one] != number}
-        folder = run.private / "nulls"
+        folder = subject.run.private / "nulls"
         synthetic = yield from learn(
-            recipe,
+            subject.recipe,
             controls.of(chosen),
             stage=f"null release {number + 1} of {count}",
             seed=derived(frozen.seed, "null", number),

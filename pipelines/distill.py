@@ -20,6 +20,7 @@ from pipelines.recipe import device
 from pipelines.report import write_report
 from pipelines.stop import Exit, Stop
 from pipelines.store import RUNS, Run, differences, read_json, write_json
+from pipelines.subject import Subject
 from pipelines.synthetic import LEVELS, quantized, read_release, write_release
 from pipelines.worth import worth
 from privacy.policy import Level
@@ -111,11 +112,12 @@ def run(job: Distill) -> Generator[Progress, None, Run]:
         if fresh:
             place.discard()
         raise
+    subject = Subject(place, frozen, patients)
     with baselines_ahead(place):
-        yield from _release(place, frozen, patients)
-    yield from _worth(place, frozen, patients)
+        yield from _release(subject)
+    yield from _worth(subject)
     if not place.audit.exists():
-        yield from examine(place, frozen, patients, Level.SCREEN)
+        yield from examine(subject, Level.SCREEN)
     write_report(place, patients)
     return place
 
@@ -174,13 +176,13 @@ def _patients(job: Distill, place: Run) -> Generator[Progress, None, Patients]:
     return patients
 
 
-def _release(place: Run, frozen: Frozen, patients: Patients) -> Generator[Progress, None, None]:
+def _release(subject: Subject) -> Generator[Progress, None, None]:
+    place, frozen, classes = subject.run, subject.frozen, subject.patients.cohort.classes
     if place.release.exists():
         return
-    classes = patients.cohort.classes
     synthetic = yield from learn(
-        frozen.recipe(len(classes)),
-        patients.members,
+        subject.recipe,
+        subject.patients.members,
         stage=f"distil with {frozen.method}",
         seed=frozen.seed,
         device=frozen.device,
@@ -191,17 +193,8 @@ def _release(place: Run, frozen: Frozen, patients: Patients) -> Generator[Progre
     write_release(place, quantized(synthetic, frozen.facts(classes, scale)))
 
 
-def _worth(place: Run, frozen: Frozen, patients: Patients) -> Generator[Progress, None, None]:
-    if place.metrics.exists():
+def _worth(subject: Subject) -> Generator[Progress, None, None]:
+    if subject.run.metrics.exists():
         return
-    rows = yield from worth(
-        place,
-        read_release(place),
-        patients.members,
-        patients.test,
-        frozen.recipe(len(patients.cohort.classes)),
-        name="convnet",
-        seed=frozen.seed,
-        device=frozen.device,
-    )
-    write_json(place.metrics, {row: value["metrics"] for row, value in rows.items()})
+    rows = yield from worth(subject, read_release(subject.run), "convnet")
+    write_json(subject.run.metrics, {row: value["metrics"] for row, value in rows.items()})

@@ -4,11 +4,9 @@ from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipelines.frozen import thawed
-from pipelines.installation import key
 from pipelines.learn import Progress
-from pipelines.patients import assigned, open_cohort
 from pipelines.store import Json, require, write_json
+from pipelines.subject import reopened
 from pipelines.synthetic import read_release
 from pipelines.worth import worth
 
@@ -32,19 +30,8 @@ def run(job: Evaluate) -> Generator[Progress, None, Json]:
     Raises:
         Stop: there is no finished run, or its films are gone.
     """
-    found = require(job.run)
-    frozen = thawed(found)
-    patients = assigned(found, open_cohort(found), key=key(), seed=frozen.seed)
-    rows = yield from worth(
-        found,
-        read_release(found),
-        patients.members,
-        patients.test,
-        frozen.recipe(len(patients.cohort.classes)),
-        name=job.network,
-        seed=frozen.seed,
-        device=frozen.device,
-    )
+    subject = reopened(require(job.run))
+    rows = yield from worth(subject, read_release(subject.run), job.network)
     metrics = {row: value["metrics"] for row, value in rows.items()}
-    write_json(found.path / f"metrics-{job.network}.json", metrics)
+    write_json(subject.run.path / f"metrics-{job.network}.json", metrics)
     return metrics

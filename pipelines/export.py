@@ -10,12 +10,10 @@ import torch
 from pipelines.audit import Audit, identifier_of, passed, sentence
 from pipelines.audit import run as run_audit
 from pipelines.bundle import SUMS, Files, audit_report, contents, decode, own_words, sums
-from pipelines.frozen import thawed
-from pipelines.installation import key
 from pipelines.learn import Progress
-from pipelines.patients import assigned, open_cohort
 from pipelines.stop import Exit, Stop
 from pipelines.store import Json, Run, require, write
+from pipelines.subject import reopened
 from privacy.evidence import Evidence
 from privacy.finding import Verdict
 from privacy.leaks import leaks
@@ -62,7 +60,7 @@ def _last_look(run: Run, files: Files, audit: Json) -> str:
     The two audits that need no statistics are repeated on the final bytes: the files must be those
     that were audited, and no patient may be named in any of them, the audit's report included.
     """
-    patients = assigned(run, open_cohort(run), key=key(), seed=thawed(run).seed)
+    patients = reopened(run).patients
     audited = Evidence(
         release=decode(files),
         members=patients.members,

@@ -17,9 +17,9 @@ from medidd.data import NORMALIZATION
 from medidd.evaluate import Training, log_probabilities, score, train
 from medidd.starts import BASELINES, STARTS, begin
 from pipelines.learn import Progress
-from pipelines.recipe import Recipe
 from pipelines.seeds import derived, generator
-from pipelines.store import Json, Run, once
+from pipelines.store import Json, once
+from pipelines.subject import Subject
 from pipelines.synthetic import Release
 from privacy.release import Films
 
@@ -37,30 +37,17 @@ Labelled = tuple[Tensor, Tensor]
 """Standardised images (n, C, H, W) and soft labels (n, K)."""
 
 
-def worth(
-    run: Run,
-    release: Release | None,
-    members: Films,
-    test: Films,
-    recipe: Recipe,
-    *,
-    name: str,
-    seed: int,
-    device: torch.device,
-) -> Generator[Progress, None, Json]:
+def worth(subject: Subject, release: Release | None, name: str) -> Generator[Progress, None, Json]:
     """Judges the release, each baseline and the full data; the generator's value is the rows.
 
     Args:
-        run: where finished rows are kept.
+        subject: the run; finished rows are kept in it.
         release: what is judged; None to judge only what does not wait for it.
-        members: the films the baselines are made of.
-        test: the films all are judged on.
-        recipe: how the release is made: architectures, classes, images per class.
         name: of the recipient's architecture.
-        seed: of the run.
-        device: where.
     """
+    recipe, device, seed = subject.recipe, subject.frozen.device, subject.frozen.seed
     network, classes, ipc = recipe.networks[name], recipe.classes, recipe.ipc
+    members, test = subject.patients.members, subject.patients.test
     images = NORMALIZATION.standardize(members.images).to(device)
     labels = members.labels.to(device)
     seen = NORMALIZATION.standardize(test.images).to(device)
@@ -97,7 +84,7 @@ def worth(
                 predicted.append(log_probabilities(network, theta, seen).exp().cpu())
             return _row(predicted, test, derived(seed, "bootstrap"))
 
-        done[row] = once(run.private / "worth" / name / f"{row}.json", judged)
+        done[row] = once(subject.run.private / "worth" / name / f"{row}.json", judged)
     yield Progress("train networks", len(rows), len(rows))
     return done
 

@@ -211,10 +211,21 @@ def test_soft_labels_are_learned_and_still_sum_to_one(source: Source, tmp_path: 
     torch.testing.assert_close(labels.sum(1), torch.ones(6, dtype=torch.float64))
 
 
-def test_the_key_of_the_installation_is_for_its_owner_alone(made: Made) -> None:
-    key = Path(os.environ["MEDIDD_HOME"]) / "key"
-    assert stat.S_IMODE(key.stat().st_mode) == 0o600
-    secret = key.read_text()
+def test_a_new_installation_draws_a_key_for_its_owner_alone(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    drawn = set()
+    for home in ("one", "two"):
+        monkeypatch.setenv("MEDIDD_HOME", str(tmp_path / home))
+        drawn |= {installation.key(), installation.key()}
+        assert stat.S_IMODE((tmp_path / home / "key").stat().st_mode) == 0o600
+        assert [path.name for path in (tmp_path / home).iterdir()] == ["key"]
+    assert len(drawn) == 2
+    assert {len(key) for key in drawn} == {32}
+
+
+def test_the_key_is_in_no_file_of_a_run(made: Made) -> None:
+    secret = (Path(os.environ["MEDIDD_HOME"]) / "key").read_text()
     assert re.fullmatch(r"[0-9a-f]{64}", secret)
     assert not any(secret.encode() in path.read_bytes() for path in files_of(made.path).values())
 

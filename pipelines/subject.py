@@ -1,0 +1,39 @@
+"""A run with its job and its patients: what every command that looks at a run begins with."""
+
+from dataclasses import dataclass
+
+from pipelines.frozen import Frozen, thawed
+from pipelines.installation import key
+from pipelines.patients import Patients, assigned, open_cohort
+from pipelines.recipe import Recipe
+from pipelines.store import Run
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A run and all that stands behind it.
+
+    Attributes:
+        run: its folder.
+        frozen: what it was asked.
+        patients: its films, by role.
+    """
+
+    run: Run
+    frozen: Frozen
+    patients: Patients
+
+    @property
+    def recipe(self) -> Recipe:
+        """How its release is made."""
+        return self.frozen.recipe(len(self.patients.cohort.classes))
+
+
+def reopened(run: Run) -> Subject:
+    """Returns the run with what it needs from disk.
+
+    Raises:
+        Stop: its films are gone or damaged.
+    """
+    frozen = thawed(run)
+    return Subject(run, frozen, assigned(run, open_cohort(run), key=key(), seed=frozen.seed))
