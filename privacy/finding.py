@@ -47,6 +47,21 @@ class Finding:
     p_limit: float | None = None
     details: dict[str, Any] = field(default_factory=dict)
 
+    @classmethod
+    def exact(
+        cls,
+        audit: str,
+        name: str,
+        verdict: Verdict,
+        text: str,
+        *,
+        value: float,
+        limit: float,
+        details: dict[str, Any],
+    ) -> Self:
+        """Returns a finding whose number is counted, not estimated, and so is its own bounds."""
+        return cls(audit, name, verdict, value, value, value, limit, text, details=details)
+
     def to_json(self) -> dict[str, Any]:
         """Returns a plain dict; JSON knows no infinity, so what is not finite becomes None."""
         plain = asdict(self) | {"verdict": self.verdict.value}

@@ -71,13 +71,11 @@ def leaks(evidence: Evidence, policy: Policy, rng: Generator) -> Finding:  # noq
     else:
         verdict = Verdict.PASS
         text = f"No identifier of the cohort stands in the {len(evidence.outgoing)} outgoing files."
-    return Finding(
+    return Finding.exact(
         audit="G4",
         name="Identifiers in outgoing files",
         verdict=verdict,
         value=total,
-        low=total,
-        high=total,
         limit=0.0,
         text=text,
         details={"files": len(evidence.outgoing), "found": counts, "unreadable": unreadable},

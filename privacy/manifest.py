@@ -31,13 +31,11 @@ def manifest(evidence: Evidence, policy: Policy, rng: Generator) -> Finding:  # 
     else:
         verdict = Verdict.PASS
         text = f"The {len(hashes)} outgoing files are those that were audited, bit for bit."
-    return Finding(
+    return Finding.exact(
         audit="G8",
         name="Audited files are the outgoing files",
         verdict=verdict,
         value=float(wrong),
-        low=float(wrong),
-        high=float(wrong),
         limit=0.0,
         text=text,
         details={"files": len(hashes)},

@@ -21,13 +21,11 @@ def patients_per_image(evidence: Evidence, policy: Policy, rng: Generator) -> Fi
     ]
     fewest = min(have / made for have, made in zip(patients, images, strict=True) if made)
     enough = fewest >= policy.cell_size
-    return Finding(
+    return Finding.exact(
         audit="G1",
         name="Patients behind an image",
         verdict=Verdict.PASS if enough else Verdict.FAIL,
         value=fewest,
-        low=fewest,
-        high=fewest,
         limit=policy.cell_size,
         text=(
             f"Each released image stands for at least {int(fewest)} patients of its class; "

@@ -15,13 +15,11 @@ def start(evidence: Evidence, policy: Policy, rng: Generator) -> Finding:  # noq
     """Accepts the starts which the policy names as free of films, and no others."""
     known = evidence.start in policy.starts_without_films
     value = float(not known)
-    return Finding(
+    return Finding.exact(
         audit="G2",
         name="Start without films",
         verdict=Verdict.PASS if known else Verdict.FAIL,
         value=value,
-        low=value,
-        high=value,
         limit=0.0,
         text=(
             f"The images are declared to have begun as '{evidence.start}', which holds no film; "
