@@ -1,5 +1,6 @@
 """Judges exactly the bytes that a run would release."""
 
+import re
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from functools import partial
@@ -30,6 +31,8 @@ from privacy.policy import Level, Policy, load_policy
 from privacy.release import Films
 from privacy.release import Release as Audited
 from privacy.suite import audit
+
+DECIMAL = re.compile(r"[+-]?\d+\.\d+")
 
 RECIPIENTS = ("convnet", "convnet", "convnet", "mlp", "mlp")
 """The networks a recipient may train, for the membership attack: three of the field's own, two
@@ -85,7 +88,7 @@ def examine(subject: Subject, level: Level) -> Generator[Progress, None, Json]:
         manifest=hashes(outgoing),
         decode=decode,
         is_identifier=identifier_of(subject.patients),
-        own=own_words(),
+        own=own_words(run),
     )
     findings = audit(evidence, policy, level, generator(frozen.seed, "audit", level.value))
     decision = decide(findings, policy, level)
@@ -118,11 +121,16 @@ def passed(run: Run) -> Json | None:
 
 
 def identifier_of(patients: Patients) -> Callable[[str], bool]:
-    """Returns what tells whether a token is an identifier of the cohort."""
+    """Returns what tells whether a token is an identifier of the cohort.
+
+    A decimal number is taken as it stands: cut into parts, the label 0.996 would be the patient
+    0996.
+    """
     secret, known = key(), patients.cohort.tokens
 
     def is_identifier(token: str) -> bool:
-        return any(keyed(secret, part) in known for part in tokens_of(token))
+        parts = {token} if DECIMAL.fullmatch(token) else tokens_of(token)
+        return any(keyed(secret, part) in known for part in parts)
 
     return is_identifier
 

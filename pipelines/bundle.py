@@ -93,9 +93,19 @@ def coarse(metrics: Json) -> Json:
     }
 
 
+def own_words(run: Run) -> frozenset[str]:
+    """Returns the words of the bundle that no patient is behind.
+
+    These are the templates' own, and the numbers that the user chose: a patient may be called Page
+    or have the number 4095.
+    """
+    facts = read_release(run).facts
+    chosen = [facts["seed"], facts["steps"], facts["ipc"], LEVELS]
+    return _template_words() | frozenset(map(str, chosen))
+
+
 @cache
-def own_words() -> frozenset[str]:
-    """Returns the words that the bundle's templates bring along; no patient is behind them."""
+def _template_words() -> frozenset[str]:
     texts = [path.read_text() for path in resources("pipelines").joinpath("templates").iterdir()]
     return frozenset(token for text in texts for token in tokens(text))
 

@@ -69,7 +69,7 @@ def _last_look(run: Run, files: Files, audit: Json) -> str:
         manifest=audit["sha256"],
         decode=decode,
         is_identifier=identifier_of(patients),
-        own=own_words(),
+        own=own_words(run),
     )
     complete = replace(audited, outgoing=finished(files, audit))
     policy, rng = load_policy(), torch.Generator()
