@@ -29,9 +29,9 @@ def baselines_ahead(run: Run) -> Iterator[None]:
     if run.metrics.exists():
         yield
         return
-    # Silent, because a traceback shows values.
+    # Silent, because a traceback shows values; -P, lest a folder here be taken for the package.
     process = subprocess.Popen(
-        [sys.executable, "-m", "pipelines.ahead", str(run.path.resolve())],
+        [sys.executable, "-P", "-m", "pipelines.ahead", str(run.path.resolve())],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

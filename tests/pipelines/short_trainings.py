@@ -23,8 +23,8 @@ def shortened() -> Iterator[tuple[ModuleType, str, Any]]:
 
 def _ahead(command: list[str], **options: Any) -> "subprocess.Popen[bytes]":
     """Starts the process that judges the baselines, shortened too."""
-    python, minus_m, module, run = command
-    assert (minus_m, module) == ("-m", "pipelines.ahead")
+    python, *flags, module, run = command
+    assert (flags, module) == (["-P", "-m"], "pipelines.ahead")
     return subprocess.Popen([python, __file__, module, run], **options)
 
 
