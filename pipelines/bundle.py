@@ -3,7 +3,6 @@
 import csv
 import hashlib
 import io
-import json
 from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files as resources
@@ -13,7 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from safetensors.torch import load
 
 from medidd.data import NORMALIZATION
-from pipelines.store import Json, Run, read_json
+from pipelines.store import Json, Run, dumped, read_json
 from pipelines.synthetic import LEVELS, Release, png, preview_names, read_release
 from privacy.leaks import tokens
 from privacy.release import Release as Audited
@@ -36,7 +35,7 @@ def contents(run: Run) -> Files:
     files["loader.py"] = _template("loader.py").encode()
     files["README.md"] = _card(release, metrics).encode()
     manifest = release.facts | {"metrics": coarse(metrics), "files": hashes(files)}
-    files["manifest.json"] = _json(manifest)
+    files["manifest.json"] = dumped(manifest)
     return files
 
 
@@ -78,7 +77,7 @@ def audit_report(audit: Json) -> Files:
         "audited": audit["sha256"],
     }
     page = environment().get_template("audit.html").render(report=report)
-    return {"audit.json": _json(report), "audit.html": page.encode()}
+    return {"audit.json": dumped(report), "audit.html": page.encode()}
 
 
 def _bound(finding: Json, name: str) -> float | None:
@@ -147,7 +146,3 @@ def _card(release: Release, metrics: Json) -> str:
 
 def _template(name: str) -> str:
     return resources("pipelines").joinpath("templates", name).read_text()
-
-
-def _json(value: Json) -> bytes:
-    return (json.dumps(value, indent=2, sort_keys=True, allow_nan=False) + "\n").encode()

@@ -12,7 +12,6 @@ it is written beside its place and moved there.
 """
 
 import json
-import os
 import shutil
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -20,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from medidd.dicom import storage
 from pipelines.stop import Exit, Stop
 
 Json = Any
@@ -139,19 +139,19 @@ def require(path: Path) -> Run:
 
 
 def write(path: Path, content: bytes) -> None:
-    """Writes a file, readable by its owner alone, whole or not at all."""
+    """Writes a file and its folder, readable by their owner alone; the file whole or not at all."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.part")
-    with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)
+    storage.write(path, content)
+
+
+def dumped(value: Json) -> bytes:
+    """Returns sorted, indented JSON; NaN is not JSON and raises ValueError."""
+    return (json.dumps(value, indent=2, sort_keys=True, allow_nan=False) + "\n").encode()
 
 
 def write_json(path: Path, value: Json) -> None:
-    """Writes sorted, indented JSON; NaN is not JSON and raises ValueError."""
-    write(path, (json.dumps(value, indent=2, sort_keys=True, allow_nan=False) + "\n").encode())
+    """Writes what ``dumped`` returns."""
+    write(path, dumped(value))
 
 
 def read_json(path: Path) -> Json:

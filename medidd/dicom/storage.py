@@ -72,7 +72,7 @@ class Rows:
 
 def write(path: Path, data: bytes) -> None:
     """Writes a file that only its owner may read, whole or not at all."""
-    partial = path.with_name(f"{path.name}.part")
+    partial = path.with_name(f".{path.name}.part")
     partial.unlink(missing_ok=True)
     with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:  # noqa: PTH123
         file.write(data)
