@@ -1,10 +1,10 @@
 """Differentiable siamese augmentation (DSA; Zhao & Bilen, ICML 2021, arXiv:2102.08259).
 
 Randomness and arithmetic are apart: ``draw`` makes omega from a generator, ``Omega`` applies it.
-One omega applied to the real and to the synthetic batch is what makes the augmentation siamese.
-As in the authors' code one operation is drawn per call and every image of the batch gets the same
-parameter. Flip and rotation are left out unless asked for: a mirrored chest has its heart on the
-wrong side.
+One omega applied to the real and to the synthetic batch is what makes the augmentation siamese: as
+in the authors' code one operation is drawn per call, and every image of the batch gets the same
+parameter. Where a network is trained, each image gets a parameter of its own. Flip and rotation are
+left out unless asked for: a mirrored chest has its heart on the wrong side.
 """
 
 from collections.abc import Callable
@@ -14,8 +14,17 @@ import torch
 from torch import Tensor
 from torch.nn.functional import affine_grid, grid_sample, pad
 
+Augmentation = Callable[[Tensor], Tensor]
+"""Takes images (n, C, H, W) and gives as many of the same shape."""
+
 RADIOGRAPH = ("brightness", "contrast", "crop", "cutout", "scale")
 """The operations that leave left and right, and up and down, where they are."""
+
+PHOTOGRAPH = ("color", "crop", "cutout", "flip", "scale", "rotate")
+"""The strategy of the authors of DSA."""
+
+DIGIT = ("color", "crop", "cutout", "scale", "rotate")
+"""The same without the flip, which makes other digits."""
 
 
 @dataclass(frozen=True)
@@ -24,86 +33,135 @@ class Omega:
 
     Attributes:
         name: a key of ``OPERATIONS``.
-        u: two uniform draws in [0, 1), from which the operation takes its parameters.
+        u: uniform draws in [0, 1) that the operation takes its parameters from: (3, 1) for all
+            images of a batch alike, (3, n) for each image its own.
     """
 
     name: str
-    u: tuple[float, float]
+    u: Tensor
 
     def __call__(self, x: Tensor) -> Tensor:
         """Returns A_omega(x) for images (n, C, H, W)."""
-        return OPERATIONS[self.name](x, *self.u)
+        return OPERATIONS[self.name](x, self.u.to(x)[:, :, None, None, None])
 
 
-def draw(rng: torch.Generator, operations: tuple[str, ...] = RADIOGRAPH) -> Omega:
-    """Draws one of ``operations`` and its parameters; of none, the identity."""
+@dataclass(frozen=True)
+class Chain:
+    """Several operations, one after another."""
+
+    omegas: tuple[Omega, ...]
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Returns the images after all of them."""
+        for omega in self.omegas:
+            x = omega(x)
+        return x
+
+
+def draw(
+    rng: torch.Generator, operations: tuple[str, ...] = RADIOGRAPH, *, images: int = 1
+) -> Omega:
+    """Draws one of ``operations`` with its parameters; of none, the identity.
+
+    Args:
+        rng: the run's generator.
+        operations: keys of ``OPERATIONS``.
+        images: for how many images parameters are drawn; of 1, any batch gets the same.
+    """
     operations = operations or ("identity",)
     which = int(torch.randint(len(operations), (), generator=rng))
-    first, second = torch.rand(2, generator=rng).tolist()
-    return Omega(operations[which], (first, second))
+    return Omega(operations[which], torch.rand(3, images, generator=rng))
 
 
-def _brightness(x: Tensor, u: float, _: float) -> Tensor:
-    return x + (u - 0.5)
+def draw_each(rng: torch.Generator, operations: tuple[str, ...], *, images: int = 1) -> Chain:
+    """Draws parameters for every one of ``operations``, to be applied in their order."""
+    return Chain(tuple(draw(rng, (name,), images=images) for name in operations))
 
 
-def _contrast(x: Tensor, u: float, _: float) -> Tensor:
+# The operations take images (n, C, H, W) and draws (3, 1 or n, 1, 1, 1).
+
+
+def _brightness(x: Tensor, u: Tensor) -> Tensor:
+    return x + (u[0] - 0.5)
+
+
+def _saturation(x: Tensor, u: Tensor) -> Tensor:
+    """Moves each channel from or to their mean; a gray image stays as it is."""
+    mean = x.mean(dim=1, keepdim=True)
+    return (x - mean) * (2 * u[0]) + mean
+
+
+def _contrast(x: Tensor, u: Tensor) -> Tensor:
     mean = x.mean(dim=(1, 2, 3), keepdim=True)
-    return (x - mean) * (u + 0.5) + mean
+    return (x - mean) * (u[0] + 0.5) + mean
 
 
-def _crop(x: Tensor, u: float, v: float) -> Tensor:
+def _color(x: Tensor, u: Tensor) -> Tensor:
+    return _contrast(_saturation(_brightness(x, u), u[1:]), u[2:])
+
+
+def _crop(x: Tensor, u: Tensor) -> Tensor:
     """Shifts by up to an eighth of the image; what comes in is 0, the mean intensity."""
     height, width = x.shape[2:]
     reach = int(height * 0.125 + 0.5)
-    down, right = int(u * (2 * reach + 1)), int(v * (2 * reach + 1))
-    return pad(x, [reach] * 4)[:, :, down : down + height, right : right + width]
+    corners = (u[:2].flatten(1) * (2 * reach + 1)).int().T.tolist()
+    padded = pad(x, [reach] * 4)
+    shifted = [
+        part[:, :, down : down + height, right : right + width]
+        for part, (down, right) in zip(padded.chunk(len(corners)), corners, strict=True)
+    ]
+    return torch.cat(shifted)
 
 
-def _cutout(x: Tensor, u: float, v: float) -> Tensor:
+def _cutout(x: Tensor, u: Tensor) -> Tensor:
     """Zeroes a square of half the image's side, centred anywhere."""
     height, width = x.shape[2:]
     half = int(height * 0.5 + 0.5) // 2
-    row, column = int(u * height), int(v * width)
-    mask = torch.ones_like(x[:1, :1])
-    mask[:, :, max(row - half, 0) : row + half, max(column - half, 0) : column + half] = 0
-    return x * mask
+    rows = torch.arange(height, device=x.device)[:, None] - (u[0] * height).floor()
+    columns = torch.arange(width, device=x.device) - (u[1] * width).floor()
+    inside = (rows >= -half) & (rows < half) & (columns >= -half) & (columns < half)
+    return x * ~inside
 
 
-def _flip(x: Tensor, u: float, _: float) -> Tensor:
-    return x.flip(3) if u < 0.5 else x
+def _flip(x: Tensor, u: Tensor) -> Tensor:
+    return torch.where(u[0] < 0.5, x.flip(3), x)
 
 
-def _scale(x: Tensor, u: float, v: float) -> Tensor:
+def _scale(x: Tensor, u: Tensor) -> Tensor:
     """Stretches each axis by 1/1.2 to 1.2."""
     low, high = 1 / 1.2, 1.2
-    return _affine(x, [[low + (high - low) * u, 0, 0], [0, low + (high - low) * v, 0]])
+    down, across = (low + (high - low) * u[axis].flatten() for axis in (0, 1))
+    zero = torch.zeros_like(down)
+    return _affine(x, [[down, zero, zero], [zero, across, zero]])
 
 
-def _identity(x: Tensor, _: float, __: float) -> Tensor:
+def _rotate(x: Tensor, u: Tensor) -> Tensor:
+    """Rotates by up to 15 degrees."""
+    angle = torch.deg2rad((u[0].flatten() - 0.5) * 2 * 15.0)
+    zero = torch.zeros_like(angle)
+    return _affine(x, [[angle.cos(), angle.sin(), zero], [-angle.sin(), angle.cos(), zero]])
+
+
+def _identity(x: Tensor, _: Tensor) -> Tensor:
     return x
 
 
-def _rotate(x: Tensor, u: float, _: float) -> Tensor:
-    """Rotates by up to 15 degrees."""
-    angle = torch.deg2rad(torch.tensor((u - 0.5) * 2 * 15.0))
-    cos, sin = float(angle.cos()), float(angle.sin())
-    return _affine(x, [[cos, sin, 0], [-sin, cos, 0]])
-
-
-def _affine(x: Tensor, matrix: list[list[float]]) -> Tensor:
-    theta = x.new_tensor(matrix).expand(len(x), 2, 3)
+def _affine(x: Tensor, matrix: list[list[Tensor]]) -> Tensor:
+    theta = torch.stack([torch.stack(row, -1) for row in matrix], -2).expand(len(x), 2, 3)
     grid = affine_grid(theta, list(x.shape), align_corners=True)
     return grid_sample(x, grid, align_corners=True)
 
 
-OPERATIONS: dict[str, Callable[[Tensor, float, float], Tensor]] = {
+OPERATIONS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "brightness": _brightness,
+    "color": _color,
     "contrast": _contrast,
     "crop": _crop,
     "cutout": _cutout,
     "flip": _flip,
     "identity": _identity,
     "rotate": _rotate,
+    "saturation": _saturation,
     "scale": _scale,
 }
+"""Every operation by its name."""

@@ -8,10 +8,11 @@ its single images, which is why no network here keeps batch statistics.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, cast
 
 import torch
 from torch import Tensor
+from torch.utils._pytree import tree_map
 
 Statistic = TypeVar("Statistic")
 
@@ -23,20 +24,32 @@ class Normalization:
     The constants are public: a mean taken over the cohort would be a statistic of its patients.
 
     Attributes:
-        mean: display value that becomes 0.
-        std: display values per standardised unit.
+        mean: display value that becomes 0, one for all channels or one each.
+        std: display values per standardised unit, likewise.
+        low: least display value that an image may have.
+        high: greatest; with infinite limits images are learned unbounded, as in the papers.
     """
 
-    mean: float = 0.5
-    std: float = 0.25
+    mean: float | tuple[float, ...] = 0.5
+    std: float | tuple[float, ...] = 0.25
+    low: float = 0.0
+    high: float = 1.0
 
     def standardize(self, pixels: Tensor) -> Tensor:
-        """Returns standardised values for display values in [0, 1]."""
-        return (pixels - self.mean) / self.std
+        """Returns standardised values for display values (..., C, H, W)."""
+        return (pixels - _channels(self.mean, pixels)) / _channels(self.std, pixels)
 
     def display(self, images: Tensor) -> Tensor:
-        """Returns display values, which learned images may push outside [0, 1]."""
-        return images * self.std + self.mean
+        """Returns display values (..., C, H, W), which need not lie between low and high."""
+        return images * _channels(self.std, images) + _channels(self.mean, images)
+
+    def bounded(self, images: Tensor) -> Tensor:
+        """Returns the nearest images whose display values lie between low and high."""
+        return self.standardize(self.display(images).clamp(self.low, self.high))
+
+
+def _channels(value: float | tuple[float, ...], like: Tensor) -> float | Tensor:
+    return like.new_tensor(value)[:, None, None] if isinstance(value, tuple) else value
 
 
 NORMALIZATION = Normalization()
@@ -53,12 +66,15 @@ class SyntheticSet:
         images: standardised intensities, (K * ipc, C, H, W); rows c*ipc to (c+1)*ipc start as
             images of class c.
         labels: soft labels, (K * ipc, K); rows sum to one.
-        log_lr: logarithm of the step size at which networks are trained on S, ().
+        log_lr: logarithm of the step size at which networks are trained on S, (), or of one step
+            size for each step of a program, (T,).
+        normalization: what the images' intensities mean, and how far they may go.
     """
 
     images: Tensor
     labels: Tensor
     log_lr: Tensor
+    normalization: Normalization = NORMALIZATION
 
     @property
     def classes(self) -> int:
@@ -98,6 +114,12 @@ class Source(Protocol):
         """
 
 
+CHUNK = 2**17
+"""Pixels that ``RealSet`` hands to a function at once on a CPU: 32 images of 64 x 64. Larger pieces
+leave the processor's caches (256 films at once took 1.4 times as long), and the memory they need
+grows with them."""
+
+
 class RealSet:
     """T, answered plainly: the mean over a batch drawn without replacement.
 
@@ -106,9 +128,20 @@ class RealSet:
         labels: hard labels, (n,), int64.
         classes: K.
         rng: the generator that batches are drawn from.
+        chunk: images given to a function at once; by default ``CHUNK`` pixels on a CPU, 32 times as
+            many on a GPU, and at least one image.
     """
 
-    def __init__(self, images: Tensor, labels: Tensor, classes: int, rng: torch.Generator) -> None:
+    def __init__(
+        self,
+        images: Tensor,
+        labels: Tensor,
+        classes: int,
+        rng: torch.Generator,
+        chunk: int | None = None,
+    ) -> None:
+        pixels = CHUNK * (32 if images.is_cuda else 1)
+        self._chunk = chunk or max(pixels // (images.shape[2] * images.shape[3]), 1)
         self._images = images
         self._labels = torch.nn.functional.one_hot(labels, classes).to(images.dtype)
         self._rows = [(labels == label).nonzero().squeeze(1) for label in range(classes)]
@@ -120,6 +153,15 @@ class RealSet:
         rows = self._rows[label]
         draw = torch.randperm(len(rows), generator=self._rng)[:size]
         batch = rows[draw.to(rows.device)]
+        total = None
         # Nothing of T is learned; a gradient that f takes itself enables grad itself.
         with torch.no_grad():
-            return f(self._images[batch], self._labels[batch])
+            for rows in torch.split(batch, self._chunk):
+                part = f(self._images[rows], self._labels[rows])
+                share = len(rows) / len(batch)
+                total = (
+                    tree_map(lambda value, w=share: w * value, part)
+                    if total is None
+                    else tree_map(lambda old, new, w=share: old + w * new, total, part)
+                )
+        return cast("Statistic", total)

@@ -3,16 +3,17 @@
 ``descend`` only wants the weights at the end. ``Unrolled`` also pulls a gradient at the end back to
 S, by the reverse recursion of Maclaurin et al. (ICML 2015, arXiv:1502.03492) that dataset
 distillation builds on (Wang et al. 2018, arXiv:1811.10959, Algorithm 1): with g_t the gradient of
-the loss on S at theta_t and lambda_T the gradient at the end,
+the loss on the batch of step t at theta_t and lambda_T the gradient at the end,
 
-    theta_{t+1} = theta_t - lr g_t
-    dS      += d/dS      <g_t, -lr lambda_{t+1}>
-    dlr     += -<g_t, lambda_{t+1}>
-    lambda_t = lambda_{t+1} + d/dtheta <g_t, -lr lambda_{t+1}>
+    theta_{t+1} = theta_t - lr_t g_t
+    dS      += d/dS      <g_t, -lr_t lambda_{t+1}>
+    dlr_t    = -<g_t, lambda_{t+1}>
+    lambda_t = lambda_{t+1} + d/dtheta <g_t, -lr_t lambda_{t+1}>
 
 It is exact, and keeps the weights of each step but only one step's graph.
 """
 
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -27,16 +28,55 @@ def loss_on(f: Network, theta: Weights, x: Tensor, y: Tensor) -> Tensor:
     return cross_entropy(f(theta, x), y)
 
 
+def loss_and_gradient(
+    f: Network, theta: Weights, x: Tensor, y: Tensor, *, create_graph: bool = False
+) -> tuple[Tensor, Weights]:
+    """Returns ``loss_on`` and its gradient with respect to the weights.
+
+    With ``create_graph`` the gradient can be differentiated; the weights must require gradients.
+    """
+    with torch.enable_grad():
+        if not create_graph:
+            theta = leaves(theta)
+        loss = loss_on(f, theta, x, y)
+        grads = torch.autograd.grad(loss, list(theta.values()), create_graph=create_graph)
+    return loss.detach(), dict(zip(theta, grads, strict=True))
+
+
 def gradient(
     f: Network, theta: Weights, x: Tensor, y: Tensor, *, create_graph: bool = False
 ) -> Weights:
     """Returns the gradient of ``loss_on`` with respect to the weights."""
-    with torch.enable_grad():
-        if not create_graph:
-            theta = {name: weight.detach().requires_grad_() for name, weight in theta.items()}
-        loss = loss_on(f, theta, x, y)
-        grads = torch.autograd.grad(loss, list(theta.values()), create_graph=create_graph)
-    return dict(zip(theta, grads, strict=True))
+    return loss_and_gradient(f, theta, x, y, create_graph=create_graph)[1]
+
+
+def leaves(theta: Weights) -> Weights:
+    """Returns the same weights, as tensors of their own that require gradients."""
+    return {name: weight.detach().requires_grad_() for name, weight in theta.items()}
+
+
+def minus(theta: Weights, lr: float | Tensor, step: Weights) -> Weights:
+    """Returns theta - lr * step."""
+    return {name: weight - lr * step[name] for name, weight in theta.items()}
+
+
+def batches(n: int, size: int, rng: torch.Generator) -> Iterator[Tensor]:
+    """Yields row numbers of batches without end: every row once before any comes again.
+
+    Args:
+        n: rows.
+        size: rows per batch; a smaller set is given whole each time, in its own order.
+        rng: shuffles.
+    """
+    order = torch.arange(n)
+    while size >= n:
+        yield order
+    left = order[:0]
+    while True:
+        while len(left) < size:
+            left = torch.cat([left, torch.randperm(n, generator=rng)])
+        yield left[:size]
+        left = left[size:]
 
 
 def descend(
@@ -45,9 +85,27 @@ def descend(
     """Returns the weights after ``steps`` full-batch steps on images x and soft labels y."""
     x, y = x.detach(), y.detach()
     for _ in range(steps):
-        step = gradient(f, theta, x, y)
-        theta = {name: weight - lr * step[name] for name, weight in theta.items()}
+        theta = minus(theta, lr, gradient(f, theta, x, y))
     return theta
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What one step of a student sees of S.
+
+    Attributes:
+        rows: row numbers; None for all.
+        augment: how their images are augmented.
+    """
+
+    rows: Tensor | None = None
+    augment: Callable[[Tensor], Tensor] = lambda x: x
+
+    def of(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        """Returns the images and labels of the step."""
+        if self.rows is not None:
+            x, y = x[self.rows], y[self.rows]
+        return self.augment(x), y
 
 
 @dataclass(frozen=True)
@@ -57,7 +115,7 @@ class Pull:
     Attributes:
         images: (N, C, H, W).
         labels: (N, K).
-        lr: with respect to the step size itself, ().
+        lr: with respect to the step size itself, () or (T,) as it was given.
     """
 
     images: Tensor
@@ -66,36 +124,66 @@ class Pull:
 
 
 class Unrolled:
-    """``steps`` full-batch steps from theta on (x, y), whose end can be pulled back to S.
+    """Steps from theta on (x, y), whose end can be pulled back to S.
+
+    Args:
+        f: the network.
+        theta: its weights before the first step.
+        x: images of S, (N, C, H, W).
+        y: labels of S, (N, K).
+        lr: step size, () for all steps or (T,) for each.
+        program: what each of the T steps sees.
 
     Attributes:
         end: the weights after the last step.
     """
 
     def __init__(
-        self, f: Network, theta: Weights, x: Tensor, y: Tensor, *, lr: Tensor, steps: int
+        self,
+        f: Network,
+        theta: Weights,
+        x: Tensor,
+        y: Tensor,
+        *,
+        lr: Tensor,
+        program: Sequence[Batch],
     ) -> None:
         self._f, self._x, self._y, self._lr = f, x.detach(), y.detach(), lr.detach()
+        self._program = program
         self._path = [theta]
-        for _ in range(steps):
-            self._path.append(descend(f, self._path[-1], x, y, lr=self._lr, steps=1))
+        for batch, rate in zip(program, self._rates(), strict=True):
+            step = gradient(f, self._path[-1], *batch.of(self._x, self._y))
+            self._path.append(minus(self._path[-1], rate, step))
         self.end = self._path[-1]
 
-    def pull(self, adjoint: Weights) -> Pull:
-        """Returns the gradients of L with respect to S, given dL/dtheta at the end."""
+    def _rates(self) -> Tensor:
+        return self._lr.expand(len(self._program))
+
+    def pull(self, adjoint: Weights, *, through_weights: bool = True) -> Pull:
+        """Returns the gradients of L with respect to S, given dL/dtheta at the end.
+
+        Args:
+            adjoint: dL/dtheta at the end.
+            through_weights: False leaves lambda as it is, so that what S does to later gradients
+                by way of the weights is lost: the truncated gradient of TESLA.
+        """
         x = self._x.clone().requires_grad_()
         y = self._y.clone().requires_grad_()
-        dx, dy, dlr = torch.zeros_like(x), torch.zeros_like(y), torch.zeros_like(self._lr)
-        for theta in reversed(self._path[:-1]):
-            leaves = {name: weight.detach().requires_grad_() for name, weight in theta.items()}
-            g = gradient(self._f, leaves, x, y, create_graph=True)
+        dx, dy = torch.zeros_like(x), torch.zeros_like(y)
+        rates = self._rates()
+        drates = torch.zeros_like(rates)
+        for t in reversed(range(len(self._program))):
+            theta = leaves(self._path[t])
+            g = gradient(self._f, theta, *self._program[t].of(x, y), create_graph=True)
             along = torch.stack([(g[name] * adjoint[name]).sum() for name in g]).sum()
-            grads = torch.autograd.grad(-self._lr * along, [x, y, *leaves.values()])
-            dx, dy, dlr = dx + grads[0], dy + grads[1], dlr - along.detach()
-            adjoint = {
-                name: adjoint[name] + step for name, step in zip(leaves, grads[2:], strict=True)
-            }
-        return Pull(dx, dy, dlr)
+            wanted = [x, y, *(theta.values() if through_weights else ())]
+            grads = torch.autograd.grad(-rates[t] * along, wanted)
+            dx, dy = dx + grads[0], dy + grads[1]
+            drates[t] = -along.detach()
+            if through_weights:
+                pairs = zip(theta, grads[2:], strict=True)
+                adjoint = {name: adjoint[name] + step for name, step in pairs}
+        return Pull(dx, dy, drates.sum_to_size(self._lr.shape))
 
 
 def toward(loss: Tensor, pulls: list[tuple[Tensor, Tensor]]) -> Tensor:

@@ -4,14 +4,17 @@ A method is a generator of losses: the paper's nested loops stay nested, its loc
 its state, and each ``yield`` is the place where the caller steps S.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
-from typing import Protocol
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
 
 from medidd.data import Source, SyntheticSet
+
+Preset = Mapping[int, Mapping[str, Any]]
+"""Values of a method's fields by images per class, each good up to the next greater number."""
 
 
 class Method(Protocol):
@@ -19,7 +22,10 @@ class Method(Protocol):
 
     Attributes:
         steps: how many updates of S it takes unless the user says otherwise.
+        paper: the values of its fields that the authors use.
     """
+
+    paper: ClassVar[Preset]
 
     @property
     def steps(self) -> int:
@@ -31,11 +37,49 @@ class Method(Protocol):
     def losses(
         self, synthetic: SyntheticSet, real: Source, rng: torch.Generator
     ) -> Iterator[Tensor]:
-        """Yields losses; between two of them the caller steps S.
+        """Yields the losses along one path; between two of them the caller steps S.
 
-        A generator cannot be saved, so a run is resumed where its randomness alone decides what
-        follows: whatever the generator draws after a ``yield`` must come from ``rng``.
+        A path is what begins with fresh weights. The outer loop asks for one after another. A
+        generator cannot be saved, so a run is resumed where a path begins, and there its randomness
+        alone decides what follows: whatever a path holds comes from S, ``rng`` and ``real``.
         """
+
+
+@runtime_checkable
+class Prepares(Protocol):
+    """A method that needs more of S than a start gives, such as step sizes of its own."""
+
+    def prepare(self, synthetic: SyntheticSet) -> SyntheticSet:
+        """Returns S as the method begins with it."""
+
+
+@runtime_checkable
+class Decodes(Protocol):
+    """A method that learns something else than the images it shows."""
+
+    def decode(self, synthetic: SyntheticSet) -> SyntheticSet:
+        """Returns S as it is released, from S as it is learned."""
+
+
+@runtime_checkable
+class Classifies(Protocol):
+    """A method that has a classifier of its own, besides those anybody may train on S.
+
+    Attributes:
+        classifies_by: its name, for people.
+    """
+
+    classifies_by: ClassVar[str]
+
+    def classifier(
+        self, synthetic: SyntheticSet, rng: torch.Generator
+    ) -> Callable[[Tensor], Tensor]:
+        """Returns a function from images (n, C, H, W) to class probabilities (n, K)."""
+
+
+def by_ipc(preset: Preset, ipc: int) -> Mapping[str, Any]:
+    """Returns the values for the greatest number of images per class that is not above ``ipc``."""
+    return preset[max((known for known in preset if known <= ipc), default=min(preset))]
 
 
 def learned(optimizer: torch.optim.Optimizer) -> list[Tensor]:
@@ -51,6 +95,7 @@ def distill(
     steps: int,
     rng: torch.Generator,
     optimizer: torch.optim.Optimizer | None = None,
+    between: Callable[[int], None] = lambda _: None,
 ) -> Iterator[float]:
     """Steps ``synthetic`` in place down the method's losses.
 
@@ -61,6 +106,8 @@ def distill(
         steps: updates of S.
         rng: the run's generator.
         optimizer: one restored from a checkpoint; by default the method's own, fresh.
+        between: called with the number of updates so far wherever a path has ended, or all steps
+            are taken; there the run can be saved.
 
     Yields:
         The value of each loss, after S has been stepped down it.
@@ -71,10 +118,14 @@ def distill(
     optimizer = optimizer or method.optimizer(synthetic)
     for tensor in learned(optimizer):
         tensor.requires_grad_()
-    for loss in islice(method.losses(synthetic, real, rng), steps):
-        if not loss.isfinite():
-            raise FloatingPointError("the loss is not finite; lower the learning rate")
-        optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
-        yield loss.item()
+    taken = 0
+    while taken < steps:
+        for loss in islice(method.losses(synthetic, real, rng), steps - taken):
+            if not loss.isfinite():
+                raise FloatingPointError("the loss is not finite; lower the learning rate")
+            optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            taken += 1
+            yield loss.item()
+        between(taken)

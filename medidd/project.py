@@ -4,28 +4,14 @@ Projected gradient descent: the projection follows each step of the optimizer an
 that a checkpoint taken between two steps holds a set that satisfies both constraints.
 """
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
-from medidd.data import NORMALIZATION, SyntheticSet
+from medidd.data import SyntheticSet
 
-
-def projected(optimizer: torch.optim.Optimizer, synthetic: SyntheticSet) -> torch.optim.Optimizer:
-    """Returns the optimizer, which now projects S after every step."""
-
-    def project(*_: object) -> None:
-        with torch.no_grad():
-            synthetic.images.copy_(on_screen(synthetic.images))
-            if synthetic.labels.requires_grad:
-                synthetic.labels.copy_(on_simplex(synthetic.labels))
-
-    optimizer.register_step_post_hook(project)
-    return optimizer
-
-
-def on_screen(images: Tensor) -> Tensor:
-    """Returns the nearest images whose display values lie in [0, 1]."""
-    return NORMALIZATION.standardize(NORMALIZATION.display(images).clamp(0, 1))
+Projection = Callable[[Tensor], Tensor]
 
 
 def on_simplex(labels: Tensor) -> Tensor:
@@ -38,3 +24,33 @@ def on_simplex(labels: Tensor) -> Tensor:
     rank = torch.arange(1, labels.shape[1] + 1, device=labels.device)
     kept = (falling - excess / rank > 0).sum(1, keepdim=True)
     return (labels - excess.gather(1, kept - 1) / kept).clamp(min=0)
+
+
+def unconstrained(labels: Tensor) -> Tensor:
+    """Returns the labels as they are, any real numbers."""
+    return labels
+
+
+CONSTRAINTS: dict[str, Projection] = {"simplex": on_simplex, "none": unconstrained}
+"""What learned labels may be, by name."""
+
+
+def projected(
+    optimizer: torch.optim.Optimizer, synthetic: SyntheticSet, labels: Projection = on_simplex
+) -> torch.optim.Optimizer:
+    """Returns the optimizer, which now projects S after every step.
+
+    Args:
+        optimizer: over tensors of ``synthetic``.
+        synthetic: S; its images are kept within the bounds of its normalisation.
+        labels: keeps the labels, where they are learned, among those allowed.
+    """
+
+    def project(*_: object) -> None:
+        with torch.no_grad():
+            synthetic.images.copy_(synthetic.normalization.bounded(synthetic.images))
+            if synthetic.labels.requires_grad:
+                synthetic.labels.copy_(labels(synthetic.labels))
+
+    optimizer.register_step_post_hook(project)
+    return optimizer

@@ -2,6 +2,9 @@
 
 Zhao & Bilen, WACV 2023, Algorithm 1, arXiv:2110.04181.
 
+Learns: images.
+Costs: per step, one look at ``batch`` real images of each class; no gradients of them.
+
 Networks that were never trained already tell classes apart. Draw a fresh one at every step and move
 the synthetic images so that the mean embedding of each class meets that of the real images, both
 seen through the same augmentation. There is no inner loop, which makes DM the cheapest method here.
@@ -14,12 +17,14 @@ docs/measurements.md has the figures.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from medidd.augment import RADIOGRAPH, Omega, draw
+from medidd.augment import PHOTOGRAPH, RADIOGRAPH, Omega, draw
 from medidd.data import Source, SyntheticSet
+from medidd.distill import Preset
 from medidd.network import Network, Weights
 from medidd.project import projected
 
@@ -36,6 +41,11 @@ class DM:
         augment: operations of the siamese augmentation A; empty for none.
     """
 
+    paper: ClassVar[Preset] = {
+        1: {"steps": 20_000, "augment": PHOTOGRAPH},
+        100: {"steps": 20_000, "augment": PHOTOGRAPH, "lr_images": 10.0},
+    }
+
     network: Network
     steps: int = 300
     lr_images: float = 1.0
@@ -51,13 +61,12 @@ class DM:
         self, synthetic: SyntheticSet, real: Source, rng: torch.Generator
     ) -> Iterator[Tensor]:
         """Yields the squared distance between mean embeddings, summed over classes."""
-        while True:
-            theta = self.network.init(rng, like=synthetic.images)  # theta ~ P_theta
-            distances = [
-                self._distance(synthetic, real, label, theta, draw(rng, self.augment))
-                for label in range(real.classes)
-            ]
-            yield torch.stack(distances).sum()  # the caller steps S here
+        theta = self.network.init(rng, like=synthetic.images)  # theta ~ P_theta
+        distances = [
+            self._distance(synthetic, real, label, theta, draw(rng, self.augment))
+            for label in range(real.classes)
+        ]
+        yield torch.stack(distances).sum()  # the caller steps S here
 
     def _distance(
         self, synthetic: SyntheticSet, real: Source, label: int, theta: Weights, omega: Omega

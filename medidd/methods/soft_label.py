@@ -1,28 +1,34 @@
 """Soft-label distillation: images, labels and step size learned together.
 
-Sucholutsky & Schonlau, IJCNN 2021 (arXiv:1910.02551), after Wang et al. 2018 (arXiv:1811.10959),
-Algorithm 1; for radiographs Li et al., ICIP 2020 (arXiv:2104.02857).
+Sucholutsky & Schonlau, IJCNN 2021, arXiv:1910.02551; for radiographs Li et al., ICIP 2020,
+arXiv:2104.02857.
 
-Train a fresh network on S for a while, ask the real images how well it does, and pull that answer
-back through the training to the images, the labels and the step size.
+Learns: images, labels and one step size.
+Costs: per step, up to ``horizon`` inner steps on S, ``window`` of them back again, and one gradient
+of real images.
 
-From the authors: one learned step size, Adam with betas (0.5, 0.999), labels that begin one-hot and
-are learned, random initial weights. Ours: the labels stay on the simplex (unconstrained ones turn
-negative, and then are no labels), the whole of S is one batch, and only a window of the inner loop
-that begins at random is differentiated (Feng et al., ICLR 2024, arXiv:2311.07025), so that S serves
-every stage of training. A window as long as the horizon is the exact, untruncated gradient.
+DD with labels that are learned as well, so that one image can teach something of several classes.
+
+From the authors: one learned step size, Adam with betas (0.5, 0.999), labels that begin one-hot.
+Ours: the labels stay on the simplex unless asked otherwise (unconstrained ones turn negative, and
+then are no labels), the whole of S is one batch, and only a window of the inner loop that begins at
+random is differentiated (Feng et al., ICLR 2024, arXiv:2311.07025), so that S serves every stage of
+training. A window as long as the horizon is the exact, untruncated gradient.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
 
 from medidd.data import Source, SyntheticSet
-from medidd.descent import Unrolled, descend, gradient, loss_on, toward
-from medidd.network import Network, Weights
-from medidd.project import projected
+from medidd.descent import Batch, Unrolled, descend, toward
+from medidd.distill import Preset
+from medidd.methods.dd import begun, real_loss
+from medidd.network import Network
+from medidd.project import CONSTRAINTS, projected
 
 
 @dataclass(frozen=True)
@@ -34,26 +40,53 @@ class SoftLabel:
         steps: updates of S.
         horizon: T, the most inner steps that a network takes.
         window: inner steps differentiated, at most ``horizon``; equal to it, the gradient is exact.
-        lr_images: learning rate of the images.
+        lr: eta_0, the step size that S begins with.
+        lr_images: alpha, learning rate of the images.
         lr_labels: learning rate of the labels; 0 keeps them one-hot.
         lr_lr: learning rate of the logarithm of the step size; 0 keeps it.
+        constraint: what labels may be, "simplex" (probabilities) or "none" (any real numbers).
         batch: real images per class and update.
+        weights_seed: of the one set of initial weights that S is made for; by default none, and
+            each update draws others.
     """
+
+    paper: ClassVar[Preset] = {
+        1: {
+            "steps": 20_650,
+            "horizon": 3,
+            "window": 3,
+            "lr": 0.01,
+            "lr_images": 0.01,
+            "constraint": "none",
+            "batch": 102,
+            "weights_seed": 0,
+        }
+    }
+    classifies_by: ClassVar[str] = "its own program"
 
     network: Network
     steps: int = 150
     horizon: int = 60
     window: int = 20
+    lr: float = 0.05
     lr_images: float = 0.02
     lr_labels: float = 0.01
     lr_lr: float = 0.01
+    constraint: Literal["simplex", "none"] = "simplex"
     batch: int = 128
+    weights_seed: int | None = None
 
     def __post_init__(self) -> None:
         if not 1 <= self.window <= self.horizon:
             raise ValueError(
                 f"window {self.window} must lie between 1 and the horizon {self.horizon}"
             )
+        if not self.lr > 0:
+            raise ValueError(f"the step size lr must be above 0, not {self.lr}")
+
+    def prepare(self, synthetic: SyntheticSet) -> SyntheticSet:
+        """Returns S with its step size."""
+        return replace(synthetic, log_lr=torch.full_like(synthetic.log_lr, self.lr).log())
 
     def optimizer(self, synthetic: SyntheticSet) -> torch.optim.Optimizer:
         """Returns Adam over the images, the labels and the step size."""
@@ -62,35 +95,32 @@ class SoftLabel:
             {"params": [synthetic.labels], "lr": self.lr_labels},
             {"params": [synthetic.log_lr], "lr": self.lr_lr},
         ]
-        return projected(torch.optim.Adam(groups, betas=(0.5, 0.999)), synthetic)
+        adam = torch.optim.Adam(groups, betas=(0.5, 0.999))
+        return projected(adam, synthetic, CONSTRAINTS[self.constraint])
 
     def losses(
         self, synthetic: SyntheticSet, real: Source, rng: torch.Generator
     ) -> Iterator[Tensor]:
         """Yields the loss on real images of a network trained on S, the mean over classes."""
         f, s = self.network, synthetic
-        while True:
-            start = int(torch.randint(self.horizon - self.window + 1, (), generator=rng))
-            lr = s.log_lr.exp().detach()
-            theta = descend(f, f.init(rng, like=s.images), s.images, s.labels, lr=lr, steps=start)
-            path = Unrolled(f, theta, s.images, s.labels, lr=lr, steps=self.window)
-            loss, adjoint = self._outer(real, path.end)
-            pull = path.pull(adjoint)
-            yield toward(  # the caller steps S here
-                loss,
-                [(s.images, pull.images), (s.labels, pull.labels), (s.log_lr, pull.lr * lr)],
-            )
+        start = int(torch.randint(self.horizon - self.window + 1, (), generator=rng))
+        lr = s.log_lr.exp().detach()
+        theta = begun(f, self.weights_seed, rng, like=s.images)
+        theta = descend(f, theta, s.images, s.labels, lr=lr, steps=start)
+        path = Unrolled(f, theta, s.images, s.labels, lr=lr, program=[Batch()] * self.window)
+        loss, adjoint = real_loss(f, path.end, real, self.batch)
+        pull = path.pull(adjoint)
+        yield toward(  # the caller steps S here
+            loss,
+            [(s.images, pull.images), (s.labels, pull.labels), (s.log_lr, pull.lr * lr)],
+        )
 
-    def _outer(self, real: Source, theta: Weights) -> tuple[Tensor, Weights]:
-        """Returns the real loss at theta and its gradient, each the mean over classes."""
-
-        def loss_and_gradient(x: Tensor, y: Tensor) -> tuple[Tensor, Weights]:
-            return loss_on(self.network, theta, x, y), gradient(self.network, theta, x, y)
-
-        answers = [
-            real.mean(loss_and_gradient, label=label, size=self.batch)
-            for label in range(real.classes)
-        ]
-        losses, gradients = zip(*answers, strict=True)
-        mean = {name: torch.stack([g[name] for g in gradients]).mean(0) for name in theta}
-        return torch.stack(losses).mean(), mean
+    def classifier(
+        self, synthetic: SyntheticSet, rng: torch.Generator
+    ) -> Callable[[Tensor], Tensor]:
+        """Returns a network that has taken ``horizon`` steps of the learned size on S."""
+        f, s = self.network, synthetic
+        theta = begun(f, self.weights_seed, rng, like=s.images)
+        lr = s.log_lr.exp().detach()
+        end = descend(f, theta, s.images, s.labels, lr=lr, steps=self.horizon)
+        return lambda x: f(end, x).softmax(1)

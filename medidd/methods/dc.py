@@ -1,0 +1,165 @@
+"""DC: Dataset Condensation with Gradient Matching.
+
+Zhao, Mopuri & Bilen, ICLR 2021, Algorithm 1, arXiv:2006.05929.
+
+Learns: images.
+Costs: per step, the gradient of ``batch`` real images of each class, and ``net_steps`` on S.
+
+Images that pull a network's weights the same way as the real ones train it as the real ones would.
+Match the gradients of each class along the path that the network takes when trained on S.
+
+From the authors' code, where it differs from the text: images of all classes are updated together,
+and biases and other one-dimensional weights are not compared. With one image per class their loops
+are one long, so the networks are never trained. Ours: images are kept within the display range.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from medidd.augment import Augmentation
+from medidd.data import Source, SyntheticSet
+from medidd.descent import batches, gradient, leaves, minus
+from medidd.distill import Preset
+from medidd.network import Network, Weights
+from medidd.project import projected
+
+NET_BATCH = 256
+"""Synthetic images per step of the network."""
+
+
+@dataclass(frozen=True)
+class DC:
+    """Gradient matching.
+
+    Attributes:
+        network: phi_theta, the network whose gradients are matched.
+        steps: updates of S in all, K * T.
+        inner_steps: T, updates of S along the path of one network.
+        net_epochs: varsigma_theta, epochs on S between two updates of S.
+        lr_images: eta_S, learning rate of the synthetic images.
+        lr_net: eta_theta, learning rate of the network.
+        batch: |B_c^T|, real images per class and step.
+    """
+
+    paper: ClassVar[Preset] = {
+        1: {"steps": 1_000, "inner_steps": 1, "net_epochs": 1},
+        10: {"steps": 10_000, "inner_steps": 10, "net_epochs": 50},
+        20: {"steps": 20_000, "inner_steps": 20, "net_epochs": 25},
+        30: {"steps": 30_000, "inner_steps": 30, "net_epochs": 20},
+        40: {"steps": 40_000, "inner_steps": 40, "net_epochs": 15},
+        50: {"steps": 50_000, "inner_steps": 50, "net_epochs": 10},
+    }
+
+    network: Network
+    steps: int = 200
+    inner_steps: int = 10
+    net_epochs: int = 10
+    lr_images: float = 0.1
+    lr_net: float = 0.01
+    batch: int = 256
+
+    def optimizer(self, synthetic: SyntheticSet) -> torch.optim.Optimizer:
+        """Returns SGD over the images alone; labels stay hard."""
+        sgd = torch.optim.SGD([synthetic.images], lr=self.lr_images, momentum=0.5)
+        return projected(sgd, synthetic)
+
+    def losses(
+        self, synthetic: SyntheticSet, real: Source, rng: torch.Generator
+    ) -> Iterator[Tensor]:
+        """Yields the distance between gradients, summed over classes."""
+        f = self.network
+        theta = f.init(rng, like=synthetic.images)  # theta_0 ~ P_theta_0
+        for t in range(self.inner_steps):
+            if t:
+                theta = trained(f, theta, synthetic, rng, lr=self.lr_net, epochs=self.net_epochs)
+            yield matching(f, theta, synthetic, real, self.batch)  # the caller steps S here
+
+
+def trained(
+    f: Network,
+    theta: Weights,
+    synthetic: SyntheticSet,
+    rng: torch.Generator,
+    *,
+    lr: float,
+    epochs: int,
+    augment: Callable[[int], Augmentation] = lambda _: lambda x: x,
+) -> Weights:
+    """Returns the weights after some epochs of plain SGD on S.
+
+    Args:
+        f: the network.
+        theta: its weights before.
+        synthetic: S.
+        rng: shuffles the batches.
+        lr: learning rate.
+        epochs: times that S is seen.
+        augment: draws an augmentation for so many images.
+    """
+    x, y = synthetic.images.detach(), synthetic.labels.detach()
+    steps = epochs * -(-len(x) // NET_BATCH)
+    for rows in islice(batches(len(x), NET_BATCH, rng), steps):
+        step = gradient(f, theta, augment(len(rows))(x[rows]), y[rows])
+        theta = minus(theta, lr, step)
+    return theta
+
+
+def matching(
+    f: Network,
+    theta: Weights,
+    synthetic: SyntheticSet,
+    real: Source,
+    size: int,
+    augment: Callable[[], Augmentation] = lambda: lambda x: x,
+) -> Tensor:
+    """Returns the distance between the gradients of S and T at theta, summed over classes.
+
+    Args:
+        f: the network.
+        theta: its weights.
+        synthetic: S.
+        real: T.
+        size: real images per class.
+        augment: called once per class, for what is done to its images on both sides.
+    """
+    distances = []
+    for label in range(real.classes):
+        of = partial(_gradient, f, theta, augment())
+        target = real.mean(of, label=label, size=size)
+        distances.append(distance(of(*synthetic.of_class(label), create_graph=True), target))
+    return torch.stack(distances).sum()
+
+
+def _gradient(
+    f: Network,
+    theta: Weights,
+    omega: Augmentation,
+    x: Tensor,
+    y: Tensor,
+    *,
+    create_graph: bool = False,
+) -> Weights:
+    if create_graph:
+        theta = leaves(theta)
+    return gradient(f, theta, omega(x), y, create_graph=create_graph)
+
+
+def distance(a: Weights, b: Weights) -> Tensor:
+    """Returns the sum over layers and output units of one minus the cosine (equation 7).
+
+    Weights are taken row by row, one row per output unit; one-dimensional weights are left out.
+    """
+    rows = [_unlike(a[name], b[name]) for name in a if a[name].ndim > 1]
+    return torch.stack(rows).sum()
+
+
+def _unlike(a: Tensor, b: Tensor) -> Tensor:
+    a, b = a.flatten(1), b.flatten(1)
+    lengths: Tensor = a.norm(dim=1) * b.norm(dim=1)
+    return (1 - (a * b).sum(1) / (lengths + 1e-6)).sum()
