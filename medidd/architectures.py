@@ -1,87 +1,91 @@
-"""The field's networks, each without running statistics.
+"""The field's networks, each without running statistics or dropout.
 
-ConvNet is the network of DC, DSA, DM and MTT (Zhao et al., ICLR 2021, arXiv:2006.05929): blocks of
-convolution, instance norm, ReLU and average pooling. Instance norm is ``GroupNorm(C, C)``, with
-trainable scale and shift, as in the authors' code. Two things differ from that code: one-channel
-images are padded by one pixel like any other (the authors pad 28x28 digits to 32x32), and the
-classifier's size follows from the image, so that any size works.
+They are those of DC, DSA, DM and MTT (Zhao et al., ICLR 2021, arXiv:2006.05929), the ResNet from
+torchvision. Instance norm is ``GroupNorm(C, C)``, with trainable scale and shift, as in the
+authors' code. What is ours: classifiers take their size from the image, so that any size works;
+one-channel images are padded like any other (the authors pad 28 px digits to 32); and a pooling
+that would leave a normalised layer with a single pixel is left out, since instance norm makes zero
+of whatever that pixel is.
 """
 
 from collections import OrderedDict
 from collections.abc import Callable
+from typing import Literal
 
 from torch import nn
 
 from medidd.network import Network
 
+Norm = Literal["instance", "group", "layer", "none"]
+Pooling = Literal["average", "max", "none"]
+
+NORMS: dict[Norm, Callable[[int], nn.Module]] = {
+    "instance": lambda filters: nn.GroupNorm(filters, filters),
+    "group": lambda filters: nn.GroupNorm(4, filters),
+    "layer": lambda filters: nn.GroupNorm(1, filters),
+    "none": lambda _: nn.Identity(),
+}
+"""Normalisations by name, made for so many filters. Each looks at one image at a time."""
+
+POOLINGS: dict[Pooling, Callable[[], nn.Module]] = {
+    "average": lambda: nn.AvgPool2d(2),
+    "max": lambda: nn.MaxPool2d(2),
+    "none": nn.Identity,
+}
+"""Poolings by name; all but the last halve an image, rounding down."""
+
+SMALLEST = 16
+"""Pixels below which LeNet, AlexNet, VGG and ResNet are refused: little is left for their last
+layers to see."""
+
 
 def convnet(
-    classes: int, channels: int, size: int, *, width: int = 128, depth: int | None = None
+    classes: int,
+    channels: int,
+    size: int,
+    *,
+    width: int = 128,
+    depth: int | None = None,
+    norm: Norm = "instance",
+    pooling: Pooling = "average",
 ) -> Network:
-    """The ConvNet.
+    """The ConvNet: blocks of convolution, norm, ReLU and pooling.
 
     Args:
         classes: K.
         channels: C of the images.
         size: their height and width in pixels.
-        width: filters per block.
+        width: filters per block; a multiple of four for group norm.
         depth: blocks; each halves the image. By default as many as leave 4 to 7 px, which is the
             authors' 3 at 32 px and what later papers take for larger images.
+        norm: what follows the convolutions. Layer norm has a scale and a shift per filter, where
+            the authors have them per pixel.
+        pooling: what ends a block.
 
     Raises:
         ValueError: the image is too small for so many blocks.
     """
     blocks_deep = max(size.bit_length() - 3, 1) if depth is None else depth
-    side = size >> blocks_deep
-    if side < 1:
-        raise ValueError(f"{size} px is too small for {blocks_deep} blocks of half the size each")
+    side = size if pooling == "none" else size >> blocks_deep
+    if size < 2 or side < 1:
+        raise ValueError(
+            f"{size} px is too small for {blocks_deep} blocks of half the size each; use fewer "
+            f"blocks or {2 ** max(blocks_deep, 1)} px or more"
+        )
 
     def make() -> nn.Module:
         blocks: list[nn.Module] = []
         for block in range(blocks_deep):
             blocks += [
                 nn.Conv2d(width if block else channels, width, 3, padding=1),
-                nn.GroupNorm(width, width),
+                NORMS[norm](width),
                 nn.ReLU(),
-                nn.AvgPool2d(2),
+                POOLINGS[pooling](),
             ]
         features = nn.Sequential(*blocks, nn.Flatten())
         return _network(features, nn.Linear(width * side * side, classes))
 
     return Network(make)
-
-
-def resnet18(classes: int, channels: int, size: int) -> Network:
-    """Torchvision's ResNet-18 (He et al., CVPR 2016) for small images.
-
-    The first convolution is 3x3, with stride one below 64 px, and is not followed by pooling, as is
-    usual for images this small; every BatchNorm is replaced by instance norm.
-
-    Args:
-        classes: K.
-        channels: C of the images.
-        size: their height and width in pixels, at least 16.
-
-    Raises:
-        ValueError: the image is smaller than 16 px.
-    """
-    if size < 16:
-        raise ValueError(f"{size} px is too small for resnet18; use 16 or more")
-
-    def make() -> nn.Module:
-        from torchvision.models import resnet18 as build
-
-        body = build(norm_layer=lambda filters: nn.GroupNorm(filters, filters))
-        body.conv1 = nn.Conv2d(channels, 64, 3, stride=1 if size < 64 else 2, padding=1, bias=False)
-        body.maxpool = nn.Identity()
-        body.fc = nn.Identity()
-        return _network(body, nn.Linear(512, classes))
-
-    return Network(make)
-
-
-def _network(features: nn.Module, classifier: nn.Module) -> nn.Module:
-    return nn.Sequential(OrderedDict(features=features, classifier=classifier))
 
 
 def mlp(classes: int, channels: int, size: int, *, width: int = 128) -> Network:
@@ -102,9 +106,146 @@ def mlp(classes: int, channels: int, size: int, *, width: int = 128) -> Network:
     return Network(make)
 
 
+def lenet(classes: int, channels: int, size: int) -> Network:
+    """LeNet-5 (LeCun et al. 1998) with ReLU and maxima, as the authors have it for digits.
+
+    Args:
+        classes: K.
+        channels: C of the images.
+        size: their height and width in pixels, at least 16.
+
+    Raises:
+        ValueError: the image is smaller than 16 px.
+    """
+    _check(size, "lenet")
+    side = (size // 2 - 4) // 2
+
+    def make() -> nn.Module:
+        features = nn.Sequential(
+            *(nn.Conv2d(channels, 6, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2)),
+            *(nn.Conv2d(6, 16, 5), nn.ReLU(), nn.MaxPool2d(2)),
+            nn.Flatten(),
+            *(nn.Linear(16 * side * side, 120), nn.ReLU()),
+            *(nn.Linear(120, 84), nn.ReLU()),
+        )
+        return _network(features, nn.Linear(84, classes))
+
+    return Network(make)
+
+
+def alexnet(classes: int, channels: int, size: int, *, width: int = 128) -> Network:
+    """AlexNet (Krizhevsky et al., NeurIPS 2012) for small images, as the authors have it.
+
+    Torchvision's begins with strides of four and needs 63 px. There is no norm and no dropout.
+
+    Args:
+        classes: K.
+        channels: C of the images.
+        size: their height and width in pixels, at least 16.
+        width: filters of the first layer, an even number; the others follow.
+
+    Raises:
+        ValueError: the image is smaller than 16 px.
+    """
+    _check(size, "alexnet")
+    one, more, two = width, width * 3 // 2, width * 2
+    side = size // 8
+
+    def make() -> nn.Module:
+        features = nn.Sequential(
+            *(nn.Conv2d(channels, one, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2)),
+            *(nn.Conv2d(one, more, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2)),
+            *(nn.Conv2d(more, two, 3, padding=1), nn.ReLU()),
+            *(nn.Conv2d(two, more, 3, padding=1), nn.ReLU()),
+            *(nn.Conv2d(more, more, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)),
+            nn.Flatten(),
+        )
+        return _network(features, nn.Linear(more * side * side, classes))
+
+    return Network(make)
+
+
+def vgg11(classes: int, channels: int, size: int, *, width: int = 64) -> Network:
+    """VGG-11 (Simonyan & Zisserman, ICLR 2015) with instance norm and one dense layer.
+
+    Torchvision's is for three channels and holds 120 million weights in its dense layers.
+
+    Args:
+        classes: K.
+        channels: C of the images.
+        size: their height and width in pixels, at least 16.
+        width: filters of the first layer; the last have eight times as many.
+
+    Raises:
+        ValueError: the image is smaller than 16 px.
+    """
+    _check(size, "vgg11")
+    stages = [(width, 1), (2 * width, 1), (4 * width, 2), (8 * width, 2), (8 * width, 2)]
+
+    def make() -> nn.Module:
+        layers: list[nn.Module] = []
+        filters, side = channels, size
+        for stage, (wider, convolutions) in enumerate(stages):
+            for _ in range(convolutions):
+                layers += [
+                    nn.Conv2d(filters, wider, 3, padding=1),
+                    NORMS["instance"](wider),
+                    nn.ReLU(),
+                ]
+                filters = wider
+            # The last pooling is followed by no norm, and so it may leave a single pixel.
+            if side >= 4 or stage == len(stages) - 1:
+                layers += [nn.MaxPool2d(2)]
+                side //= 2
+        features = nn.Sequential(*layers, nn.Flatten())
+        return _network(features, nn.Linear(filters * side * side, classes))
+
+    return Network(make)
+
+
+def resnet18(classes: int, channels: int, size: int) -> Network:
+    """Torchvision's ResNet-18 (He et al., CVPR 2016) for small images.
+
+    The first convolution is 3x3, with stride one below 64 px, and is not followed by pooling, as is
+    usual for images this small; every BatchNorm is replaced by instance norm.
+
+    Args:
+        classes: K.
+        channels: C of the images.
+        size: their height and width in pixels, at least 16.
+
+    Raises:
+        ValueError: the image is smaller than 16 px.
+    """
+    _check(size, "resnet18")
+
+    def make() -> nn.Module:
+        from torchvision.models import resnet18 as build
+
+        body = build(norm_layer=NORMS["instance"])
+        body.conv1 = nn.Conv2d(channels, 64, 3, stride=1 if size < 64 else 2, padding=1, bias=False)
+        body.maxpool = nn.Identity()
+        body.fc = nn.Identity()
+        return _network(body, nn.Linear(512, classes))
+
+    return Network(make)
+
+
+def _check(size: int, name: str) -> None:
+    if size < SMALLEST:
+        raise ValueError(f"{size} px is too small for {name}; use {SMALLEST} or more")
+
+
+def _network(features: nn.Module, classifier: nn.Module) -> nn.Module:
+    return nn.Sequential(OrderedDict(features=features, classifier=classifier))
+
+
 ARCHITECTURES: dict[str, Callable[..., Network]] = {
     "convnet": convnet,
     "mlp": mlp,
+    "lenet": lenet,
+    "alexnet": alexnet,
+    "vgg11": vgg11,
     "resnet18": resnet18,
 }
 """Every architecture by its name."""
