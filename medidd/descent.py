@@ -65,18 +65,15 @@ def batches(n: int, size: int, rng: torch.Generator) -> Iterator[Tensor]:
 
     Args:
         n: rows.
-        size: rows per batch; a smaller set is given whole each time, in its own order.
+        size: rows per batch, save the last of an epoch, which may have fewer; a smaller set is
+            given whole each time, in its own order.
         rng: shuffles.
     """
     order = torch.arange(n)
     while size >= n:
         yield order
-    left = order[:0]
     while True:
-        while len(left) < size:
-            left = torch.cat([left, torch.randperm(n, generator=rng)])
-        yield left[:size]
-        left = left[size:]
+        yield from torch.split(torch.randperm(n, generator=rng), size)
 
 
 def descend(

@@ -1,13 +1,16 @@
 """What a set of images is worth: fresh networks trained on it, judged on patients it never saw.
 
 The protocol of the field (Zhao et al., ICLR 2021, arXiv:2006.05929): a new network, SGD with
-momentum and weight decay, the step size cut tenfold half-way. Two things are ours. The unit of the
+momentum and weight decay, the step size cut tenfold half-way. Their code, not their text, trains
+for one epoch more and forgets the momentum at the cut. Two things are ours. The unit of the
 intervals is the patient, since two films of one patient are not two observations; and no iterate is
 ever chosen by its score on the test patients.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -15,23 +18,31 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from medidd.augment import Omega
+from medidd.augment import Augmentation
+from medidd.descent import batches
 from medidd.network import Network, Weights
 
 Floats = NDArray[np.float64]
 
 
+class Draws(Protocol):
+    """Draws an augmentation, such as ``medidd.augment.draw``."""
+
+    def __call__(self, rng: torch.Generator, *, images: int) -> Augmentation:
+        """Returns one with parameters for each of so many images."""
+
+
 @dataclass(frozen=True)
 class Training:
-    """How a recipient trains a classifier.
+    """How a recipient trains a classifier; the papers', where no field is set.
 
     Attributes:
-        steps: updates of the weights.
+        steps: updates of the weights; epochs, where a batch holds all images.
         batch: images per update; a smaller set is used whole each time.
         lr: step size, cut tenfold half-way.
         momentum: of SGD.
         weight_decay: of SGD.
-        augment: draws an augmentation for one batch, or None for none.
+        augment: draws an augmentation for one batch, each image its own parameters; None for none.
     """
 
     steps: int = 300
@@ -39,7 +50,12 @@ class Training:
     lr: float = 0.01
     momentum: float = 0.9
     weight_decay: float = 5e-4
-    augment: Callable[[torch.Generator], Omega] | None = None
+    augment: Draws | None = None
+
+
+def published(images: int, *, epochs: int = 300) -> Training:
+    """Returns the papers' training on so many images; they take 1000 epochs when they augment."""
+    return Training(steps=epochs * -(-images // Training.batch))
 
 
 def train(
@@ -62,23 +78,15 @@ def train(
         theta.values(), lr=how.lr, momentum=how.momentum, weight_decay=how.weight_decay
     )
     schedule = torch.optim.lr_scheduler.MultiStepLR(optimizer, [how.steps // 2], gamma=0.1)
-    for batch in _batches(len(images), how, rng):
-        x, y = images[batch.to(images.device)], labels[batch.to(images.device)]
+    for rows in islice(batches(len(images), how.batch, rng), how.steps):
+        x, y = images[rows], labels[rows]
         if how.augment is not None:
-            x = how.augment(rng)(x)
+            x = how.augment(rng, images=len(x))(x)
         optimizer.zero_grad()
         cross_entropy(f(theta, x), y).backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         schedule.step()
     return {name: weight.detach() for name, weight in theta.items()}
-
-
-def _batches(n: int, how: Training, rng: torch.Generator) -> list[Tensor]:
-    """Row numbers of each step's batch: every image once before any comes again."""
-    size = min(how.batch, n)
-    epochs = -(-how.steps * size // n)
-    order = torch.cat([torch.randperm(n, generator=rng) for _ in range(epochs)])
-    return list(torch.split(order[: how.steps * size], size))
 
 
 @torch.no_grad()

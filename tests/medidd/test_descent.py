@@ -1,12 +1,15 @@
 """The reverse recursion beside plain autograd through the whole inner loop."""
 
+from collections.abc import Sequence
+from itertools import islice
+
 import pytest
 import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from medidd.architectures import convnet, mlp
-from medidd.descent import Unrolled, descend, gradient, loss_on, toward
+from medidd.descent import Batch, Unrolled, batches, descend, gradient, loss_on, toward
 from medidd.network import Network, Weights
 
 NETWORKS = {
@@ -17,14 +20,39 @@ NETWORKS = {
 every_network = pytest.mark.parametrize("f", NETWORKS.values(), ids=NETWORKS)
 
 
-def plain(f: Network, theta: Weights, x: Tensor, y: Tensor, lr: Tensor, steps: int) -> Weights:
-    """The inner loop as one differentiable graph."""
-    theta = {name: weight.requires_grad_() for name, weight in theta.items()}
-    for _ in range(steps):
-        loss = -(y * f(theta, x).log_softmax(1)).sum(1).mean()
+Step = tuple[Sequence[int], float]
+"""What a step sees: rows of S, and by how much their images are made brighter."""
+
+ALL = (range(5), 0.0)
+PROGRAMS: dict[str, list[Step]] = {
+    "one step": [ALL],
+    "two steps": [ALL] * 2,
+    "seven steps": [ALL] * 7,
+    "batches in order, twice": [([0, 1], 0.0), ([2, 3], 0.0), ([4], 0.0)] * 2,
+    "rows that come again, augmented": [([0, 1, 1], 0.5), ([3, 0], -0.5), (range(5), 0.25)],
+}
+every_program = pytest.mark.parametrize("program", PROGRAMS.values(), ids=PROGRAMS)
+
+
+def batch(step: Step) -> Batch:
+    rows, brighter = step
+    return Batch(torch.tensor(rows), lambda x: x * (1 + brighter) + brighter)
+
+
+def plain(
+    f: Network, theta: Weights, x: Tensor, y: Tensor, lr: Tensor, program: list[Step]
+) -> Weights:
+    """The inner loop as one differentiable graph, image by image."""
+    theta = {name: weight.clone().requires_grad_() for name, weight in theta.items()}
+    for (rows, brighter), rate in zip(program, lr.expand(len(program)), strict=True):
+        losses = [
+            -(y[row] * f(theta, x[row, None] * (1 + brighter) + brighter)[0].log_softmax(0)).sum()
+            for row in rows
+        ]
+        loss = torch.stack(losses).mean()
         grads = torch.autograd.grad(loss, list(theta.values()), create_graph=True)
         theta = {
-            name: weight - lr * grad
+            name: weight - rate * grad
             for (name, weight), grad in zip(theta.items(), grads, strict=True)
         }
     return theta
@@ -44,36 +72,72 @@ def like_weights(theta: Weights, rng: torch.Generator) -> Weights:
 
 
 @every_network
-@pytest.mark.parametrize("steps", [1, 2, 7])
+@every_program
+@pytest.mark.parametrize("rates", ["one rate", "a rate each"])
 def test_pull_is_autograd_through_the_whole_loop(
-    f: Network, steps: int, rng: torch.Generator
+    f: Network, program: list[Step], rates: str, rng: torch.Generator
+) -> None:
+    x, y, lr = synthetic(rng)
+    if rates == "a rate each":
+        lr = 0.05 + 0.1 * torch.rand(len(program), generator=rng, dtype=torch.double)
+    theta = f.init(rng, like=x)
+    adjoint = like_weights(theta, rng)
+    path = Unrolled(f, theta, x, y, lr=lr, program=[batch(step) for step in program])
+    pull = path.pull(adjoint)
+
+    leaves = [tensor.clone().requires_grad_() for tensor in (x, y, lr)]
+    end = plain(f, theta, *leaves, program)
+    value = torch.stack([(end[name] * adjoint[name]).sum() for name in end]).sum()
+    expected = torch.autograd.grad(value, leaves)
+    torch.testing.assert_close(path.end, {n: w.detach() for n, w in end.items()})
+    assert pull.lr.shape == lr.shape
+    for ours, theirs in zip((pull.images, pull.labels, pull.lr), expected, strict=True):
+        assert theirs.norm() > 0
+        assert (ours - theirs).norm() <= 1e-6 * theirs.norm()
+
+
+@every_network
+def test_pull_past_the_weights_is_autograd_through_a_loop_of_constant_weights(
+    f: Network, rng: torch.Generator
 ) -> None:
     x, y, lr = synthetic(rng)
     theta = f.init(rng, like=x)
     adjoint = like_weights(theta, rng)
-    pull = Unrolled(f, theta, x, y, lr=lr, steps=steps).pull(adjoint)
+    program = PROGRAMS["batches in order, twice"]
+    path = Unrolled(f, theta, x, y, lr=lr, program=[batch(step) for step in program])
+    truncated = path.pull(adjoint, through_weights=False)
 
     leaves = [tensor.clone().requires_grad_() for tensor in (x, y, lr)]
-    end = plain(f, theta, *leaves, steps)
-    value = torch.stack([(end[name] * adjoint[name]).sum() for name in end]).sum()
+    value = torch.zeros((), dtype=torch.double)
+    for t, (rows, _) in enumerate(program):
+        here = plain(f, theta, x, y, lr, program[:t])
+        here = {name: weight.detach().requires_grad_() for name, weight in here.items()}
+        loss = loss_on(f, here, leaves[0][rows], leaves[1][rows])
+        grads = torch.autograd.grad(loss, list(here.values()), create_graph=True)
+        for name, grad in zip(here, grads, strict=True):
+            value = value - leaves[2] * (adjoint[name] * grad).sum()
     expected = torch.autograd.grad(value, leaves)
-    for ours, theirs in zip((pull.images, pull.labels, pull.lr), expected, strict=True):
-        assert theirs.norm() > 0
-        assert (ours - theirs).norm() <= 1e-6 * theirs.norm()
+    ours = (truncated.images, truncated.labels, truncated.lr)
+    for mine, theirs in zip(ours, expected, strict=True):
+        assert (mine - theirs).norm() <= 1e-9 * theirs.norm()
+    whole = path.pull(adjoint)
+    assert (whole.images - truncated.images).norm() > 1e-4 * whole.images.norm()
 
 
 @pytest.mark.parametrize(
     "f", [convnet(3, 1, 4, width=2, depth=1), mlp(3, 1, 4, width=3)], ids=["convnet", "mlp"]
 )
 def test_pull_agrees_with_finite_differences(f: Network, rng: torch.Generator) -> None:
-    x, y, lr = synthetic(rng, size=4)
+    x, y, _ = synthetic(rng, size=4)
+    lr = torch.tensor([0.1, 0.05, 0.2], dtype=torch.double)
     theta = f.init(rng, like=x)
     adjoint = like_weights(theta, rng)
+    program = [batch(step) for step in PROGRAMS["rows that come again, augmented"]]
 
     class Along(torch.autograd.Function):
         @staticmethod
         def forward(ctx, x: Tensor, y: Tensor, lr: Tensor) -> Tensor:
-            ctx.path = Unrolled(f, theta, x, y, lr=lr, steps=3)
+            ctx.path = Unrolled(f, theta, x, y, lr=lr, program=program)
             return torch.stack([(ctx.path.end[n] * adjoint[n]).sum() for n in theta]).sum()
 
         @staticmethod
@@ -93,7 +157,7 @@ def test_descend_is_torchs_gradient_descent_and_ends_where_unrolled_ends(
     x, y, lr = synthetic(rng)
     theta = f.init(rng, like=x)
     ours = descend(f, theta, x, y, lr=lr, steps=4)
-    unrolled = Unrolled(f, theta, x, y, lr=lr, steps=4).end
+    unrolled = Unrolled(f, theta, x, y, lr=lr, program=[Batch()] * 4).end
 
     theirs = {name: weight.clone().requires_grad_() for name, weight in theta.items()}
     sgd = torch.optim.SGD(theirs.values(), lr=float(lr))
@@ -113,18 +177,19 @@ def test_descend_leaves_its_inputs_alone(rng: torch.Generator) -> None:
     x.requires_grad_()
     theta = f.init(rng, like=x)
     before = {name: weight.clone() for name, weight in theta.items()}
-    Unrolled(f, theta, x, y, lr=lr, steps=2).pull(like_weights(theta, rng))
+    Unrolled(f, theta, x, y, lr=lr, program=[Batch()] * 2).pull(like_weights(theta, rng))
     descend(f, theta, x, y, lr=lr, steps=2)
     assert x.grad is None
     assert all(torch.equal(theta[name], before[name]) for name in theta)
     assert not any(weight.requires_grad for weight in theta.values())
 
 
-def test_of_no_steps_nothing_is_pulled_back(rng: torch.Generator) -> None:
+@pytest.mark.parametrize("lr", [torch.tensor(0.1), torch.zeros(0)])
+def test_of_no_steps_nothing_is_pulled_back(lr: Tensor, rng: torch.Generator) -> None:
     f = NETWORKS["mlp"]
-    x, y, lr = synthetic(rng)
+    x, y, _ = synthetic(rng)
     theta = f.init(rng, like=x)
-    path = Unrolled(f, theta, x, y, lr=lr, steps=0)
+    path = Unrolled(f, theta, x, y, lr=lr, program=[])
     pull = path.pull(like_weights(theta, rng))
     assert path.end is theta
     assert not any(part.any() for part in (pull.images, pull.labels, pull.lr))
@@ -178,3 +243,26 @@ def test_toward_has_exactly_the_given_value_and_gradients(
     assert loss.grad is None
     for tensor, grad in zip(tensors, grads, strict=True):
         assert torch.equal(tensor.grad, grad)
+
+
+@pytest.mark.parametrize(("n", "size"), [(7, 3), (6, 3), (5, 1), (10, 9)])
+def test_batches_show_every_row_once_an_epoch(n: int, size: int, rng: torch.Generator) -> None:
+    per_epoch = -(-n // size)
+    drawn = [rows.tolist() for rows in islice(batches(n, size, rng), 4 * per_epoch)]
+    epochs = [drawn[i : i + per_epoch] for i in range(0, len(drawn), per_epoch)]
+    orders = []
+    for epoch in epochs:
+        assert [len(rows) for rows in epoch[:-1]] == [size] * (per_epoch - 1)
+        orders.append(tuple(row for rows in epoch for row in rows))
+        assert sorted(orders[-1]) == list(range(n))
+    assert len(set(orders)) > 1
+
+
+@pytest.mark.parametrize("size", [4, 5, 100])
+def test_a_small_set_is_a_batch_of_its_own_in_its_own_order(
+    size: int, rng: torch.Generator
+) -> None:
+    before = rng.get_state()
+    drawn = islice(batches(4, size, rng), 3)
+    assert [rows.tolist() for rows in drawn] == [[0, 1, 2, 3]] * 3
+    assert torch.equal(rng.get_state(), before)

@@ -14,11 +14,13 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 
 from medidd.architectures import convnet, mlp
+from medidd.augment import Omega, draw
 from medidd.evaluate import (
     METRICS,
     Interval,
     Training,
     log_probabilities,
+    published,
     score,
     train,
     weighted_auc,
@@ -99,10 +101,11 @@ def test_every_image_is_shown_once_before_any_is_shown_again(
         batches.append(x[:, 0, 0, 0].int().tolist())
         return x
 
-    how = Training(steps=steps, batch=batch, augment=lambda _: watch)
+    how = Training(steps=steps, batch=batch, augment=lambda *_, **__: watch)
     train(mlp(2, 1, 2, width=1), images, torch.full((n, 2), 0.5), how, seeded())
-    assert [len(one) for one in batches] == [min(batch, n)] * steps
+    assert len(batches) == steps
     shown = [row for one in batches for row in one]
+    assert max(len(one) for one in batches) == min(batch, n)
     for first in range(0, len(shown), n):
         epoch = shown[first : first + n]
         assert len(set(epoch)) == len(epoch)
@@ -113,16 +116,36 @@ def test_training_goes_through_the_augmentation_and_its_generator(films: Callabl
     images, labels = films(3)
     f = mlp(2, 1, 16, width=4)
     how = Training(steps=3)
-    darker = replace(how, augment=lambda _: lambda x: x - 1)
-    for ours, theirs in zip(
-        train(f, images, soft(labels), darker, seeded()).values(),
-        train(f, images - 1, soft(labels), how, seeded()).values(),
-        strict=True,
-    ):
-        assert torch.equal(ours, theirs)
-    rng, seen = seeded(), []
-    train(f, images, soft(labels), replace(how, augment=lambda g: seen.append(g) or abs), rng)
-    assert seen == [rng] * 3
+
+    def darker(_: torch.Generator, *, images: int) -> Callable[[Tensor], Tensor]:
+        return lambda x: x - torch.ones(images, 1, 1, 1)
+
+    ours = train(f, images, soft(labels), replace(how, augment=darker), seeded())
+    theirs = train(f, images - 1, soft(labels), how, seeded())
+    for name in ours:
+        assert torch.equal(ours[name], theirs[name])
+
+
+def test_each_image_of_a_batch_is_augmented_by_draws_of_its_own(films: Callable) -> None:
+    images, labels = films(4)
+    rng, drawn = seeded(), []
+
+    def watched(given: torch.Generator, *, images: int) -> Omega:
+        assert given is rng
+        drawn.append(draw(given, images=images))
+        return drawn[-1]
+
+    how = Training(steps=4, batch=5, augment=watched)
+    train(mlp(2, 1, 16, width=4), images, soft(labels), how, rng)
+    assert [omega.u.shape for omega in drawn] == [(3, 5), (3, 3)] * 2
+    assert all(len(omega.u.unique()) == omega.u.numel() for omega in drawn)
+
+
+@pytest.mark.parametrize(("images", "steps"), [(2, 300), (256, 300), (257, 600), (5000, 6000)])
+def test_the_published_training_is_300_epochs_of_batches_of_256(images: int, steps: int) -> None:
+    assert published(images) == Training(steps=steps, batch=256, lr=0.01)
+    assert (Training.momentum, Training.weight_decay, Training.augment) == (0.9, 5e-4, None)
+    assert published(images, epochs=1000).steps == steps * 1000 // 300
 
 
 @pytest.mark.parametrize("chunk", [1, 4, 100])
