@@ -9,6 +9,7 @@ left out unless asked for: a mirrored chest has its heart on the wrong side.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -17,13 +18,29 @@ from torch.nn.functional import affine_grid, grid_sample, pad
 Augmentation = Callable[[Tensor], Tensor]
 """Takes images (n, C, H, W) and gives as many of the same shape."""
 
-RADIOGRAPH = ("brightness", "contrast", "crop", "cutout", "scale")
+Operation = Literal[
+    "brightness",
+    "color",
+    "contrast",
+    "crop",
+    "cutout",
+    "flip",
+    "identity",
+    "rotate",
+    "saturation",
+    "scale",
+]
+"""The operations by name."""
+
+Operations = tuple[Operation, ...]
+
+RADIOGRAPH: Operations = ("brightness", "contrast", "crop", "cutout", "scale")
 """The operations that leave left and right, and up and down, where they are."""
 
-PHOTOGRAPH = ("color", "crop", "cutout", "flip", "scale", "rotate")
+PHOTOGRAPH: Operations = ("color", "crop", "cutout", "flip", "scale", "rotate")
 """The strategy of the authors of DSA."""
 
-DIGIT = ("color", "crop", "cutout", "scale", "rotate")
+DIGIT: Operations = ("color", "crop", "cutout", "scale", "rotate")
 """The same without the flip, which makes other digits."""
 
 
@@ -32,12 +49,12 @@ class Omega:
     """One operation with its parameters, applied to a batch.
 
     Attributes:
-        name: a key of ``OPERATIONS``.
+        name: of the operation.
         u: uniform draws in [0, 1) that the operation takes its parameters from: (3, 1) for all
             images of a batch alike, (3, n) for each image its own.
     """
 
-    name: str
+    name: Operation
     u: Tensor
 
     def __call__(self, x: Tensor) -> Tensor:
@@ -58,14 +75,12 @@ class Chain:
         return x
 
 
-def draw(
-    rng: torch.Generator, operations: tuple[str, ...] = RADIOGRAPH, *, images: int = 1
-) -> Omega:
+def draw(rng: torch.Generator, operations: Operations = RADIOGRAPH, *, images: int = 1) -> Omega:
     """Draws one of ``operations`` with its parameters; of none, the identity.
 
     Args:
         rng: the run's generator.
-        operations: keys of ``OPERATIONS``.
+        operations: names of them.
         images: for how many images parameters are drawn; of 1, any batch gets the same.
     """
     operations = operations or ("identity",)
@@ -73,7 +88,7 @@ def draw(
     return Omega(operations[which], torch.rand(3, images, generator=rng))
 
 
-def draw_each(rng: torch.Generator, operations: tuple[str, ...], *, images: int = 1) -> Chain:
+def draw_each(rng: torch.Generator, operations: Operations, *, images: int = 1) -> Chain:
     """Draws parameters for every one of ``operations``, to be applied in their order."""
     return Chain(tuple(draw(rng, (name,), images=images) for name in operations))
 
@@ -116,10 +131,10 @@ def _crop(x: Tensor, u: Tensor) -> Tensor:
 def _cutout(x: Tensor, u: Tensor) -> Tensor:
     """Zeroes a square of half the image's side, centred anywhere."""
     height, width = x.shape[2:]
-    half = int(height * 0.5 + 0.5) // 2
-    rows = torch.arange(height, device=x.device)[:, None] - (u[0] * height).floor()
-    columns = torch.arange(width, device=x.device) - (u[1] * width).floor()
-    inside = (rows >= -half) & (rows < half) & (columns >= -half) & (columns < half)
+    side = int(height * 0.5 + 0.5)
+    rows = torch.arange(height, device=x.device)[:, None] - (u[0] * height).floor() + side // 2
+    columns = torch.arange(width, device=x.device) - (u[1] * width).floor() + side // 2
+    inside = (rows >= 0) & (rows < side) & (columns >= 0) & (columns < side)
     return x * ~inside
 
 
@@ -130,9 +145,9 @@ def _flip(x: Tensor, u: Tensor) -> Tensor:
 def _scale(x: Tensor, u: Tensor) -> Tensor:
     """Stretches each axis by 1/1.2 to 1.2."""
     low, high = 1 / 1.2, 1.2
-    down, across = (low + (high - low) * u[axis].flatten() for axis in (0, 1))
-    zero = torch.zeros_like(down)
-    return _affine(x, [[down, zero, zero], [zero, across, zero]])
+    across, down = (low + (high - low) * u[axis].flatten() for axis in (0, 1))
+    zero = torch.zeros_like(across)
+    return _affine(x, [[across, zero, zero], [zero, down, zero]])
 
 
 def _rotate(x: Tensor, u: Tensor) -> Tensor:
@@ -152,7 +167,7 @@ def _affine(x: Tensor, matrix: list[list[Tensor]]) -> Tensor:
     return grid_sample(x, grid, align_corners=True)
 
 
-OPERATIONS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+OPERATIONS: dict[Operation, Callable[[Tensor, Tensor], Tensor]] = {
     "brightness": _brightness,
     "color": _color,
     "contrast": _contrast,
@@ -164,4 +179,4 @@ OPERATIONS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "saturation": _saturation,
     "scale": _scale,
 }
-"""Every operation by its name."""
+"""What each does."""

@@ -22,7 +22,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from medidd.augment import PHOTOGRAPH, RADIOGRAPH, Omega, draw
+from medidd.augment import PHOTOGRAPH, RADIOGRAPH, Omega, Operations, draw
 from medidd.data import Source, SyntheticSet
 from medidd.distill import Preset
 from medidd.network import Network, Weights
@@ -50,7 +50,7 @@ class DM:
     steps: int = 300
     lr_images: float = 1.0
     batch: int = 256
-    augment: tuple[str, ...] = RADIOGRAPH
+    augment: Operations = RADIOGRAPH
 
     def optimizer(self, synthetic: SyntheticSet) -> torch.optim.Optimizer:
         """Returns SGD over the images alone; labels stay hard."""
