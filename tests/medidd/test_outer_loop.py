@@ -1,28 +1,32 @@
 """The one loop that steps every method's S."""
 
 from collections.abc import Iterator
+from typing import ClassVar
 
 import pytest
 import torch
 from torch import Tensor
 
 from medidd.data import RealSet, Source, SyntheticSet
-from medidd.distill import distill, learned
+from medidd.distill import by_ipc, distill, learned
 
 
 class Bowl:
-    """Half the squared distance of the images from 1; counts what it yields."""
+    """Half the squared distance of the images from 1, on paths of so many steps; keeps count."""
 
     steps = 5
+    paper: ClassVar[dict] = {}
 
-    def __init__(self) -> None:
-        self.asked = 0
+    def __init__(self, path: int = 1000) -> None:
+        self.path = path
+        self.asked = self.paths = 0
 
     def optimizer(self, synthetic: SyntheticSet) -> torch.optim.Optimizer:
         return torch.optim.SGD([synthetic.images], lr=0.5)
 
     def losses(self, synthetic: SyntheticSet, _: Source, __: torch.Generator) -> Iterator[Tensor]:
-        while True:
+        self.paths += 1
+        for _step in range(self.path):
             self.asked += 1
             yield (synthetic.images - 1).square().sum() / 2
 
@@ -55,6 +59,63 @@ def test_no_loss_is_asked_for_beyond_the_last_step(
     bowl = Bowl()
     assert len(list(distill(bowl, synthetic, real, steps=steps, rng=rng))) == steps
     assert bowl.asked == steps
+
+
+@pytest.mark.parametrize(
+    ("path", "steps", "ends"),
+    [
+        (1, 3, [1, 2, 3]),
+        (3, 3, [3]),
+        (3, 7, [3, 6, 7]),
+        (5, 2, [2]),
+        (2, 4, [2, 4]),
+        (2, 0, []),
+    ],
+)
+def test_between_is_called_where_a_path_ends_and_after_the_last_step(
+    synthetic: SyntheticSet, real: RealSet, rng: torch.Generator, path: int, steps: int, ends: list
+) -> None:
+    bowl, called, losses = Bowl(path), [], []
+
+    def between(taken: int) -> None:
+        called.append(taken)
+        assert len(losses) == taken  # each loss has been handed out, and S stepped down it
+        assert bowl.asked == taken
+        assert synthetic.images.flatten()[0].item() == 1 - 0.5**taken
+
+    for loss in distill(bowl, synthetic, real, steps=steps, rng=rng, between=between):
+        losses.append(loss)  # noqa: PERF402
+    assert called == ends
+    assert bowl.paths == len(ends)
+
+
+@pytest.mark.parametrize("value", [torch.nan, torch.inf, -torch.inf])
+def test_s_is_not_stepped_down_a_loss_that_is_not_finite(
+    synthetic: SyntheticSet, real: RealSet, rng: torch.Generator, value: float
+) -> None:
+    class Cliff(Bowl):
+        def losses(self, synthetic: SyntheticSet, *_: object) -> Iterator[Tensor]:
+            yield synthetic.images.sum() + 1
+            yield synthetic.images.sum() + value
+
+    run = distill(Cliff(), synthetic, real, steps=5, rng=rng)
+    assert next(run) == 1
+    before = synthetic.images.detach().clone()
+    with pytest.raises(FloatingPointError, match=r"not finite; lower the learning rate"):
+        next(run)
+    assert torch.equal(synthetic.images, before)
+
+
+@pytest.mark.parametrize(
+    ("ipc", "value"), [(1, "a"), (2, "b"), (9, "b"), (10, "c"), (49, "c"), (50, "d"), (999, "d")]
+)
+def test_a_preset_is_good_up_to_the_next_greater_number(ipc: int, value: str) -> None:
+    preset = {10: {"x": "c"}, 1: {"x": "a"}, 50: {"x": "d"}, 2: {"x": "b"}}
+    assert by_ipc(preset, ipc) == {"x": value}
+
+
+def test_below_the_least_number_the_least_preset_holds() -> None:
+    assert by_ipc({10: {"x": 1}, 50: {"x": 2}}, 3) == {"x": 1}
 
 
 def test_an_optimizer_that_is_given_is_the_one_used(

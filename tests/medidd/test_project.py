@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from medidd.data import NORMALIZATION, SyntheticSet
-from medidd.project import on_screen, on_simplex, projected
+from medidd.data import NORMALIZATION, Normalization, SyntheticSet
+from medidd.project import CONSTRAINTS, on_simplex, projected, unconstrained
 
 values = st.floats(-10, 10, allow_subnormal=False)
 rows = st.integers(1, 6).flatmap(lambda k: st.lists(values, min_size=k, max_size=k))
@@ -58,24 +58,10 @@ def test_on_simplex_of_known_rows(row: list[float], nearest: list[float]) -> Non
     assert on_simplex(torch.tensor([row]))[0].tolist() == nearest
 
 
-def test_on_screen_clips_what_a_screen_cannot_show() -> None:
-    shown = torch.tensor([-0.5, 0.0, 0.25, 1.0, 3.0])
-    images = on_screen(NORMALIZATION.standardize(shown))
-    torch.testing.assert_close(
-        NORMALIZATION.display(images), torch.tensor([0.0, 0.0, 0.25, 1.0, 1.0])
-    )
-
-
-def test_on_screen_is_idempotent(rng: torch.Generator) -> None:
-    once = on_screen(3 * torch.randn(1000, generator=rng))
-    torch.testing.assert_close(on_screen(once), once, rtol=0, atol=1e-6)
-    assert NORMALIZATION.display(once).min() >= 0
-    assert NORMALIZATION.display(once).max() <= 1
-
-
 @pytest.mark.parametrize("learn_labels", [True, False])
+@pytest.mark.parametrize("constraint", sorted(CONSTRAINTS))
 def test_a_projected_optimizer_projects_after_every_step(
-    learn_labels: bool, rng: torch.Generator
+    learn_labels: bool, constraint: str, rng: torch.Generator
 ) -> None:
     def draw(*shape: int) -> Tensor:
         return torch.randn(*shape, generator=rng)
@@ -85,14 +71,42 @@ def test_a_projected_optimizer_projects_after_every_step(
     s = SyntheticSet(images, labels, torch.tensor(0.0))
     before = labels.detach().clone()
     sgd = torch.optim.SGD([images, labels] if learn_labels else [images], lr=1.0)
-    assert projected(sgd, s) is sgd
+    assert projected(sgd, s, CONSTRAINTS[constraint]) is sgd
     for _ in range(3):
         stepped = {"images": images.detach().clone(), "labels": labels.detach().clone()}
         pushes = {"images": 5 * draw(4, 1, 2, 2), "labels": 5 * draw(4, 2)}
         images.grad, labels.grad = pushes["images"], pushes["labels"]
         sgd.step()
-        assert torch.equal(images, on_screen(stepped["images"] - pushes["images"]))
+        assert torch.equal(images, NORMALIZATION.bounded(stepped["images"] - pushes["images"]))
         if learn_labels:
-            assert torch.equal(labels, on_simplex(stepped["labels"] - pushes["labels"]))
+            moved = stepped["labels"] - pushes["labels"]
+            assert torch.equal(labels, on_simplex(moved) if constraint == "simplex" else moved)
         else:
             assert torch.equal(labels, before)
+
+
+def test_labels_are_kept_on_the_simplex_unless_asked_otherwise(rng: torch.Generator) -> None:
+    assert (CONSTRAINTS["simplex"], CONSTRAINTS["none"]) == (on_simplex, unconstrained)
+    labels = torch.eye(2).requires_grad_()
+    s = SyntheticSet(torch.zeros(2, 1, 1, 1), labels, torch.tensor(0.0))
+    sgd = projected(torch.optim.SGD([labels], lr=1.0), s)
+    labels.grad = 5 * torch.randn(2, 2, generator=rng)
+    sgd.step()
+    torch.testing.assert_close(labels.detach().sum(1), torch.ones(2))
+
+
+@pytest.mark.parametrize("limits", [(0.0, 1.0), (0.25, 0.5), (-torch.inf, torch.inf)])
+def test_images_stay_within_the_limits_of_their_normalization(
+    limits: tuple[float, float], rng: torch.Generator
+) -> None:
+    images = torch.zeros(2, 3, 2, 2, requires_grad=True)
+    scale = Normalization((0.5, 0.4, 0.3), (0.2, 0.3, 0.25), *limits)
+    s = SyntheticSet(images, torch.eye(2), torch.tensor(0.0), scale)
+    sgd = projected(torch.optim.SGD([images], lr=1.0), s)
+    images.grad = 100 * torch.randn(images.shape, generator=rng)
+    sgd.step()
+    shown = scale.display(images.detach())
+    low, high = max(limits[0], -100), min(limits[1], 100)
+    assert shown.min() >= low - 1e-6
+    assert shown.max() <= high + 1e-6
+    torch.testing.assert_close(shown, scale.display(-images.grad).clamp(*limits))

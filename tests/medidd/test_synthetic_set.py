@@ -8,6 +8,7 @@ from torch import Tensor
 
 from medidd.architectures import convnet
 from medidd.data import NORMALIZATION, Normalization, RealSet, SyntheticSet
+from medidd.descent import loss_and_gradient
 
 
 def real_set(images: Tensor, labels: Tensor, classes: int = 2, seed: int = 0) -> RealSet:
@@ -18,6 +19,37 @@ def numbered(labels: list[int]) -> tuple[Tensor, Tensor]:
     """Films whose every pixel is their row number."""
     images = torch.arange(float(len(labels)))[:, None, None, None].expand(-1, 1, 2, 2)
     return images.clone(), torch.tensor(labels)
+
+
+def test_each_channel_may_have_a_scale_of_its_own() -> None:
+    scale = Normalization((0.1, 0.2, 0.3), (1.0, 0.5, 0.25))
+    pixels = torch.full((2, 3, 4, 4), 0.6)
+    images = scale.standardize(pixels)
+    for channel, value in enumerate([0.5, 0.8, 1.2]):
+        torch.testing.assert_close(images[:, channel], torch.full((2, 4, 4), value))
+    torch.testing.assert_close(scale.display(images), pixels)
+
+
+def test_bounded_clips_what_a_screen_cannot_show() -> None:
+    shown = torch.tensor([-0.5, 0.0, 0.25, 1.0, 3.0])
+    images = NORMALIZATION.bounded(NORMALIZATION.standardize(shown))
+    torch.testing.assert_close(
+        NORMALIZATION.display(images), torch.tensor([0.0, 0.0, 0.25, 1.0, 1.0])
+    )
+
+
+@pytest.mark.parametrize("scale", [NORMALIZATION, Normalization(low=0.4, high=0.6)])
+def test_bounded_is_idempotent(scale: Normalization, rng: torch.Generator) -> None:
+    once = scale.bounded(3 * torch.randn(1000, generator=rng))
+    torch.testing.assert_close(scale.bounded(once), once, rtol=0, atol=1e-6)
+    assert scale.display(once).min() == pytest.approx(scale.low)
+    assert scale.display(once).max() == pytest.approx(scale.high)
+
+
+def test_without_limits_images_stay_as_they_are(rng: torch.Generator) -> None:
+    images = 100 * torch.randn(1000, generator=rng, dtype=torch.double)
+    unbounded = Normalization(low=-torch.inf, high=torch.inf)
+    torch.testing.assert_close(unbounded.bounded(images), images, rtol=1e-13, atol=1e-13)
 
 
 @pytest.mark.parametrize("normalization", [NORMALIZATION, Normalization(0.2, 0.7)])
@@ -40,6 +72,7 @@ def test_classes_part_s_in_order() -> None:
         assert x.flatten().tolist() == [2 * label, 2 * label + 1]
         assert y.argmax(1).tolist() == [label, label]
     assert s.tensors() == {"images": s.images, "labels": s.labels, "log_lr": s.log_lr}
+    assert s.normalization == NORMALIZATION
 
 
 def test_of_class_gives_views_through_which_gradients_reach_s() -> None:
@@ -77,6 +110,44 @@ def test_the_answer_is_the_mean_over_single_images(films: Callable) -> None:
     whole = real_set(images, labels).mean(lambda x, _: f.embed(theta, x).mean(0), label=1, size=5)
     singles = [f.embed(theta, x[None])[0] for x in images[labels == 1]]
     torch.testing.assert_close(whole, torch.stack(singles).mean(0))
+
+
+@pytest.mark.parametrize("chunk", [1, 2, 3, 6, 7])
+def test_the_answer_does_not_depend_on_how_the_batch_is_cut(films: Callable, chunk: int) -> None:
+    images, labels = films(7, classes=3, dtype=torch.double)
+    f = convnet(3, 1, 16, width=4)
+    theta = f.init(torch.Generator().manual_seed(0), like=images)
+
+    def asked(x: Tensor, y: Tensor) -> tuple[Tensor, dict[str, Tensor], list[Tensor]]:
+        assert len(x) == len(y) <= chunk
+        loss, grads = loss_and_gradient(f, theta, x, y)
+        return loss, grads, [f.embed(theta, x).mean(0), y.mean(0)]
+
+    def answer(chunk: int, f: Callable) -> tuple:
+        rng = torch.Generator().manual_seed(2)
+        return RealSet(images, labels, 3, rng, chunk=chunk).mean(f, label=1, size=6)
+
+    def whole(x: Tensor, y: Tensor) -> tuple:
+        loss, grads = loss_and_gradient(f, theta, x, y)
+        return loss, grads, [f.embed(theta, x).mean(0), y.mean(0)]
+
+    loss, grads, (features, hard) = answer(chunk, asked)
+    expected_loss, expected_grads, (expected_features, expected_hard) = answer(100, whole)
+    torch.testing.assert_close(loss, expected_loss, rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(grads, expected_grads, rtol=1e-10, atol=1e-12)
+    torch.testing.assert_close(features, expected_features, rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(hard, expected_hard, rtol=1e-12, atol=1e-12)
+    assert hard.tolist() == pytest.approx([0, 1, 0])
+
+
+@pytest.mark.parametrize(("size", "most"), [(64, 32), (256, 2), (512, 1)])
+def test_large_films_are_handed_over_a_few_at_a_time(size: int, most: int) -> None:
+    images = torch.zeros(40, 1, 1, 1).expand(40, 1, size, size)
+    seen: list[int] = []
+    real = real_set(images, torch.zeros(40, dtype=torch.long), classes=1)
+    real.mean(lambda x, _: seen.append(len(x)) or torch.zeros(()), label=0, size=40)
+    assert max(seen) == most
+    assert sum(seen) == 40
 
 
 def test_the_answer_carries_no_graph(films: Callable) -> None:
