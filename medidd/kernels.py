@@ -35,10 +35,8 @@ RIDGE = 1e-6
 MAP = 2**22
 """Most entries that a map of covariances has at once; a chain of 3 layers keeps some 30 of them."""
 
-# The ntk has a cusp where two inputs are alike: the derivative of arccos is infinite there. Cut off
-# this close to 1 (nine units in the last place), a matrix's diagonal gets the gradient 0 through
-# the angle, which is right since the angle of an image with itself does not change.
-_CLOSE = 1e-15
+# Rounding alone parts an image from itself by less than this, in the cosine.
+_CLOSE = 1e-14
 
 Mix = Callable[[Tensor], Tensor]
 
@@ -175,7 +173,11 @@ def _affine(k: Tensor) -> Tensor:
 def _relu(k: Tensor, xx: Tensor, yy: Tensor) -> tuple[Tensor, Tensor]:
     """Returns the covariances after a ReLU, and those of its derivative, each like ``k``."""
     scale = (xx[:, None] * yy).sqrt()
-    cos = (k / scale).clamp(-1 + _CLOSE, 1 - _CLOSE)
+    cos = k / scale
+    # The ntk has a cusp where two inputs are alike: the derivative of arccos is infinite there. To
+    # take the sign instead stops the gradient, which is right on the diagonal of a matrix: the
+    # angle of an image with itself does not change.
+    cos = torch.where(cos.abs() > 1 - _CLOSE, cos.sign(), cos)
     slope = (pi - cos.arccos()) / (2 * pi)
     return scale * ((1 - cos.square()).sqrt() / (2 * pi) + slope * cos), slope
 

@@ -37,8 +37,8 @@ from medidd.project import Projection, unconstrained
 def shrunk(labels: Tensor) -> Tensor:
     """Returns labels (n, K) whose rows sum to one, as near 1 / K as makes none of them negative."""
     away = centered(labels)
-    factor = (-1 / (away.shape[1] * away.min())).clamp(max=1)
-    return (away * factor + 1 / away.shape[1]).clamp(min=0)
+    excess = (-away.shape[1] * away.min()).clamp(min=1)
+    return (away / excess + 1 / away.shape[1]).clamp(min=0)
 
 
 CONSTRAINTS: dict[str, Projection] = {"simplex": shrunk, "none": unconstrained}
