@@ -12,7 +12,6 @@ images after KIP.
 
 import json
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -21,12 +20,11 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from medidd.data import Normalization, RealSet
+from medidd.data import Normalization, RealSet, SyntheticSet
 from medidd.distill import by_ipc, distill
 from medidd.kernels import FCKernel
 from medidd.methods.kip import KIP
 from medidd.methods.label_solve import LabelSolve
-from medidd.starts import STARTS, begin
 
 CLASSES = 10
 METHODS = {"random": LabelSolve, "label-solve": LabelSolve, "kip": KIP}
@@ -52,8 +50,9 @@ def main(cifar10: Path, methods: tuple[str, ...], seeds: tuple[int, ...], thread
             rng, ipc = torch.Generator().manual_seed(seed), IPC[name]
             method = METHODS[name](FCKernel(), **by_ipc(METHODS[name].paper, ipc))
             began = time.process_time()
-            s = begin(STARTS["random"], train, labels, classes=CLASSES, ipc=ipc, rng=rng)
-            s = replace(s, normalization=unbounded)
+            images = torch.cat([_drawn(train[labels == c], ipc, rng) for c in range(CLASSES)])
+            hard = torch.eye(CLASSES).repeat_interleave(ipc, 0)
+            s = SyntheticSet(images, hard, torch.zeros(()), unbounded)
             real = RealSet(train, labels, CLASSES, rng, chunk=500)
             steps = STEPS.get(name, method.steps)
             losses = list(distill(method, s, real, steps=steps, rng=rng))
@@ -68,6 +67,10 @@ def main(cifar10: Path, methods: tuple[str, ...], seeds: tuple[int, ...], thread
                 "process_seconds": round(taken, 1),
             }
             click.echo(json.dumps(line))
+
+
+def _drawn(images: Tensor, ipc: int, rng: torch.Generator) -> Tensor:
+    return images[torch.randperm(len(images), generator=rng)[:ipc]]
 
 
 def _read(folder: Path, names: list[str], part: str) -> tuple[Tensor, Tensor]:

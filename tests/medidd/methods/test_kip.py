@@ -10,9 +10,10 @@ from medidd.data import NORMALIZATION, RealSet, SyntheticSet
 from medidd.distill import Classifies, distill
 from medidd.kernels import ConvKernel, FCKernel, Kernel
 from medidd.methods.kip import KIP
-from medidd.starts import STARTS, begin
 
 both = pytest.mark.parametrize("kernel", [FCKernel(), ConvKernel(2)], ids=["fc", "conv"])
+
+LR = torch.tensor(0.0)
 
 
 def seeded(seed: int = 0) -> torch.Generator:
@@ -21,7 +22,8 @@ def seeded(seed: int = 0) -> torch.Generator:
 
 def noise(images: Tensor, labels: Tensor, ipc: int = 1) -> SyntheticSet:
     classes = int(labels.max()) + 1
-    return begin(STARTS["noise"], images, labels, classes=classes, ipc=ipc, rng=seeded())
+    drawn = torch.randn(classes * ipc, *images.shape[1:], generator=seeded()).to(images)
+    return SyntheticSet(drawn, torch.eye(classes).repeat_interleave(ipc, 0).to(images), LR)
 
 
 def formula(kernel: Kernel, s: SyntheticSet, images: Tensor, labels: Tensor) -> Tensor:
@@ -75,7 +77,7 @@ def test_a_set_that_is_the_real_one_has_no_loss(films: Callable, kernel: Kernel)
     s = SyntheticSet(images, hard, torch.tensor(0.0))
     real = RealSet(images, labels, 2, seeded())
     there = next(KIP(kernel).losses(s, real, seeded()))
-    elsewhere = next(KIP(kernel).losses(noise(images, labels, 5), real, seeded()))
+    elsewhere = next(KIP(kernel).losses(noise(images, labels, ipc=5), real, seeded()))
     assert there < 1e-8
     assert elsewhere > 1e-2
 
