@@ -45,7 +45,8 @@ class Normalization:
 
     def bounded(self, images: Tensor) -> Tensor:
         """Returns the nearest images whose display values lie between low and high."""
-        return self.standardize(self.display(images).clamp(self.low, self.high))
+        low, high = (self.standardize(images.new_tensor(limit)) for limit in (self.low, self.high))
+        return images.clamp(low, high)
 
 
 def _channels(value: float | tuple[float, ...], like: Tensor) -> float | Tensor:
