@@ -64,6 +64,10 @@ class DC:
     lr_net: float = 0.01
     batch: int = 256
 
+    def __post_init__(self) -> None:
+        if self.inner_steps < 1:
+            raise ValueError(f"inner_steps must be 1 or more, not {self.inner_steps}")
+
     def optimizer(self, synthetic: SyntheticSet) -> torch.optim.Optimizer:
         """Returns SGD over the images alone; labels stay hard."""
         sgd = torch.optim.SGD([synthetic.images], lr=self.lr_images, momentum=0.5)

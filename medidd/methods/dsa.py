@@ -19,7 +19,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from medidd.augment import PHOTOGRAPH, RADIOGRAPH, Augmentation, draw
+from medidd.augment import PHOTOGRAPH, RADIOGRAPH, Augmentation, Operations, draw
 from medidd.data import Source, SyntheticSet
 from medidd.distill import Preset
 from medidd.methods.dc import DC, matching, trained
@@ -53,7 +53,11 @@ class DSA:
     lr_images: float = 0.1
     lr_net: float = 0.01
     batch: int = 256
-    augment: tuple[str, ...] = RADIOGRAPH
+    augment: Operations = RADIOGRAPH
+
+    def __post_init__(self) -> None:
+        if self.inner_steps < 1:
+            raise ValueError(f"inner_steps must be 1 or more, not {self.inner_steps}")
 
     def optimizer(self, synthetic: SyntheticSet) -> torch.optim.Optimizer:
         """Returns SGD over the images alone; labels stay hard."""

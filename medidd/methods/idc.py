@@ -13,8 +13,9 @@ class, on networks trained on real images, since one trained on S soon has nothi
 From the authors' code, where it differs from the text: classes are updated one after another, only
 the weights of convolutions are compared, and by the sum of squares for photographs ("mse") or of
 absolute values ("l1"). Ours: no CutMix, which mixes two patients' films and so has no mean over
-single ones; images are kept within the display range; learning rates are in standardised units, so
-that the authors' become 16 times as large.
+single ones, and for the same reason one augmentation for a whole batch where the network is
+trained, which is not trained after the last round; images are kept within the display range;
+learning rates are in standardised units, so that the authors' become 16 times as large.
 """
 
 from collections.abc import Callable, Iterator
@@ -25,7 +26,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate, pad
 
-from medidd.augment import Augmentation, draw_each
+from medidd.augment import Augmentation, Operations, draw_each
 from medidd.data import Source, SyntheticSet
 from medidd.descent import gradient, leaves
 from medidd.distill import Preset
@@ -54,7 +55,7 @@ class IDC:
         steps: updates of S in all, each of one class.
         factor: n, tiles along each side of a stored image.
         inner_steps: T, rounds over the classes along the path of one network.
-        net_steps: updates of the network on real images after each round.
+        net_steps: updates of the network on real images between two rounds.
         metric: of the difference between gradients, "l1" or "mse".
         lr_images: eta_S, learning rate of the stored images.
         lr_net: eta_theta, learning rate of the network.
@@ -74,11 +75,13 @@ class IDC:
     lr_images: float = 0.02
     lr_net: float = 0.01
     batch: int = 64
-    augment: tuple[str, ...] = ("color", "crop", "cutout")
+    augment: Operations = ("color", "crop", "cutout")
 
     def __post_init__(self) -> None:
         if self.factor < 1:
             raise ValueError(f"factor must be 1 or more, not {self.factor}")
+        if self.inner_steps < 1:
+            raise ValueError(f"inner_steps must be 1 or more, not {self.inner_steps}")
 
     @property
     def shown(self) -> int:
@@ -97,12 +100,12 @@ class IDC:
         f = self.network
         theta = f.init(rng, like=synthetic.images)
         velocity = {name: torch.zeros_like(weight) for name, weight in theta.items()}
-        for _ in range(self.inner_steps):
+        for t in range(self.inner_steps):
+            for _ in range(self.net_steps if t else 0):
+                theta, velocity = self._trained(theta, velocity, real, rng)
             for label in range(real.classes):
                 omega = draw_each(rng, self.augment)
                 yield self._distance(synthetic, real, label, theta, omega)
-            for _ in range(self.net_steps):
-                theta, velocity = self._trained(theta, velocity, real, rng)
 
     def _distance(
         self, synthetic: SyntheticSet, real: Source, label: int, theta: Weights, omega: Augmentation

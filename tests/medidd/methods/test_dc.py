@@ -1,0 +1,169 @@
+"""Gradient matching beside the formula of its paper."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from medidd.architectures import ARCHITECTURES, convnet
+from medidd.data import RealSet, SyntheticSet
+from medidd.methods.dc import DC, distance
+from medidd.methods.dsa import DSA
+from medidd.network import Network, Weights
+
+LAYERS = {"conv": (4, 2, 3, 3), "norm": (4,), "linear": (3, 5), "bias": (3,)}
+ROWS = 4 + 3
+
+
+def gradients(rng: torch.Generator) -> Weights:
+    return {n: torch.randn(s, generator=rng, dtype=torch.double) for n, s in LAYERS.items()}
+
+
+def seeded(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+# The distance. Its denominator is held from zero by 1e-6, so that 0 is reached to about that.
+
+
+@pytest.mark.parametrize(("factor", "per_row"), [(1, 0), (-1, 2), (7, 0), (-0.5, 2)])
+def test_the_distance_of_a_row_is_0_along_and_2_against(
+    rng: torch.Generator, factor: float, per_row: float
+) -> None:
+    a = gradients(rng)
+    b = {name: factor * grad for name, grad in a.items()}
+    assert distance(a, b).item() == pytest.approx(per_row * ROWS, abs=1e-5)
+
+
+def test_the_distance_of_a_row_is_1_across(rng: torch.Generator) -> None:
+    a = gradients(rng)
+    # Of each pair of entries one is kept on either side.
+    ones = {name: torch.arange(grad.numel()).reshape(grad.shape) % 2 for name, grad in a.items()}
+    b = {name: grad * ones[name] for name, grad in a.items()}
+    c = {name: grad * (1 - ones[name]) for name, grad in a.items()}
+    assert distance(b, c).item() == ROWS
+
+
+def test_weights_of_one_dimension_are_left_out(rng: torch.Generator) -> None:
+    a = gradients(rng)
+    b = {name: -grad if grad.ndim == 1 else grad for name, grad in a.items()}
+    assert distance(a, b).item() == distance(a, a).item()
+
+
+def test_the_distance_is_the_papers_formula_row_by_row(rng: torch.Generator) -> None:
+    a, b = gradients(rng), gradients(rng)
+    expected = 0.0
+    for name in ("conv", "linear"):
+        for one, other in zip(a[name], b[name], strict=True):
+            lengths = float(one.square().sum().sqrt()) * float(other.square().sum().sqrt())
+            expected += 1 - float((one * other).sum()) / (lengths + 1e-6)
+    assert distance(a, b).item() == pytest.approx(expected, rel=1e-12)
+
+
+def test_a_row_of_zeros_has_a_finite_distance_and_gradient(rng: torch.Generator) -> None:
+    a, b = gradients(rng), gradients(rng)
+    a["conv"][1], b["conv"][2], a["linear"][0], b["linear"][0] = 0, 0, 0, 0
+    for grad in a.values():
+        grad.requires_grad_()
+    value = distance(a, b)
+    value.backward()
+    assert value.isfinite()
+    assert all(a[name].grad.isfinite().all() for name in ("conv", "linear"))
+
+
+# The loss.
+
+
+@pytest.mark.parametrize("kind", [DC, DSA])
+def test_the_loss_is_zero_where_s_is_t(
+    films: Callable, started: Callable, kind: type[DC] | type[DSA]
+) -> None:
+    images, labels = films(3, dtype=torch.double)
+    method = kind(convnet(2, 1, 16, width=4), inner_steps=2, net_epochs=1, batch=3)
+
+    def losses(s: SyntheticSet) -> list[float]:
+        real = RealSet(images, labels, 2, seeded(1))
+        return [loss.item() for loss in method.losses(s, real, seeded(2))]
+
+    others = started(images, ipc=3)
+    same = SyntheticSet(images, others.labels, others.log_lr)
+    assert max(losses(same)) < 0.02  # what 1e-6 is to the lengths of small gradients
+    assert min(losses(others)) > 1
+
+
+@pytest.mark.parametrize("name", ["convnet", "mlp"])
+def test_a_path_of_losses_and_gradients_is_the_papers(
+    films: Callable, started: Callable, name: str
+) -> None:
+    images, labels = films(3, classes=3, size=8, dtype=torch.double)
+    f = ARCHITECTURES[name](3, 1, 8, width=3)
+    s = started(images, classes=3, ipc=2)
+    s.images.requires_grad_()
+    method = DC(f, inner_steps=3, net_epochs=2, lr_net=0.3, batch=3)
+    theta = f.init(seeded(2), like=images)
+    fresh, push = theta, seeded(3)
+    for t, loss in enumerate(method.losses(s, RealSet(images, labels, 3, seeded(1)), seeded(2))):
+        if t:
+            for _ in range(2):
+                theta = stepped(f, theta, s.images.detach(), s.labels, 0.3)
+        expected = literal(f, theta, s, images, labels)
+        assert loss.item() == pytest.approx(expected.item(), rel=1e-9)
+        (ours,), (theirs,) = (torch.autograd.grad(value, [s.images]) for value in (loss, expected))
+        assert theirs.norm() > 0
+        assert (ours - theirs).norm() <= 1e-6 * theirs.norm()
+        # The caller steps S here.
+        s.images.data += 0.1 * torch.randn(s.images.shape, generator=push, dtype=torch.double)
+    assert t == 2
+    assert not torch.equal(theta["classifier.weight"], fresh["classifier.weight"])
+
+
+def stepped(f: Network, theta: Weights, x: Tensor, y: Tensor, lr: float) -> Weights:
+    theta = {name: weight.clone().requires_grad_() for name, weight in theta.items()}
+    cross_entropy(f(theta, x), y).backward()
+    return {name: (weight - lr * weight.grad).detach() for name, weight in theta.items()}
+
+
+def literal(f: Network, theta: Weights, s: SyntheticSet, images: Tensor, labels: Tensor) -> Tensor:
+    """Equation 7, one class, weight and output unit after another."""
+    theta = {name: weight.clone().requires_grad_() for name, weight in theta.items()}
+    total = torch.zeros((), dtype=images.dtype)
+    for c in range(3):
+        real = cross_entropy(f(theta, images[labels == c]), labels[labels == c])
+        target = torch.autograd.grad(real, list(theta.values()))
+        logits = f(theta, s.images[2 * c : 2 * c + 2])
+        ours = -(logits.log_softmax(1)[:, c]).mean()
+        grads = torch.autograd.grad(ours, list(theta.values()), create_graph=True)
+        for a, b in zip(target, grads, strict=True):
+            if a.ndim == 1:
+                continue
+            for one, other in zip(a.flatten(1), b.flatten(1), strict=True):
+                lengths = one.square().sum().sqrt() * (other.square().sum() + 1e-300).sqrt()
+                total = total + 1 - (one * other).sum() / (lengths + 1e-6)
+    return total
+
+
+@pytest.mark.parametrize(("inner_steps", "net_epochs"), [(1, 5), (3, 2)])
+def test_the_network_is_trained_between_two_updates_and_at_no_other_time(
+    films: Callable, started: Callable, watched: Callable, inner_steps: int, net_epochs: int
+) -> None:
+    images, labels = films(1)
+    f, seen = watched()
+    s = started(images, ipc=2)
+    method = DC(f, inner_steps=inner_steps, net_epochs=net_epochs)
+    drawn = 0
+    for drawn, _ in enumerate(
+        method.losses(s, RealSet(images, labels, 2, seeded()), seeded()), start=1
+    ):
+        # One film and two images of each class; between two updates all four, so many times.
+        matched, trained = [1, 2, 1, 2], [4] * net_epochs
+        assert [len(x) for x in seen] == (matched + trained) * (drawn - 1) + matched
+    assert drawn == inner_steps
+    assert len(seen) == 4 * inner_steps + net_epochs * (inner_steps - 1)
+
+
+@pytest.mark.parametrize("kind", [DC, DSA])
+def test_a_path_of_no_steps_is_refused(kind: type[DC] | type[DSA]) -> None:
+    with pytest.raises(ValueError, match="inner_steps must be 1 or more, not 0"):
+        kind(convnet(2, 1, 8, width=2), inner_steps=0)
