@@ -27,8 +27,8 @@ def test_the_loss_is_zero_when_s_is_t(films: Callable, augment: tuple[str, ...])
     method = DM(convnet(3, 1, 16, width=8), batch=100, augment=augment)
 
     def losses(s: SyntheticSet) -> list[float]:
-        drawn = method.losses(s, real, torch.Generator().manual_seed(2))
-        return [next(drawn).item() for _ in range(8)]
+        drawn = torch.Generator().manual_seed(2)
+        return [loss.item() for _ in range(8) for loss in method.losses(s, real, drawn)]
 
     same, different = losses(set_of(images, labels, 3)), losses(set_of(others, labels, 3))
     assert max(same) < 1e-20
@@ -42,7 +42,7 @@ def test_the_loss_is_the_papers_formula(films: Callable, augment: tuple[str, ...
     s = set_of(start.requires_grad_(), torch.arange(3).repeat_interleave(2), 3)
     f = convnet(3, 1, 16, width=8)
     real = RealSet(images, labels, 3, torch.Generator().manual_seed(1))
-    losses = DM(f, batch=5, augment=augment).losses(s, real, torch.Generator().manual_seed(2))
+    method, drawn = DM(f, batch=5, augment=augment), torch.Generator().manual_seed(2)
     replay = torch.Generator().manual_seed(2)
     for _ in range(5):
         theta = f.init(replay, like=images)
@@ -56,7 +56,7 @@ def test_the_loss_is_the_papers_formula(films: Callable, augment: tuple[str, ...
                 mean_synthetic = mean_synthetic + f.embed(theta, omega(x[None]))[0] / 2
             for difference in mean_real - mean_synthetic:
                 expected = expected + difference**2
-        loss = next(losses)
+        (loss,) = method.losses(s, real, drawn)
         assert loss.item() == pytest.approx(expected.item(), rel=1e-9)
         (ours,), (theirs,) = (torch.autograd.grad(value, [start]) for value in (loss, expected))
         torch.testing.assert_close(ours, theirs)
@@ -77,8 +77,27 @@ def test_only_images_receive_a_gradient(films: Callable, rng: torch.Generator) -
 
 def test_every_step_draws_a_fresh_network(films: Callable, rng: torch.Generator) -> None:
     images, labels = films(3)
-    s = set_of(images + 0.3, labels, 2)
-    losses = DM(convnet(2, 1, 16, width=8), augment=()).losses(
-        s, RealSet(images, labels, 2, rng), rng
-    )
-    assert len({next(losses).item() for _ in range(4)}) == 4
+    s, real = set_of(images + 0.3, labels, 2), RealSet(images, labels, 2, rng)
+    method = DM(convnet(2, 1, 16, width=8), augment=())
+    assert len({loss.item() for _ in range(4) for loss in method.losses(s, real, rng)}) == 4
+
+
+def test_both_sides_of_a_class_share_a_draw_and_classes_do_not(
+    films: Callable, started: Callable, watched: Callable, rng: torch.Generator
+) -> None:
+    images, labels = films(3, dtype=torch.double)
+    f, seen = watched()
+    s = started(images, ipc=2)
+    next(DM(f, augment=("brightness",)).losses(s, RealSet(images, labels, 2, rng), rng))
+    shifts = []
+    for label in range(2):
+        real, ours = seen[2 * label : 2 * label + 2]
+        amounts = (ours - s.of_class(label)[0]).flatten()
+        shifts.append(amounts[0].item())
+        assert amounts.tolist() == pytest.approx([shifts[-1]] * len(amounts))
+        # A batch of all films of a class, in any order.
+        assert (real - shifts[-1]).mean().item() == pytest.approx(
+            images[labels == label].mean().item(), abs=1e-9
+        )
+    assert len(seen) == 4
+    assert shifts[0] != pytest.approx(shifts[1])
