@@ -1,0 +1,300 @@
+"""Expert trajectories: the weights of networks while they are trained on the real images.
+
+Cazenavette, Wang, Torralba, Efros & Zhu, CVPR 2022, section 3.1, arXiv:2203.11932.
+
+``Experts`` makes them, ``Trajectories`` draws from them. A method that matches trajectories asks T
+nothing more, so that whatever it learns of the patients it learned here: made from a private source
+the experts are private, and all that follows is post-processing.
+
+From the authors: plain SGD without momentum, augmented batches, the weights before training and
+after each epoch. Ours: every batch holds as many images of one class as of another, because a
+source, private or not, answers class by class; all of a batch see one augmentation, because the
+answer to a batch must be the mean over its images; and the snapshots are copies (on a CPU those of
+the authors' code are all the same last weights).
+
+Weights hold something of the films they were made from. The folder and its files are readable by
+their owner alone and do not leave the house.
+"""
+
+import hashlib
+import json
+import math
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from medidd.augment import RADIOGRAPH, Operations, draw
+from medidd.data import Source
+from medidd.descent import gradient, minus
+from medidd.network import Network, Weights
+
+_RECORD = "experts.json"
+
+
+@dataclass(frozen=True)
+class Experts:
+    """How experts are trained.
+
+    Attributes:
+        network: f, the network of the students.
+        count: experts; more can be added later.
+        epochs: snapshots after the first; a student that starts at epoch t at most, and has M
+            epochs to match, needs t + M.
+        epoch_steps: updates of the weights between two snapshots.
+        lr: step size.
+        batch: real images per update, all classes together.
+        augment: operations that one is drawn from for each batch.
+        seed: of all experts; each has a generator of its own.
+        dtype: of the snapshots on disk. Half of them rounds a weight by up to 1 part in 2048, which
+            matters where an expert moves as little.
+    """
+
+    network: Network
+    count: int = 10
+    epochs: int = 20
+    epoch_steps: int = 20
+    lr: float = 0.01
+    batch: int = 256
+    augment: Operations = RADIOGRAPH
+    seed: int = 0
+    dtype: Literal["float32", "float16"] = "float32"
+
+    def __post_init__(self) -> None:
+        if min(self.count, self.epochs, self.epoch_steps, self.batch) < 1:
+            raise ValueError("count, epochs, epoch_steps and batch must be 1 or more")
+        if not self.lr > 0:
+            raise ValueError(f"the step size lr must be above 0, not {self.lr}")
+
+    def make(
+        self,
+        folder: Path,
+        source: Callable[[torch.Generator], Source],
+        about: Mapping[str, Any],
+        like: Tensor | None = None,
+    ) -> Iterator[tuple[int, int]]:
+        """Makes those experts that are not there yet.
+
+        An expert depends on the seed and its number alone, not on which others are made before it.
+
+        Args:
+            folder: where to; made if need be.
+            source: gives T, drawing its batches from the generator that it is given; asked once
+                for each expert, so a private one must keep one account over all.
+            about: what the experts are for, such as the network's name and width and a digest of
+                the films; ``Trajectories`` is asked for the same.
+            like: a tensor whose device and dtype the weights take in training.
+
+        Yields:
+            The number of the expert and the number of the epoch it has finished.
+
+        Raises:
+            ValueError: the folder holds experts that were trained otherwise.
+            FloatingPointError: an expert diverged.
+        """
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.chmod(0o700)
+        self._record(folder, about)
+        shape = (self.epochs + 1, sum(map(math.prod, _shapes(self.network).values())))
+        for number in range(self.count):
+            path = _expert(folder, number)
+            if path.exists():
+                continue
+            with _whole(path) as partial:
+                rows = np.lib.format.open_memmap(partial, "w+", self.dtype, shape)
+                for epoch, theta in enumerate(self._trained(number, source, like)):
+                    row = torch.cat([weight.flatten() for weight in theta.values()])
+                    row = row.to(getattr(torch, self.dtype))
+                    if not row.isfinite().all():
+                        raise FloatingPointError(
+                            f"expert {number} is not finite after epoch {epoch}; lower lr"
+                        )
+                    rows[epoch] = row.cpu().numpy()  # a copy, whatever becomes of theta
+                    if epoch:
+                        yield number, epoch
+                rows.flush()
+
+    def _trained(
+        self, number: int, source: Callable[[torch.Generator], Source], like: Tensor | None
+    ) -> Iterator[Weights]:
+        """Yields the weights of one expert, before training and after each epoch."""
+        digest = hashlib.sha256(f"expert {number} of seed {self.seed}".encode()).digest()
+        rng = torch.Generator().manual_seed(int.from_bytes(digest[:7]))
+        real = source(rng)
+        theta = self.network.init(rng, like=like)
+        yield theta
+        for _ in range(self.epochs):
+            for _ in range(self.epoch_steps):
+                theta = minus(theta, self.lr, self._gradient(theta, real, rng))
+            yield theta
+
+    def _gradient(self, theta: Weights, real: Source, rng: torch.Generator) -> Weights:
+        """Returns the gradient of the loss on one batch, the mean over classes."""
+        omega = draw(rng, self.augment)
+
+        def seen(x: Tensor, y: Tensor) -> Weights:
+            return gradient(self.network, theta, omega(x), y)
+
+        size = max(self.batch // real.classes, 1)
+        parts = [real.mean(seen, label=label, size=size) for label in range(real.classes)]
+        return {name: torch.stack([part[name] for part in parts]).mean(0) for name in theta}
+
+    def _record(self, folder: Path, about: Mapping[str, Any]) -> None:
+        """Writes down what the experts are, and sees that those already there are the same."""
+        training = {of.name: getattr(self, of.name) for of in fields(self) if of.name != "network"}
+        record = {"about": about, "training": training, "weights": _shapes(self.network)}
+        record = json.loads(json.dumps(record))
+        if (folder / _RECORD).exists():
+            found = _read(folder)
+            any_count = {"count": found["training"]["count"]}
+            unlike = _unlike(found["about"], record["about"])
+            unlike += _unlike(found["training"], record["training"] | any_count)
+            unlike = unlike or _unlike(found["weights"], record["weights"])
+            if unlike:
+                told = f"holds experts with {', '.join(unlike)}"
+                raise ValueError(f"{folder}: {told}; delete them or give another folder")
+        with _whole(folder / _RECORD) as partial:
+            text = json.dumps(record | {"sha256": _sha256(record)}, indent=2, sort_keys=True)
+            partial.write_text(text + "\n")
+
+
+@dataclass(frozen=True)
+class Trajectories:
+    """Experts on disk, opened where they are first needed.
+
+    Attributes:
+        folder: where ``Experts`` made them.
+        network: f, the network of the students.
+        about: what they must have been made for.
+    """
+
+    folder: Path
+    network: Network
+    about: Mapping[str, Any]
+
+    @property
+    def sha256(self) -> str:
+        """What tells these experts from others, in hexadecimal; all are opened and checked.
+
+        Raises:
+            ValueError: there are none, they are damaged, or they were made for something else.
+        """
+        return self._opened[0]
+
+    def draw(
+        self, rng: torch.Generator, *, last_start: int, apart: int, like: Tensor
+    ) -> tuple[Weights, Weights]:
+        """Returns the weights of one expert at an epoch, and some epochs later.
+
+        Args:
+            rng: draws the expert, and the epoch from 0 to ``last_start``, that included.
+            last_start: T+.
+            apart: M, epochs between the two.
+            like: a tensor whose device and dtype the weights take.
+
+        Raises:
+            ValueError: as for ``sha256``, or the experts have too few epochs.
+        """
+        _, experts, shapes = self._opened
+        epochs = len(experts[0]) - 1
+        if last_start + apart > epochs:
+            raise ValueError(
+                f"{self.folder}: the experts have {epochs} epochs, and {last_start + apart} are "
+                "needed; lower last_start or make longer ones with medidd experts"
+            )
+        number = int(torch.randint(len(experts), (), generator=rng))
+        start = int(torch.randint(last_start + 1, (), generator=rng))
+        first, last = (
+            _weights(torch.from_numpy(experts[number][row].copy()).to(like), shapes)
+            for row in (start, start + apart)
+        )
+        return first, last
+
+    @cached_property
+    def _opened(self) -> tuple[str, list[NDArray[np.floating[Any]]], dict[str, list[int]]]:
+        found, shapes = _read(self.folder), _shapes(self.network)
+        unlike = _unlike(found["about"], json.loads(json.dumps(self.about)))
+        unlike = unlike or _unlike(found["weights"], shapes)
+        if unlike:
+            told = f"experts with {', '.join(unlike)}"
+            raise ValueError(
+                f"{self.folder}: {told}; make experts for this run with medidd experts"
+            )
+        of = found["training"]
+        shape = (of["epochs"] + 1, sum(map(math.prod, shapes.values())))
+        paths = [_expert(self.folder, number) for number in range(of["count"])]
+        experts = [_mapped(path, shape, of["dtype"]) for path in paths]
+        return found["sha256"], experts, shapes
+
+
+def _expert(folder: Path, number: int) -> Path:
+    return folder / f"expert-{number:04}.npy"
+
+
+def _mapped(path: Path, shape: tuple[int, int], dtype: str) -> NDArray[np.floating[Any]]:
+    """Returns the snapshots of one expert, (epochs + 1, P), which stay on the disk."""
+    try:
+        rows: NDArray[np.floating[Any]] = np.load(path, mmap_mode="r", allow_pickle=False)
+    except FileNotFoundError:
+        raise ValueError(f"{path}: missing; repeat medidd experts, which makes it") from None
+    except (ValueError, EOFError):
+        rows = np.empty(0)
+    if rows.shape != shape or rows.dtype != dtype:
+        raise ValueError(f"{path}: damaged; delete it and repeat medidd experts") from None
+    return rows
+
+
+def _read(folder: Path) -> dict[str, Any]:
+    """Returns what ``Experts`` wrote down."""
+    path = folder / _RECORD
+    try:
+        record: dict[str, Any] = json.loads(path.read_bytes())
+        kept = record.pop("sha256")
+    except FileNotFoundError:
+        raise ValueError(f"{folder}: no experts; make them with medidd experts") from None
+    except (ValueError, KeyError, AttributeError, TypeError):
+        record, kept = {}, None
+    if kept != _sha256(record):
+        raise ValueError(f"{path}: damaged; delete the folder and make experts anew") from None
+    return record | {"sha256": kept}
+
+
+def _sha256(record: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()
+
+
+def _unlike(found: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str]:
+    """Returns what people are told of entries that differ."""
+    return [
+        f"{name} {found.get(name, 'unknown')} instead of {asked.get(name, 'unknown')}"
+        for name in sorted(found.keys() | asked.keys())
+        if found.get(name) != asked.get(name)
+    ]
+
+
+def _shapes(network: Network) -> dict[str, list[int]]:
+    theta = network.init(torch.Generator())
+    return {name: list(weight.shape) for name, weight in theta.items()}
+
+
+def _weights(row: Tensor, shapes: Mapping[str, list[int]]) -> Weights:
+    """Returns the weights of a row (P,)."""
+    parts = torch.split(row, [math.prod(shape) for shape in shapes.values()])
+    return {name: part.view(shapes[name]) for name, part in zip(shapes, parts, strict=True)}
+
+
+@contextmanager
+def _whole(path: Path) -> Iterator[Path]:
+    """Gives a new file for its owner alone, which takes its name once it is whole."""
+    partial = path.with_name(f".{path.name}.part")
+    partial.unlink(missing_ok=True)
+    partial.touch(mode=0o600)
+    yield partial
+    partial.replace(path)
