@@ -55,7 +55,18 @@ class Prepares(Protocol):
 
 @runtime_checkable
 class Decodes(Protocol):
-    """A method that learns something else than the images it shows."""
+    """A method that learns something else than the images it shows.
+
+    Attributes:
+        shown: released images per learned one.
+    """
+
+    @property
+    def shown(self) -> int:
+        """Released images per learned one."""
+
+    def encode(self, synthetic: SyntheticSet) -> SyntheticSet:
+        """Returns S as it is learned, from a start of ``shown`` times as many images."""
 
     def decode(self, synthetic: SyntheticSet) -> SyntheticSet:
         """Returns S as it is released, from S as it is learned."""

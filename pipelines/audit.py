@@ -155,7 +155,7 @@ def fit(network: Network, seed: int, device: torch.device) -> Fit:
 def _can_calibrate(controls: Films, members: Films, recipe: Recipe, policy: Policy) -> bool:
     """Tells whether null releases can be made and would matter: else nothing can pass anyway."""
     of_class = torch.bincount(controls.labels, minlength=recipe.classes)
-    enough = int(of_class.min()) >= 2 * max(recipe.ipc, 1)
+    enough = int(of_class.min()) >= 2 * max(recipe.shown, 1)
     return enough and min(len(controls.ids), len(members.ids)) >= policy.least_controls
 
 

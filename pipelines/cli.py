@@ -126,7 +126,7 @@ def medidd() -> None:
     "--method",
     default="dm",
     show_default=True,
-    help="A method (dm, soft-label), or a start (random, kmeans, average, noise) for a baseline.",
+    help="A method, or a start for a baseline; medidd methods lists them.",
 )
 @click.option("--start", default="noise", show_default=True, help="Where the images begin.")
 @click.option(
@@ -140,6 +140,13 @@ def medidd() -> None:
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @click.option(
     "--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True
+)
+@click.option(
+    "--preset",
+    type=click.Choice(["default", "paper"]),
+    default="default",
+    show_default=True,
+    help="Fields that are not set: the method's defaults, or its authors' values for this ipc.",
 )
 @click.option(
     "--set",
@@ -227,7 +234,7 @@ def export_command(run: Path, to: Path, *, as_json: bool) -> None:
 @click.argument("run", type=FOLDER)
 @click.option(
     "--network",
-    type=click.Choice(["convnet", "mlp", "resnet18"]),
+    type=click.Choice(["convnet", "mlp", "lenet", "alexnet", "vgg11", "resnet18"]),
     default="resnet18",
     show_default=True,
 )
@@ -241,11 +248,12 @@ def evaluate_command(run: Path, network: str, *, as_json: bool) -> None:
 
 
 @medidd.command("methods")
-def methods_command() -> None:
+@click.option("--markdown", is_flag=True, help="The table of the README.")
+def methods_command(*, markdown: bool) -> None:
     """List the methods with their fields, and the starts."""
     from pipelines import methods
 
-    click.echo(methods.table())
+    click.echo(methods.markdown() if markdown else methods.table())
 
 
 def followed(progress: Generator[Progress, None, Result]) -> Result:

@@ -10,6 +10,7 @@ import torch
 from medidd.data import NORMALIZATION
 from medidd.dicom.cohort import ingest
 from medidd.dicom.errors import CohortError, TooManyRefused
+from medidd.distill import Prepares
 from pipelines.ahead import baselines_ahead
 from pipelines.audit import examine
 from pipelines.frozen import Frozen, source_of
@@ -21,7 +22,7 @@ from pipelines.report import write_report
 from pipelines.stop import Exit, Stop
 from pipelines.store import RUNS, Run, differences, read_json, write_json
 from pipelines.subject import Subject
-from pipelines.synthetic import LEVELS, quantized, read_release, write_release
+from pipelines.synthetic import LEVELS, quantized, read_release, step_sizes, write_release
 from pipelines.worth import worth
 from privacy.policy import Level
 
@@ -43,6 +44,7 @@ class Distill:
         steps: updates of S; None for the method's own number.
         seed: of everything random.
         device: "auto", "cpu" or "cuda".
+        preset: where fields that are not set come from, "default" or "paper".
         settings: the method's own fields.
         width: filters per block of the ConvNet.
         threads: of the CPU.
@@ -60,6 +62,7 @@ class Distill:
     steps: int | None = None
     seed: int = 0
     device: str = "auto"
+    preset: str = "default"
     settings: Mapping[str, Any] = field(default_factory=dict)
     width: int = 32
     threads: int = 1
@@ -80,6 +83,7 @@ class Distill:
             ipc=self.ipc,
             size=self.size,
             steps=self.steps,
+            preset=self.preset,
             settings=dict(self.settings),
             width=self.width,
             seed=self.seed,
@@ -190,7 +194,11 @@ def _release(subject: Subject) -> Generator[Progress, None, None]:
         log=place.log,
     )
     scale = {"mean": NORMALIZATION.mean, "std": NORMALIZATION.std, "levels": LEVELS}
-    write_release(place, quantized(synthetic, frozen.facts(classes, scale)))
+    facts = frozen.facts(classes, scale)
+    method = subject.recipe.method
+    if method is not None and isinstance(method, Prepares):
+        facts["step sizes"] = step_sizes(synthetic)
+    write_release(place, quantized(synthetic, facts))
 
 
 def _worth(subject: Subject) -> Generator[Progress, None, None]:

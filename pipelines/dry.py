@@ -3,6 +3,7 @@
 import resource
 import time
 from collections import Counter
+from dataclasses import replace
 
 import torch
 
@@ -10,7 +11,7 @@ from medidd.data import NORMALIZATION, RealSet
 from medidd.dicom.errors import CohortError, TooManyRefused, counts
 from medidd.dicom.plan import make_plan
 from medidd.distill import distill
-from medidd.starts import BASELINES, STARTS, begin
+from medidd.starts import BASELINES
 from pipelines.audit import RECIPIENTS
 from pipelines.distill import Distill
 from pipelines.installation import key
@@ -43,7 +44,7 @@ def run(job: Distill) -> Answer:
     recipe = frozen.recipe(len(films))
     torch.set_num_threads(job.threads)
     step, network = _step(recipe, films, job.size), _network(recipe, job.size)
-    full = FULL.steps * FULL.batch / (RECIPIENT.steps * recipe.ipc * len(films))
+    full = FULL.steps * FULL.batch / (RECIPIENT.steps * recipe.shown * len(films))
     trainings = NETWORKS * (1 + len(BASELINES) + full) + len(RECIPIENTS)
     seconds = {
         "distil": recipe.steps * step,
@@ -57,7 +58,7 @@ def run(job: Distill) -> Answer:
         f"would read {len(plan.films)} films of {patients} patients "
         f"({', '.join(f'{name} {n}' for name, n in sorted(films.items()))}); "
         f"left out: {counts(plan.refused)}",
-        f"would make {recipe.ipc * len(films)} images of {job.size} px with {recipe.name}, "
+        f"would make {recipe.shown * len(films)} images of {job.size} px with {recipe.name}, "
         f"{recipe.steps} steps on {frozen.device_name}, in {place.path}",
         f"would take about {_minutes(seconds['distil'])} to distil, "
         f"{_minutes(seconds['train and audit'])} to train networks and screen, besides reading; "
@@ -84,9 +85,7 @@ def _step(recipe: Recipe, films: Counter[str], size: int) -> float:
     batch = min(max(films.values()), 512)
     images = torch.randn(batch * recipe.classes, 1, size, size, generator=rng)
     labels = torch.arange(recipe.classes).repeat_interleave(batch)
-    synthetic = begin(
-        STARTS["noise"], images, labels, classes=recipe.classes, ipc=recipe.ipc, rng=rng
-    )
+    synthetic = replace(recipe, start="noise").begun(images, labels, rng)
     real = RealSet(NORMALIZATION.standardize(images), labels, recipe.classes, rng)
     steps = distill(recipe.method, synthetic, real, steps=TRIAL_STEPS + 1, rng=rng)
     next(steps)
@@ -98,13 +97,11 @@ def _step(recipe: Recipe, films: Counter[str], size: int) -> float:
 
 def _network(recipe: Recipe, size: int) -> float:
     """Seconds to train one network on the release, reckoned from a tenth of its steps."""
-    from dataclasses import replace
-
     from medidd.evaluate import train
 
     rng = generator(0)
-    images = torch.randn(recipe.ipc * recipe.classes, 1, size, size, generator=rng)
-    labels = torch.eye(recipe.classes).repeat_interleave(recipe.ipc, 0)
+    images = torch.randn(recipe.shown * recipe.classes, 1, size, size, generator=rng)
+    labels = torch.eye(recipe.classes).repeat_interleave(recipe.shown, 0)
     begun = time.monotonic()
     train(recipe.networks["convnet"], images, labels, replace(RECIPIENT, steps=30), rng)
     return (time.monotonic() - begun) * RECIPIENT.steps / 30

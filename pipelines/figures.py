@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 INK, SOFT, LINE = "#1b2430", "#5b6775", "#d9dee5"
 COLORS = {
     "synthetic": "#0b6bcb",
+    "own": "#5aa9e6",
     "random": "#c2571a",
     "kmeans": "#7a5aa6",
     "average": "#2f8f6b",

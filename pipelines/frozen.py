@@ -31,6 +31,7 @@ class Frozen:
         ipc: images per class.
         size: height and width in pixels.
         steps: updates of S, or None for the method's own number.
+        preset: where the method's other fields come from.
         settings: the method's fields that were set.
         width: filters per block of the ConvNet.
         seed: of everything random.
@@ -45,6 +46,7 @@ class Frozen:
     ipc: int
     size: int
     steps: int | None
+    preset: str
     settings: Mapping[str, Any]
     width: int
     seed: int
@@ -68,6 +70,7 @@ class Frozen:
             size=self.size,
             width=self.width,
             steps=self.steps,
+            preset=self.preset,
         )
 
     def digest(self) -> str:
@@ -85,11 +88,12 @@ class Frozen:
         return {
             "method": self.method,
             "start": made.start,
-            "ipc": self.ipc,
+            "ipc": made.shown,
             "classes": list(classes),
             "normalization": normalization,
             "seed": self.seed,
             "steps": made.steps,
+            "fields": made.fields,
             "versions": versions(),
         }
 

@@ -12,8 +12,7 @@ from pathlib import Path
 import torch
 
 from medidd.data import NORMALIZATION, RealSet, SyntheticSet
-from medidd.distill import distill
-from medidd.starts import STARTS, begin
+from medidd.distill import Decodes, distill
 from pipelines.checkpoint import load_checkpoint, save_checkpoint
 from pipelines.recipe import Recipe
 from pipelines.seeds import generator
@@ -75,43 +74,41 @@ def learn(
         kept = log.read_text().splitlines(keepends=True)[:step]
         write(log, "".join(kept).encode())
     else:
-        synthetic = _begun(recipe, images, labels, rng)
+        try:
+            synthetic = recipe.begun(images, labels, rng)
+        except ValueError as error:
+            raise Stop(str(error), Exit.DATA) from None
         write(log, b"")
         if method is None:
             return synthetic
         step, optimizer = 0, method.optimizer(synthetic)
     yield Progress(stage, step, recipe.steps)
     real = RealSet(images, labels, recipe.classes, rng)
-    left = recipe.steps - step
-    losses = distill(method, synthetic, real, steps=left, rng=rng, optimizer=optimizer)
-    saved = time.monotonic()
+    begun, saved = step, time.monotonic()
+
+    def between(taken: int) -> None:
+        nonlocal saved
+        done = begun + taken
+        if time.monotonic() - saved > CHECKPOINT_EVERY or done == recipe.steps:
+            save_checkpoint(checkpoint, done, synthetic, optimizer, rng)
+            saved = time.monotonic()
+
+    losses = distill(
+        method,
+        synthetic,
+        real,
+        steps=recipe.steps - begun,
+        rng=rng,
+        optimizer=optimizer,
+        between=between,
+    )
     with log.open("a") as lines:
         try:
             for loss in losses:
                 step += 1
                 lines.write(json.dumps({"step": step, "loss": loss}) + "\n")
                 lines.flush()
-                if time.monotonic() - saved > CHECKPOINT_EVERY or step == recipe.steps:
-                    save_checkpoint(checkpoint, step, synthetic, optimizer, rng)
-                    saved = time.monotonic()
                 yield Progress(stage, step, recipe.steps, f"loss {loss:.3f}")
         except FloatingPointError as error:
             raise Stop(f"step {step + 1}: {error}, as in --set lr_images=0.1", Exit.USAGE) from None
-    return synthetic
-
-
-def _begun(
-    recipe: Recipe, images: torch.Tensor, labels: torch.Tensor, rng: torch.Generator
-) -> SyntheticSet:
-    try:
-        return begin(
-            STARTS[recipe.start],
-            images,
-            labels,
-            classes=recipe.classes,
-            ipc=recipe.ipc,
-            rng=rng,
-            lr=recipe.lr,
-        )
-    except ValueError as error:
-        raise Stop(str(error), Exit.DATA) from None
+    return method.decode(synthetic) if isinstance(method, Decodes) else synthetic

@@ -6,20 +6,28 @@ A method's dataclass is the only place where its options are written; this reads
 import dataclasses
 from collections.abc import Mapping
 from functools import cache
-from typing import Any, get_type_hints
+from typing import Any, Literal, cast, get_type_hints
 
 import torch
 from pydantic import TypeAdapter, ValidationError
+from torch import Tensor
 
 from medidd.architectures import ARCHITECTURES
-from medidd.distill import Method
+from medidd.data import SyntheticSet
+from medidd.distill import Decodes, Method, Prepares, by_ipc
+from medidd.kernels import KERNELS
 from medidd.methods import METHODS
 from medidd.network import Network
-from medidd.starts import STARTS
+from medidd.starts import STARTS, begin
 from pipelines.stop import Exit, Stop
 
-INGREDIENTS = ("network",)
-"""Fields that are objects: the method that declares one is given it."""
+INGREDIENTS = {"network": "convnet", "kernel": "fc"}
+"""Fields that are objects with names, and the names by default: the method that declares one is
+given it."""
+
+PRESETS = ("default", "paper")
+"""Where fields that are not set come from: the method's own defaults, which a CPU can bear, or the
+values of its authors for so many images per class."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,9 +39,7 @@ class Recipe:
         method: what is minimised; None for a baseline.
         start: where S begins.
         classes: K.
-        ipc: images per class.
-        steps: updates of S; 0 for a baseline.
-        lr: the step size that S begins with.
+        ipc: images per class that are learned.
         networks: architectures by name, ready for the images.
     """
 
@@ -42,9 +48,55 @@ class Recipe:
     start: str
     classes: int
     ipc: int
-    steps: int
-    lr: float
     networks: Mapping[str, Network]
+
+    @property
+    def steps(self) -> int:
+        """Updates of S; 0 for a baseline."""
+        return 0 if self.method is None else self.method.steps
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """The method's own fields, for people to read; ingredients are left out."""
+        if self.method is None:
+            return {}
+        held = {
+            field.name: getattr(self.method, field.name)
+            for field in dataclasses.fields(cast("Any", self.method))
+        }
+        return {name: value for name, value in held.items() if name not in INGREDIENTS}
+
+    @property
+    def shown(self) -> int:
+        """Images per class that are released."""
+        return self.ipc * (self.method.shown if isinstance(self.method, Decodes) else 1)
+
+    def begun(self, images: Tensor, labels: Tensor, rng: torch.Generator) -> SyntheticSet:
+        """Returns S as the method begins with it.
+
+        Args:
+            images: standardised real images, (n, C, H, W).
+            labels: their classes, (n,).
+            rng: the run's generator.
+
+        Raises:
+            ValueError: a class has too few images for the start or the method.
+        """
+        start, method = STARTS[self.start], self.method
+        synthetic = begin(
+            start,
+            images,
+            labels,
+            classes=self.classes,
+            ipc=self.shown,
+            rng=rng,
+            network=self.networks["convnet"],
+        )
+        if method is None:
+            return synthetic
+        if isinstance(method, Decodes):
+            synthetic = method.encode(synthetic)
+        return method.prepare(synthetic) if isinstance(method, Prepares) else synthetic
 
 
 def recipe(
@@ -57,6 +109,7 @@ def recipe(
     size: int,
     width: int,
     steps: int | None = None,
+    preset: str = "default",
 ) -> Recipe:
     """Builds the recipe.
 
@@ -72,15 +125,14 @@ def recipe(
     if name in STARTS:
         if settings:
             raise Stop(f"'{name}' is a start and has no fields to set; drop --set", Exit.USAGE)
-        return Recipe(name, None, name, classes, ipc, 0, 0.01, networks)
-    chosen = {"lr": 0.05, **settings}
-    lr = _checked(float, "lr", chosen.pop("lr"))
-    if not lr > 0:
-        raise Stop("lr: the step size must be above 0", Exit.USAGE)
-    method = configured(name, chosen | ({} if steps is None else {"steps": steps}), networks)
+        return Recipe(name, None, name, classes, ipc, networks)
+    chosen = dict(settings) if steps is None else {**settings, "steps": steps}
+    if preset == "paper":
+        chosen = {**by_ipc(METHODS[name].paper, ipc), **chosen}
+    method = configured(name, chosen, networks)
     if method.steps < 1:
         raise Stop("steps must be 1 or more", Exit.USAGE)
-    return Recipe(name, method, start, classes, ipc, method.steps, lr, networks)
+    return Recipe(name, method, start, classes, ipc, networks)
 
 
 @cache
@@ -116,19 +168,30 @@ def configured(name: str, settings: Mapping[str, Any], networks: Mapping[str, Ne
                 f"unknown field '{field}' of method {name}; it has: {', '.join(fields)}",
                 Exit.USAGE,
             )
-    values = {field: _checked(fields[field], field, value) for field, value in settings.items()}
+    named = {field: name for field, name in INGREDIENTS.items() if field in fields}
+    chosen: dict[str, Any] = {**named, **settings}
+    values = {field: _checked(fields[field], field, value) for field, value in chosen.items()}
     try:
-        method: Method = kind(network=networks["convnet"], **values)
+        if "network" in values:
+            values["network"] = networks[values["network"]]
+        if "kernel" in values:
+            values["kernel"] = KERNELS[values["kernel"]]()
+        method: Method = kind(**values)
         return method
     except ValueError as error:
         raise Stop(f"--set: {error}", Exit.USAGE) from None
 
 
 def settable(kind: type[Any]) -> dict[str, Any]:
-    """Returns the fields of a method that a user can set, with their types."""
+    """Returns the fields of a method that a user can set, with their types.
+
+    An ingredient is set by its name.
+    """
     hints = get_type_hints(kind)
-    names = [field.name for field in dataclasses.fields(kind) if field.name not in INGREDIENTS]
-    return {name: hints[name] for name in names}
+    names = {"network": Literal[*ARCHITECTURES], "kernel": Literal[*KERNELS]}
+    return {
+        field.name: names.get(field.name, hints[field.name]) for field in dataclasses.fields(kind)
+    }
 
 
 def _checked(kind: Any, field: str, value: Any) -> Any:

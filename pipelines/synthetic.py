@@ -28,7 +28,7 @@ class Release:
     Attributes:
         levels: intensities, 0 to ``LEVELS``, (N, C, H, W), uint16.
         labels: soft labels with three decimals, (N, K), float32.
-        facts: method, ipc, classes, normalisation, seed, versions.
+        facts: method and its fields, ipc, classes, normalisation, seed, versions, step sizes.
     """
 
     levels: torch.Tensor
@@ -45,6 +45,11 @@ class Release:
         """Standardised intensities, (N, C, H, W), float32."""
         return NORMALIZATION.standardize(self.display)
 
+    def synthetic(self, device: torch.device) -> SyntheticSet:
+        """Returns S as a recipient has it, with the step sizes that were learned, if any."""
+        sizes = torch.tensor(self.facts.get("step sizes", 0.01), device=device)
+        return SyntheticSet(self.images.to(device), self.labels.to(device), sizes.log())
+
     def to_bytes(self) -> bytes:
         """Returns the file. One metadata key, because with two safetensors' order is not fixed."""
         tensors = {"images": self.levels.contiguous(), "labels": self.labels.contiguous()}
@@ -59,12 +64,28 @@ def quantized(synthetic: SyntheticSet, facts: Json) -> Release:
     return Release(levels, rounded(synthetic.labels.detach().cpu()), facts)
 
 
+def step_sizes(synthetic: SyntheticSet) -> float | list[float]:
+    """Returns the learned step sizes with four digits."""
+    sizes = synthetic.log_lr.detach().double().exp()
+    shown: float | list[float] = (
+        torch.tensor(
+            [float(f"{size:.4g}") for size in sizes.reshape(-1).tolist()], dtype=torch.float64
+        )
+        .reshape(sizes.shape)
+        .tolist()
+    )
+    return shown
+
+
 def rounded(labels: torch.Tensor) -> torch.Tensor:
     """Returns labels (n, K) in thousandths, rows still summing to one.
 
-    The largest remainders are rounded up, as in sharing out seats.
+    The largest remainders are rounded up, as in sharing out seats. Labels that were learned without
+    a constraint need not be probabilities; where one is negative, each is rounded by itself.
     """
     thousandths = labels.double() * 1000
+    if labels.min() < 0:
+        return (thousandths.round() / 1000).float()
     whole = thousandths.floor()
     missing = (1000 - whole.sum(1, keepdim=True)).round()
     rank = (whole - thousandths).argsort(1).argsort(1)

@@ -5,6 +5,7 @@ Every row is kept as it is finished, so that a run that was stopped repeats none
 
 from collections.abc import Callable, Generator
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from torch import Tensor
 
 from medidd.augment import draw
 from medidd.data import NORMALIZATION
+from medidd.distill import Classifies
 from medidd.evaluate import Training, log_probabilities, score, train
 from medidd.starts import BASELINES, STARTS, begin
 from pipelines.learn import Progress
@@ -36,6 +38,12 @@ NETWORKS = 3
 Labelled = tuple[Tensor, Tensor]
 """Standardised images (n, C, H, W) and soft labels (n, K)."""
 
+Classifier = Callable[[Tensor], Tensor]
+"""Standardised images (n, C, H, W) to class probabilities (n, K)."""
+
+Maker = Callable[[torch.Generator], Classifier]
+"""Trains a classifier, drawing all that is random."""
+
 
 def worth(subject: Subject, release: Release | None, name: str) -> Generator[Progress, None, Json]:
     """Judges the release, each baseline and the full data; the generator's value is the rows.
@@ -47,6 +55,7 @@ def worth(subject: Subject, release: Release | None, name: str) -> Generator[Pro
     """
     recipe, device, seed = subject.recipe, subject.frozen.device, subject.frozen.seed
     network, classes, ipc = recipe.networks[name], recipe.classes, recipe.ipc
+    method = recipe.method
     members, test = subject.patients.members, subject.patients.test
     images = NORMALIZATION.standardize(members.images).to(device)
     labels = members.labels.to(device)
@@ -54,34 +63,45 @@ def worth(subject: Subject, release: Release | None, name: str) -> Generator[Pro
 
     def baseline(start: str) -> Callable[[torch.Generator], Labelled]:
         def of(rng: torch.Generator) -> Labelled:
-            drawn = begin(STARTS[start], images, labels, classes=classes, ipc=ipc, rng=rng)
+            drawn = begin(
+                STARTS[start],
+                images,
+                labels,
+                classes=classes,
+                ipc=ipc,
+                rng=rng,
+                network=network,
+            )
             return drawn.images, drawn.labels
 
         return of
 
     all_films = (images, torch.eye(classes, device=device)[labels])
-    rows: dict[str, tuple[Training, Callable[[torch.Generator], Labelled]]] = {
-        **{start: (RECIPIENT, baseline(start)) for start in BASELINES},
-        "full": (FULL, lambda _: all_films),
-    }
+
+    def on(how: Training, data: Callable[[torch.Generator], Labelled]) -> Maker:
+        def made(rng: torch.Generator) -> Classifier:
+            # A baseline is drawn anew for each network, lest one lucky draw be the baseline.
+            theta = train(network, *data(rng), how, rng)
+            return lambda x: log_probabilities(network, theta, x).exp()
+
+        return made
+
+    rows = {start: on(RECIPIENT, baseline(start)) for start in BASELINES}
+    rows["full"] = on(FULL, lambda _: all_films)
     if release is not None:
-        released = (release.images.to(device), release.labels.to(device))
-        rows["synthetic"] = (RECIPIENT, lambda _: released)
+        released = release.synthetic(device)
+        rows["synthetic"] = on(RECIPIENT, lambda _: (released.images, released.labels))
+        if method is not None and isinstance(method, Classifies) and name == "convnet":
+            rows["own"] = partial(method.classifier, released)
     done = {}
-    for number, (row, (how, data)) in enumerate(rows.items()):
+    for number, (row, maker) in enumerate(rows.items()):
         yield Progress("train networks", number, len(rows), f"on {row}")
 
-        def judged(
-            row: str = row,
-            how: Training = how,
-            data: Callable[[torch.Generator], Labelled] = data,
-        ) -> Json:
-            predicted = []
-            for net in range(NETWORKS):
-                rng = generator(seed, "evaluate", name, row, net)
-                # A baseline is drawn anew for each network, lest one lucky draw be the baseline.
-                theta = train(network, *data(rng), how, rng)
-                predicted.append(log_probabilities(network, theta, seen).exp().cpu())
+        def judged(row: str = row, maker: Maker = maker) -> Json:
+            classifiers = (
+                maker(generator(seed, "evaluate", name, row, net)) for net in range(NETWORKS)
+            )
+            predicted = [classifier(seen).cpu() for classifier in classifiers]
             return _row(predicted, test, derived(seed, "bootstrap"))
 
         done[row] = once(subject.run.private / "worth" / name / f"{row}.json", judged)
