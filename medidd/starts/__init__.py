@@ -1,10 +1,10 @@
 """Where S comes from. A baseline is a start without a method.
 
-A start is a function of the real images of one class; ``begin`` calls it class by class. Each says
-what its images hold, because the export gate refuses a release that began as somebody's film.
+A start is a function of ``Real``, all that it may look at. Most draw class by class; those that
+choose films by what a network sees in them train it first. Each says what its images hold, because
+the export gate refuses a release that began as somebody's film.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -12,12 +12,18 @@ import torch
 from torch import Tensor
 
 from medidd.data import SyntheticSet
+from medidd.network import Network
 from medidd.starts.average import average
+from medidd.starts.herding import herding
+from medidd.starts.kcenter import kcenter
 from medidd.starts.kmeans import kmeans
 from medidd.starts.noise import noise
+from medidd.starts.optimized_random import optimized_random
 from medidd.starts.random import random
+from medidd.starts.real import Draw, Real, each_class, in_embedding
 
-Draw = Callable[[Tensor, int, torch.Generator], Tensor]
+LR = 0.01
+"""The step size that S begins with; a method that learns its own sets it by ``prepare``."""
 
 
 @dataclass(frozen=True)
@@ -25,8 +31,8 @@ class Start:
     """A way to begin S.
 
     Attributes:
-        draw: takes the real images of one class (n, C, H, W), how many to give, and a generator;
-            gives (ipc, C, H, W).
+        draw: takes the real images, how many to give per class, and a generator; gives
+            (K * ipc, C, H, W).
         holds: what is in these images: nothing of a patient, means of films, or films.
         text: one line for people.
     """
@@ -37,10 +43,23 @@ class Start:
 
 
 STARTS = {
-    "noise": Start(noise, "noise", "standard normal noise, scaled to the range of a film"),
-    "random": Start(random, "films", "real films drawn at random; publishes patients' pixels"),
-    "average": Start(average, "means", "means of random equal parts of a class"),
-    "kmeans": Start(kmeans, "means", "centroids of k-means in pixel space"),
+    "noise": Start(
+        each_class(noise), "noise", "standard normal noise, scaled to the range of a film"
+    ),
+    "random": Start(
+        each_class(random), "films", "real films drawn at random; publishes patients' pixels"
+    ),
+    "optimized-random": Start(
+        optimized_random, "films", "the random set that trains networks best; publishes films"
+    ),
+    "herding": Start(
+        in_embedding(herding), "films", "films whose mean follows their class's; publishes films"
+    ),
+    "kcenter": Start(
+        in_embedding(kcenter), "films", "films that leave none far from them; publishes films"
+    ),
+    "average": Start(each_class(average), "means", "means of random equal parts of a class"),
+    "kmeans": Start(each_class(kmeans), "means", "centroids of k-means in pixel space"),
 }
 """Every start by its name."""
 
@@ -56,7 +75,7 @@ def begin(
     classes: int,
     ipc: int,
     rng: torch.Generator,
-    lr: float = 0.01,
+    network: Network,
 ) -> SyntheticSet:
     """Makes S with hard labels.
 
@@ -67,17 +86,16 @@ def begin(
         classes: K.
         ipc: images per class.
         rng: the run's generator.
-        lr: the step size that S begins with.
+        network: what a start embeds or judges images with, if it does.
 
     Raises:
         ValueError: a class has fewer images than ``ipc`` and the start selects or groups them.
     """
-    drawn = []
-    for label in range(classes):
-        of_class = images[labels == label]
-        if start.holds != "noise" and len(of_class) < ipc:
-            raise ValueError(f"class number {label} has {len(of_class)} images; lower ipc to that")
-        drawn.append(start.draw(of_class, ipc, rng))
+    counts = torch.bincount(labels, minlength=classes).tolist()
+    for label, count in enumerate(counts):
+        if start.holds != "noise" and count < ipc:
+            raise ValueError(f"class number {label} has {count} images; lower ipc to that")
+    drawn = start.draw(Real(images, labels, classes, network), ipc, rng)
     one_hot = torch.eye(classes, dtype=images.dtype, device=images.device)
-    log_lr = torch.tensor(lr, dtype=images.dtype, device=images.device).log()
-    return SyntheticSet(torch.cat(drawn), one_hot.repeat_interleave(ipc, 0), log_lr)
+    log_lr = torch.tensor(LR, dtype=images.dtype, device=images.device).log()
+    return SyntheticSet(drawn, one_hot.repeat_interleave(ipc, 0), log_lr)

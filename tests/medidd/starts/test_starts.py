@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from medidd.data import NORMALIZATION
+from medidd.architectures import mlp
+from medidd.data import NORMALIZATION, SyntheticSet
 from medidd.starts import BASELINES, STARTS, begin
 from medidd.starts.average import average
 from medidd.starts.kmeans import kmeans
@@ -20,6 +21,13 @@ def seeded(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
+def begun(name: str, images: Tensor, labels: Tensor, *, ipc: int, seed: int = 0) -> SyntheticSet:
+    classes, channels, size = int(labels.max()) + 1, images.shape[1], images.shape[2]
+    network = mlp(classes, channels, size, width=4)
+    start, rng = STARTS[name], seeded(seed)
+    return begin(start, images, labels, classes=classes, ipc=ipc, rng=rng, network=network)
+
+
 def draw(n: int, seed: int = 0) -> Tensor:
     return torch.randn(n, 1, 4, 4, generator=seeded(seed))
 
@@ -31,11 +39,11 @@ def test_a_start_has_ipc_images_of_every_class_in_order(
     films: Callable, name: str, dtype: torch.dtype, classes: int, channels: int, ipc: int
 ) -> None:
     images, labels = films(6, classes=classes, channels=channels, dtype=dtype)
-    s = begin(STARTS[name], images, labels, classes=classes, ipc=ipc, rng=seeded(), lr=0.02)
+    s = begun(name, images, labels, ipc=ipc)
     assert s.images.shape == (classes * ipc, channels, 16, 16)
     assert (s.classes, s.ipc) == (classes, ipc)
     assert s.labels.tolist() == torch.eye(classes).repeat_interleave(ipc, 0).tolist()
-    assert s.log_lr.exp().item() == pytest.approx(0.02)
+    assert s.log_lr.exp().item() == pytest.approx(0.01)
     assert {tensor.dtype for tensor in s.tensors().values()} == {dtype}
     assert s.images.isfinite().all()
 
@@ -45,12 +53,11 @@ def test_a_start_follows_from_its_generator(films: Callable, name: str) -> None:
     images, labels = films(6)
     before, torchs = images.clone(), torch.get_rng_state()
 
-    def begun(seed: int) -> Tensor:
-        return begin(STARTS[name], images, labels, classes=2, ipc=3, rng=seeded(seed)).images
-
-    first = begun(0)
-    assert torch.equal(begun(0), first)
-    assert any(not torch.equal(begun(seed), first) for seed in range(1, 6))
+    first, again, *others = (
+        begun(name, images, labels, ipc=3, seed=seed).images for seed in (0, 0, 1, 2, 3, 4)
+    )
+    assert torch.equal(again, first)
+    assert any(not torch.equal(other, first) for other in others)
     assert torch.equal(images, before)
     assert torch.equal(torch.get_rng_state(), torchs)
 
@@ -61,7 +68,7 @@ def test_a_start_takes_each_class_from_its_own_films(films: Callable, name: str)
         return
     images, labels = films(6, noise=0.1)
     shuffle = torch.randperm(len(images), generator=seeded())
-    s = begin(STARTS[name], images[shuffle], labels[shuffle], classes=2, ipc=2, rng=seeded())
+    s = begun(name, images[shuffle], labels[shuffle], ipc=2)
     means = torch.stack([images[labels == label].mean(0) for label in range(2)])
     nearest = torch.cdist(s.images.flatten(1), means.flatten(1)).argmin(1)
     assert nearest.tolist() == [0, 0, 1, 1]
@@ -71,7 +78,7 @@ def test_a_start_takes_each_class_from_its_own_films(films: Callable, name: str)
 def test_a_start_shares_no_memory_with_the_films(films: Callable, name: str) -> None:
     images, labels = films(2)
     before = images.clone()
-    begin(STARTS[name], images, labels, classes=2, ipc=1, rng=seeded()).images.fill_(9)
+    begun(name, images, labels, ipc=1).images.fill_(9)
     assert torch.equal(images, before)
 
 
@@ -82,13 +89,21 @@ def test_more_images_than_a_class_has_are_refused_except_of_noise(
     images, labels = films(3)
 
     def ask() -> Tensor:
-        return begin(STARTS[name], images, labels, classes=2, ipc=4, rng=seeded()).images
+        return begun(name, images, labels, ipc=4).images
 
     if STARTS[name].holds == "noise":
         assert len(ask()) == 8
     else:
         with pytest.raises(ValueError, match="class number 0 has 3 images; lower ipc"):
             ask()
+
+
+@pytest.mark.parametrize("name", [name for name in STARTS if STARTS[name].holds == "films"])
+def test_a_start_that_holds_films_holds_none_of_them_twice(films: Callable, name: str) -> None:
+    images, labels = films(4)
+    s = begun(name, images, labels, ipc=3)
+    rows = [int((images == film).flatten(1).all(1).nonzero()) for film in s.images]
+    assert len(set(rows)) == 6
 
 
 def test_random_gives_existing_films_without_repetition() -> None:
