@@ -13,9 +13,10 @@ so the labels that serve the real images best are a least-squares solution,
 for which two sums over the real images are enough: K_st K_ts and K_st y_t.
 
 From the authors: the closed form, over all real images. Ours: the ridge is that of the regression
-which will use the labels (theirs differ), every class weighs alike, and labels are probabilities
-unless asked otherwise. For that, all of them are drawn towards 1 / K by one common factor: the
-predictions shrink by the same factor, so that no decision changes, and no order of scores.
+which will use the labels (theirs differ, to no effect on CIFAR-10), every class weighs alike, and
+labels are probabilities unless asked otherwise. For that, all of them are drawn towards 1 / K by
+one common factor: the predictions shrink by the same factor, so that no decision changes, and no
+order of scores.
 """
 
 import sys
