@@ -6,10 +6,11 @@ Learns: images.
 Costs: as DC.
 
 DC, with real and synthetic images seen through the same random augmentation, so that S learns to
-serve a network that is trained with augmentation. One omega is drawn per class and step; while the
-network is trained on S each image has a parameter of its own.
+serve a network that is trained with augmentation.
 
-Ours: no flip or rotation for radiographs, and images are kept within the display range.
+From the authors' code: one omega is drawn per class and step, for all images on both sides; while
+the network is trained on S each image has a parameter of its own. Ours: no flip or rotation for
+radiographs, and images are kept within the display range.
 """
 
 from collections.abc import Iterator

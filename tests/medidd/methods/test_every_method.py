@@ -1,7 +1,14 @@
 """The table: every method x every property. A new method adds itself by its line in METHODS."""
 
 import copy
+import dataclasses
+import inspect
+import math
+import sys
 from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -9,110 +16,279 @@ from torch import Tensor
 
 from medidd.architectures import convnet
 from medidd.data import RealSet, SyntheticSet
-from medidd.distill import Method, distill, learned
+from medidd.distill import Classifies, Decodes, Method, Prepares, by_ipc, distill, learned
 from medidd.evaluate import Training, log_probabilities, train
 from medidd.methods import METHODS
-from medidd.starts import STARTS, begin
 
-SHORT = {"soft-label": {"horizon": 12, "window": 6}}
-"""Fields that make a method quick on a toy set; the others stay as they are."""
+
+@dataclass(frozen=True)
+class Toy:
+    """How a method is tried.
+
+    Attributes:
+        fields: that make it quick; the others stay as they are.
+        steps: until it must have learned the toy set.
+        ipc: images per class that it needs for that.
+        by_itself: judged by its own classifier, for what it learns is for that one alone.
+    """
+
+    fields: dict[str, Any] = field(default_factory=dict)
+    steps: int = 30
+    ipc: int = 1
+    by_itself: bool = False
+
+
+LOOPS = ("epochs", "horizon", "window", "inner_steps", "net_steps", "net_epochs")
+"""Fields that say how often something is repeated."""
+
+TOYS = {
+    "dd": Toy({"epochs": 4, "lr": 0.1, "lr_images": 0.1}),
+    "soft-label": Toy({"horizon": 8, "window": 4}),
+    "dc": Toy({"inner_steps": 2, "net_epochs": 2}),
+    "dsa": Toy({"inner_steps": 2, "net_epochs": 2}),
+    "idc": Toy({"inner_steps": 2, "net_steps": 2, "lr_net": 0.05}),
+    "label-solve": Toy({"constraint": "none"}, steps=2, ipc=40, by_itself=True),
+    "mtt": Toy({"inner_steps": 4, "last_start": 1, "lr": 0.1}, steps=20),
+    "tesla": Toy({"inner_steps": 4, "last_start": 1, "lr": 0.1}, steps=20),
+}
+
+DRAWING = [name for name, kind in METHODS.items() if hasattr(kind, "batch")]
+"""Those that take less than all there is at once."""
 
 every_method = pytest.mark.parametrize("name", METHODS)
+every_drawing_method = pytest.mark.parametrize("name", DRAWING)
 
 
-def method(name: str, classes: int = 2, channels: int = 1) -> Method:
-    return METHODS[name](convnet(classes, channels, 16, width=8), **SHORT.get(name, {}))
+def toy(name: str) -> Toy:
+    return TOYS.get(name, Toy())
 
 
 def seeded(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def noise(images: Tensor, labels: Tensor, rng: torch.Generator, ipc: int = 1) -> SyntheticSet:
-    classes = int(labels.max()) + 1
-    return begin(STARTS["noise"], images, labels, classes=classes, ipc=ipc, rng=rng)
+@pytest.fixture
+def cut(films: Callable) -> Callable[..., tuple[Tensor, Tensor]]:
+    """Makes films of any size, where ``films`` makes those of a multiple of four."""
+
+    def make(per_class: int, *, size: int, **kind: Any) -> tuple[Tensor, Tensor]:
+        images, labels = films(per_class, size=-(-size // 4) * 4, **kind)
+        return images[..., :size, :size].contiguous(), labels
+
+    return make
+
+
+@pytest.fixture
+def built(tmp_path: Path, cut: Callable) -> Callable[..., Method]:
+    """Makes a method with whatever it takes: a small network, a kernel, experts of short lives."""
+
+    def make(name: str, classes: int = 2, channels: int = 1, size: int = 16, **own: Any) -> Method:
+        network = convnet(classes, channels, size, width=8)
+
+        def experts() -> Any:
+            from medidd.methods.experts import Experts, Trajectories
+
+            images, labels = cut(6, classes=classes, channels=channels, size=size)
+            folder = tmp_path / f"{classes}-{channels}-{size}"
+            training = Experts(network, count=2, epochs=3, epoch_steps=8, lr=0.05)
+            list(training.make(folder, lambda rng: RealSet(images, labels, classes, rng), {}))
+            return Trajectories(folder, network, {})
+
+        def kernel() -> Any:
+            from medidd.kernels import FCKernel
+
+            return FCKernel()
+
+        makers = {"network": lambda: network, "experts": experts, "kernel": kernel}
+        kind = METHODS[name]
+        taken = [of.name for of in dataclasses.fields(kind) if of.name in makers]
+        return kind(**{of: makers[of]() for of in taken}, **{**toy(name).fields, **own})
+
+    return make
+
+
+@pytest.fixture
+def begun(started: Callable) -> Callable[..., SyntheticSet]:
+    """Makes S as a method begins with it, from noise."""
+
+    def make(method: Method, films: Tensor, *, classes: int = 2, ipc: int = 1) -> SyntheticSet:
+        many = ipc * (method.shown if isinstance(method, Decodes) else 1)
+        s: SyntheticSet = started(films, classes=classes, ipc=many)
+        s = method.encode(s) if isinstance(method, Decodes) else s
+        return method.prepare(s) if isinstance(method, Prepares) else s
+
+    return make
+
+
+@pytest.fixture
+def distilled(built: Callable, begun: Callable) -> Callable[..., tuple[SyntheticSet, list[float]]]:
+    """Runs a method by its name; gives S as it is learned, and the losses."""
+
+    def run(
+        name: str, images: Tensor, labels: Tensor, *, steps: int, ipc: int = 1, seed: int = 0
+    ) -> tuple[SyntheticSet, list[float]]:
+        classes, channels, size = int(labels.max()) + 1, images.shape[1], images.shape[2]
+        method = built(name, classes, channels, size)
+        s, rng = begun(method, images, classes=classes, ipc=ipc), seeded(seed)
+        real = RealSet(images, labels, classes, rng)
+        return s, list(distill(method, s, real, steps=steps, rng=rng))
+
+    return run
 
 
 def copied(s: SyntheticSet) -> dict[str, Tensor]:
     return {name: tensor.detach().clone() for name, tensor in s.tensors().items()}
 
 
-def distilled(
-    name: str, images: Tensor, labels: Tensor, *, steps: int, seed: int = 0, ipc: int = 1
-) -> tuple[SyntheticSet, list[float]]:
-    rng = seeded(seed)
-    classes, channels = int(labels.max()) + 1, images.shape[1]
-    s = noise(images, labels, rng, ipc)
-    real = RealSet(images, labels, classes, rng)
-    return s, list(distill(method(name, classes, channels), s, real, steps=steps, rng=rng))
+def released(method: Method, s: SyntheticSet) -> SyntheticSet:
+    """S as anybody gets it."""
+    s = SyntheticSet(**copied(s))
+    return method.decode(s) if isinstance(method, Decodes) else s
+
+
+# What a method must do.
 
 
 @every_method
-def test_the_loss_falls(name: str, films: Callable) -> None:
-    _, losses = distilled(name, *films(20), steps=30)
-    assert sum(losses[-5:]) < 0.8 * sum(losses[:5])
+def test_the_loss_falls(name: str, films: Callable, distilled: Callable) -> None:
+    steps = toy(name).steps
+    _, losses = distilled(name, *films(20), steps=steps, ipc=toy(name).ipc)
+    part = max(steps // 5, 1)
+    assert sum(losses[-part:]) < 0.8 * sum(losses[:part])
 
 
 @every_method
-def test_a_network_trained_on_s_beats_one_trained_on_noise(name: str, films: Callable) -> None:
+def test_what_is_trained_on_s_beats_what_is_trained_on_noise(
+    name: str, films: Callable, built: Callable, begun: Callable, distilled: Callable
+) -> None:
     images, labels = films(20, noise=1.0)
     strangers, truth = films(100, noise=1.0, seed=2)
-    f = convnet(2, 1, 16, width=8)
+    method = built(name)
 
     def accuracy(s: SyntheticSet, seed: int) -> float:
-        how = Training(steps=40)
-        theta = train(f, s.images.detach(), s.labels.detach(), how, seeded(seed))
-        return float((log_probabilities(f, theta, strangers).argmax(1) == truth).float().mean())
+        if toy(name).by_itself:
+            scores = method.classifier(s, seeded(seed))(strangers)
+        else:
+            f, shown = convnet(2, 1, 16, width=8), released(method, s)
+            theta = train(f, shown.images, shown.labels, Training(steps=40), seeded(seed))
+            scores = log_probabilities(f, theta, strangers)
+        return float((scores.argmax(1) == truth).float().mean())
 
-    learned_set, _ = distilled(name, images, labels, steps=30)
-    start = noise(images, labels, seeded())
+    learned_set, _ = distilled(name, images, labels, steps=toy(name).steps, ipc=toy(name).ipc)
+    start = begun(method, images, ipc=toy(name).ipc)
     ours, chance = ([accuracy(s, seed) for seed in range(3)] for s in (learned_set, start))
     assert min(ours) > max(chance)
     assert min(ours) > 0.85
 
 
 @every_method
-def test_the_same_seed_gives_the_same_bytes(name: str, films: Callable) -> None:
+def test_the_same_seed_gives_the_same_bytes(
+    name: str, films: Callable, distilled: Callable
+) -> None:
     torch.manual_seed(1)
     before = torch.get_rng_state()
     one, losses = distilled(name, *films(4), steps=3)
     assert torch.equal(torch.get_rng_state(), before)
     torch.manual_seed(2)
     two, again = distilled(name, *films(4), steps=3)
-    other, _ = distilled(name, *films(4), steps=3, seed=1)
     assert losses == again
     for part in one.tensors():
         assert torch.equal(one.tensors()[part], two.tensors()[part])
-    assert not torch.equal(one.images, other.images)
+
+
+@every_drawing_method
+def test_another_seed_gives_other_bytes(
+    name: str, films: Callable, built: Callable, begun: Callable
+) -> None:
+    images, labels = films(4)
+    # A batch smaller than a class, for a method of kernels has nothing else to draw.
+    method, ends = built(name, batch=3), []
+    for seed in range(2):
+        s, rng = begun(method, images), seeded(seed)
+        list(distill(method, s, RealSet(images, labels, 2, rng), steps=3, rng=rng))
+        ends.append(copied(s))
+    assert any(not torch.equal(ends[0][part], ends[1][part]) for part in ends[0])
 
 
 @every_method
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize(("classes", "channels", "ipc"), [(2, 1, 2), (3, 3, 1), (3, 3, 2)])
-def test_any_number_of_classes_channels_and_images_in_either_precision(
-    name: str, films: Callable, dtype: torch.dtype, classes: int, channels: int, ipc: int
+@pytest.mark.parametrize(
+    ("classes", "channels", "ipc", "size"), [(2, 1, 3, 16), (3, 3, 1, 33), (2, 3, 1, 16)]
+)
+def test_any_number_of_classes_channels_and_images_of_any_size_in_either_precision(
+    name: str,
+    cut: Callable,
+    built: Callable,
+    begun: Callable,
+    distilled: Callable,
+    dtype: torch.dtype,
+    classes: int,
+    channels: int,
+    ipc: int,
+    size: int,
 ) -> None:
-    images, labels = films(3, classes=classes, channels=channels, dtype=dtype)
-    s, losses = distilled(name, images, labels, steps=3, ipc=ipc)
+    images, labels = cut(3, classes=classes, channels=channels, size=size, dtype=dtype)
+    s, losses = distilled(name, images, labels, steps=classes, ipc=ipc)
     assert torch.tensor(losses).isfinite().all()
-    for tensor in s.tensors().values():
+    method = built(name, classes, channels, size)
+    start = begun(method, images, classes=classes, ipc=ipc)
+    held = {id(tensor) for tensor in learned(method.optimizer(s))}
+    moved = 0
+    for part, tensor in s.tensors().items():
         assert tensor.dtype == dtype
         assert tensor.isfinite().all()
-    assert s.images.shape == (classes * ipc, channels, 16, 16)
-    moved = s.images.detach() - noise(images, labels, seeded(), ipc).images
-    assert moved.flatten(1).norm(dim=1).min() > 0
+        moved += id(tensor) in held and not torch.equal(tensor, start.tensors()[part])
+    assert moved > 0
+    if id(s.images) in held:
+        assert (s.images.detach() - start.images).flatten(1).norm(dim=1).min() > 0
+    shown = released(method, s)
+    many = ipc * (method.shown if isinstance(method, Decodes) else 1)
+    assert shown.images.shape == (classes * many, channels, size, size)
+    assert shown.labels.shape == (classes * many, classes)
 
 
 @every_method
-def test_only_what_the_optimizer_holds_is_changed(name: str, films: Callable) -> None:
+def test_one_real_image_of_each_class_is_enough(
+    name: str, films: Callable, built: Callable, begun: Callable
+) -> None:
+    images, labels = films(1)
+    method = built(name, **({"batch": 1} if name in DRAWING else {}))
+    s = begun(method, images)
+    losses = list(distill(method, s, RealSet(images, labels, 2, seeded()), steps=3, rng=seeded()))
+    assert torch.tensor(losses).isfinite().all()
+    assert all(tensor.isfinite().all() for tensor in s.tensors().values())
+
+
+@every_method
+def test_two_threads_do_as_well(
+    name: str, films: Callable, built: Callable, begun: Callable
+) -> None:
+    images, labels = films(2)
+    # As little as can be: on a busy machine two threads can be many times slower than one.
+    method = built(name, **{of: 1 for of in LOOPS if hasattr(METHODS[name], of)})
+    s = begun(method, images)
+    torch.set_num_threads(2)
+    try:
+        run = distill(method, s, RealSet(images, labels, 2, seeded()), steps=1, rng=seeded())
+        (loss,) = run
+    finally:
+        torch.set_num_threads(1)
+    assert math.isfinite(loss)
+    assert all(tensor.isfinite().all() for tensor in s.tensors().values())
+
+
+@every_method
+def test_only_what_the_optimizer_holds_is_changed(
+    name: str, films: Callable, built: Callable, begun: Callable
+) -> None:
     images, labels = films(4)
-    films_before, rng = images.clone(), seeded()
-    s = noise(images, labels, rng, ipc=2)
+    films_before, method = images.clone(), built(name)
+    s = begun(method, images, ipc=2)
     # Labels to learn from that no projection would leave as they are.
     s.labels = torch.tensor([[0.9, 0.3], [0.8, 0.1], [0.0, 1.2], [0.4, 0.7]])
     before, tensors = copied(s), s.tensors()
-    held = {id(tensor) for tensor in learned(method(name).optimizer(s))}
-    list(distill(method(name), s, RealSet(images, labels, 2, rng), steps=3, rng=rng))
+    held = {id(tensor) for tensor in learned(method.optimizer(s))}
+    list(distill(method, s, RealSet(images, labels, 2, seeded()), steps=3, rng=seeded()))
     for part, tensor in s.tensors().items():
         assert tensor is tensors[part]
         assert torch.equal(tensor, before[part]) == (id(tensor) not in held)
@@ -120,30 +296,53 @@ def test_only_what_the_optimizer_holds_is_changed(name: str, films: Callable) ->
 
 
 @every_method
-def test_a_run_that_is_resumed_equals_one_that_was_not(name: str, films: Callable) -> None:
+def test_a_run_that_was_stopped_where_a_path_ends_equals_one_that_was_not(
+    name: str, films: Callable, built: Callable, begun: Callable
+) -> None:
     images, labels = films(6)
-    whole, losses = distilled(name, images, labels, steps=7)
-
+    # A batch is a draw of half a class.
+    method = built(name, **({"batch": 3} if name in DRAWING else {}))
+    steps, ends = 5, []
     rng = seeded()
-    s = noise(images, labels, rng)
+    whole = begun(method, images)
     real = RealSet(images, labels, 2, rng)
-    optimizer = method(name).optimizer(s)
-    first = distill(method(name), s, real, steps=7, rng=rng, optimizer=optimizer)
-    before = [next(first) for _ in range(3)]
-    saved, state = copied(s), copy.deepcopy(optimizer.state_dict())
-    draws = rng.get_state().clone()
-    next(first)  # goes on after the checkpoint, and is lost
+    losses = list(distill(method, whole, real, steps=steps, rng=rng, between=ends.append))
+    assert ends[-1] == steps
+    assert len(ends) > 1
+    for end in ends[:-1]:
+        rng = seeded()
+        s = begun(method, images)
+        optimizer = method.optimizer(s)
+        saved: dict[str, Any] = {}
 
-    rng = torch.Generator()
-    rng.set_state(draws)
-    s = SyntheticSet(**saved)
-    real = RealSet(images, labels, 2, rng)
-    optimizer = method(name).optimizer(s)
-    optimizer.load_state_dict(state)
-    after = list(distill(method(name), s, real, steps=4, rng=rng, optimizer=optimizer))
-    assert before + after == losses
-    for part, tensor in s.tensors().items():
-        assert torch.equal(tensor, whole.tensors()[part])
+        def save(
+            taken: int,
+            s: SyntheticSet = s,
+            optimizer: torch.optim.Optimizer = optimizer,
+            rng: torch.Generator = rng,
+            saved: dict[str, Any] = saved,
+            end: int = end,
+        ) -> None:
+            if taken == end:
+                saved["s"] = copied(s)
+                saved["optimizer"] = copy.deepcopy(optimizer.state_dict())
+                saved["rng"] = rng.get_state().clone()
+
+        real = RealSet(images, labels, 2, rng)
+        run = distill(method, s, real, steps=end, rng=rng, optimizer=optimizer, between=save)
+        before = list(run)
+
+        rng = torch.Generator()
+        rng.set_state(saved["rng"])
+        s = SyntheticSet(**saved["s"])
+        real = RealSet(images, labels, 2, rng)
+        optimizer = method.optimizer(s)
+        optimizer.load_state_dict(saved["optimizer"])
+        left = steps - end
+        after = list(distill(method, s, real, steps=left, rng=rng, optimizer=optimizer))
+        assert before + after == losses
+        for part, tensor in s.tensors().items():
+            assert torch.equal(tensor, whole.tensors()[part])
 
 
 class OneByOne:
@@ -174,20 +373,103 @@ def averaged(answers: list) -> object:
 
 @every_method
 def test_a_source_that_asks_image_by_image_gives_the_same_gradient(
-    name: str, films: Callable
+    name: str, films: Callable, built: Callable, begun: Callable
 ) -> None:
     images, labels = films(5, classes=3, dtype=torch.double)
     private = OneByOne(images, labels)
+    method = built(name, 3)
     gradients = []
     for real in (RealSet(images, labels, 3, seeded(9)), private):
-        s = noise(images, labels, seeded(), ipc=2)
-        held = learned(method(name, 3).optimizer(s))
+        s, rng = begun(method, images, classes=3, ipc=2), seeded(5)
+        held = learned(method.optimizer(s))
         for tensor in held:
             tensor.requires_grad_()
-        losses = method(name, 3).losses(s, real, seeded(5))
         # Augmentations are drawn by the method, not by the source: several, so that some matter.
-        per_step = [torch.autograd.grad(next(losses), held) for _ in range(5)]
-        gradients.append(torch.cat([g.flatten() for grads in per_step for g in grads]))
-    assert private.asked > 0
-    assert gradients[0].norm() > 0
-    assert (gradients[0] - gradients[1]).norm() < 1e-5 * gradients[0].norm()
+        for _ in range(3):
+            for loss in method.losses(s, real, rng):
+                gradients.append(torch.autograd.grad(loss, held))  # noqa: PERF401
+    flat = torch.cat([g.flatten() for grads in gradients for g in grads])
+    plain, one_by_one = flat.chunk(2)
+    # Whoever matches experts has asked through them.
+    assert (private.asked > 0) != hasattr(method, "experts")
+    assert plain.norm() > 0
+    assert (plain - one_by_one).norm() < 1e-5 * plain.norm()
+
+
+@every_method
+def test_a_classifier_gives_probabilities_that_follow_from_its_generator(
+    name: str, films: Callable, built: Callable, begun: Callable
+) -> None:
+    method = built(name, 3)
+    if not isinstance(method, Classifies):
+        assert not hasattr(method, "classifier")
+        return
+    images, _ = films(4, classes=3)
+    s = begun(method, images, classes=3)
+    before = copied(s)
+    one, two = (method.classifier(s, seeded(1))(images) for _ in range(2))
+    assert one.shape == (12, 3)
+    assert one.min() >= 0
+    torch.testing.assert_close(one.sum(1), torch.ones_like(one[:, 0]))
+    assert torch.equal(one, two)
+    assert all(torch.equal(tensor, before[part]) for part, tensor in s.tensors().items())
+    assert method.classifies_by
+
+
+# What a method's file must say.
+
+
+@every_method
+def test_the_presets_of_the_authors_name_fields_and_make_a_method(
+    name: str, built: Callable
+) -> None:
+    kind = METHODS[name]
+    known = {of.name: of for of in dataclasses.fields(kind)}
+    assert kind.paper
+    for ipc, values in kind.paper.items():
+        assert ipc >= 1
+        assert set(values) <= set(known) - {"network", "kernel", "experts"}
+        method = built(name, **by_ipc(kind.paper, ipc))
+        assert method.steps >= 1
+        for of, value in values.items():
+            assert getattr(method, of) == value
+            default = known[of].default
+            assert default is None or isinstance(value, type(default))
+
+
+@every_method
+def test_a_file_says_whose_method_it_is_what_it_learns_and_what_it_costs(name: str) -> None:
+    title, source, costs, *prose = sys.modules[METHODS[name].__module__].__doc__.split("\n\n")
+    assert title.endswith(".")
+    assert "\n" not in title
+    assert "arXiv:" in source
+    assert costs.startswith("Learns: ")
+    assert "\nCosts: " in costs
+    text = " ".join(prose)
+    assert "authors" in text
+    assert "Ours: " in text
+
+
+@every_method
+def test_every_field_and_no_other_is_explained(name: str) -> None:
+    kind = METHODS[name]
+    attributes = inspect.getdoc(kind).split("Attributes:\n")[1].splitlines()
+    explained = [
+        line.strip().split(":")[0] for line in attributes if line[4:5].strip() and ":" in line
+    ]
+    assert explained == [of.name for of in dataclasses.fields(kind)]
+
+
+@every_method
+def test_a_method_is_frozen_and_can_do_without_settings(name: str, built: Callable) -> None:
+    method = built(name)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        method.steps = 1
+    ingredients = {"network", "kernel", "experts"}
+    needed = {
+        of.name
+        for of in dataclasses.fields(METHODS[name])
+        if of.default is dataclasses.MISSING and of.default_factory is dataclasses.MISSING
+    }
+    assert needed <= ingredients
+    assert {of.name for of in dataclasses.fields(METHODS[name])} & ingredients == needed
