@@ -5,6 +5,7 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -14,9 +15,11 @@ from medidd.dicom.identifiers import keyed, tokens_of
 from medidd.evaluate import log_probabilities, train
 from medidd.network import Network
 from pipelines.bundle import contents, decode, hashes, own_words
+from pipelines.experts import about, train_experts
 from pipelines.installation import key
-from pipelines.learn import Progress, learn
+from pipelines.learn import learn
 from pipelines.patients import Patients
+from pipelines.progress import Progress
 from pipelines.recipe import Recipe
 from pipelines.report import write_report
 from pipelines.seeds import derived, generator
@@ -169,9 +172,13 @@ def _nulls(subject: Subject) -> Generator[Progress, None, Nulls]:
     for number in range(count):
         chosen = {one for one in controls.ids if fold_of[one] != number}
         folder = subject.run.private / "nulls"
+        films = controls.of(chosen)
+        recipe = yield from _on_its_own_experts(
+            subject, films, folder / f"{number}-experts", number
+        )
         synthetic = yield from learn(
-            subject.recipe,
-            controls.of(chosen),
+            recipe,
+            films,
             stage=f"null release {number + 1} of {count}",
             seed=derived(frozen.seed, "null", number),
             device=frozen.device,
@@ -181,6 +188,29 @@ def _nulls(subject: Subject) -> Generator[Progress, None, Nulls]:
         null = quantized(synthetic, {})
         releases.append(Audited(null.display, null.labels))
     return Nulls(tuple(releases), fold_of)
+
+
+def _on_its_own_experts(
+    subject: Subject, films: Films, folder: Path, number: int
+) -> Generator[Progress, None, Recipe]:
+    """Returns the run's recipe for other films: experts, if it has any, are trained on those."""
+    frozen, recipe = subject.frozen, subject.recipe
+    if frozen.experts is None:
+        return recipe
+    method: Any = recipe.method
+    seed = derived(frozen.seed, "null experts", number)
+    of = about(films, recipe.classes, frozen)
+    yield from train_experts(
+        method.network,
+        {**frozen.experts, "seed": seed},
+        films,
+        recipe.classes,
+        of,
+        folder,
+        device=frozen.device,
+        stage=f"experts of null release {number + 1}",
+    )
+    return recipe.on_experts(folder, of)
 
 
 def sentence(result: Json) -> str:

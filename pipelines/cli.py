@@ -19,9 +19,10 @@ from pipelines import installation
 from pipelines.stop import Exit, Stop
 
 if TYPE_CHECKING:
-    from pipelines.learn import Progress
+    from pipelines.progress import Progress
 
 Result = TypeVar("Result")
+Command = TypeVar("Command", bound=Callable[..., Any])
 
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 ANY_PATH = click.Path(path_type=Path)
@@ -114,14 +115,87 @@ def medidd() -> None:
     """Distil radiographs into a few synthetic images, audit them, and only then export them."""
 
 
-@medidd.command("distill")
-@click.option("--dicom-dir", type=FOLDER, required=True, help="Folder of DICOM studies.")
-@click.option("--ipc", type=click.IntRange(min=1), required=True, help="Images per class.")
-@click.option(
-    "--labels",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="CSV of labels. Default: labels.csv in the folder or beside it, else a folder per class.",
+def options(*chosen: Callable[[Command], Command]) -> Callable[[Command], Command]:
+    """Returns one decorator that adds several options, in this order."""
+
+    def decorated(command: Command) -> Command:
+        for option in reversed(chosen):
+            command = option(command)
+        return command
+
+    return decorated
+
+
+films = options(
+    click.option("--dicom-dir", type=FOLDER, required=True, help="Folder of DICOM studies."),
+    click.option(
+        "--labels",
+        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        help="CSV of labels. Default: labels.csv in the folder or beside it, else a folder per "
+        "class.",
+    ),
+    click.option(
+        "--size",
+        type=click.IntRange(16, 256),
+        default=32,
+        show_default=True,
+        help="Height and width, in pixels.",
+    ),
+    click.option(
+        "--max-rejected",
+        "max_refused",
+        type=click.FloatRange(min=0),
+        default=0.2,
+        show_default=True,
+        help="Unusable files allowed per usable film.",
+    ),
 )
+
+computing = options(
+    click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True),
+    click.option(
+        "--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True
+    ),
+    click.option(
+        "--width",
+        type=click.IntRange(min=1),
+        default=32,
+        show_default=True,
+        help="Filters per block of the ConvNet.",
+    ),
+    click.option(
+        "--threads",
+        type=click.IntRange(min=1),
+        default=1,
+        show_default=True,
+        help="CPU threads; networks this small gain little from more.",
+    ),
+)
+
+resume = click.option("--resume", is_flag=True, help="Go on with a run that was stopped.")
+as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
+
+
+def network(default: str) -> Callable[[Command], Command]:
+    """Returns the option that names an architecture."""
+    known = click.Choice(["convnet", "mlp", "lenet", "alexnet", "vgg11", "resnet18"])
+    return click.option("--network", type=known, default=default, show_default=True)
+
+
+config = click.option(
+    "-c",
+    "--config",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    is_eager=True,
+    expose_value=False,
+    callback=configured,
+    help="YAML of these options; the command line wins.",
+)
+
+
+@medidd.command("distill")
+@films
+@click.option("--ipc", type=click.IntRange(min=1), required=True, help="Images per class.")
 @click.option(
     "--method",
     default="dm",
@@ -129,18 +203,7 @@ def medidd() -> None:
     help="A method, or a start for a baseline; medidd methods lists them.",
 )
 @click.option("--start", default="noise", show_default=True, help="Where the images begin.")
-@click.option(
-    "--size",
-    type=click.IntRange(16, 256),
-    default=32,
-    show_default=True,
-    help="Height and width, in pixels.",
-)
 @click.option("--steps", type=click.IntRange(min=1), help="Updates. Default: the method's own.")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
-@click.option(
-    "--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True
-)
 @click.option(
     "--preset",
     type=click.Choice(["default", "paper"]),
@@ -156,41 +219,13 @@ def medidd() -> None:
     metavar="NAME=VALUE",
     help="A field of the method; medidd methods lists them. May be repeated.",
 )
-@click.option(
-    "--width",
-    type=click.IntRange(min=1),
-    default=32,
-    show_default=True,
-    help="Filters per block of the ConvNet.",
-)
-@click.option(
-    "--threads",
-    type=click.IntRange(min=1),
-    default=1,
-    show_default=True,
-    help="CPU threads; networks this small gain little from more.",
-)
-@click.option(
-    "--max-rejected",
-    "max_refused",
-    type=click.FloatRange(min=0),
-    default=0.2,
-    show_default=True,
-    help="Unusable files allowed per usable film.",
-)
+@click.option("--experts", type=FOLDER, help="What medidd experts made; mtt and tesla need it.")
+@computing
 @click.option("--out", type=ANY_PATH, help="Folder of the run. Default: one under runs.")
-@click.option("--resume", is_flag=True, help="Go on with a run that was stopped.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
+@resume
+@as_json
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and what it would take.")
-@click.option(
-    "-c",
-    "--config",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    is_eager=True,
-    expose_value=False,
-    callback=configured,
-    help="YAML of these options; the command line wins.",
-)
+@config
 def distill_command(*, as_json: bool, dry_run: bool, **options: Any) -> None:
     """Learn a synthetic set from a folder of DICOM studies."""
     from pipelines import distill, dry, summary
@@ -204,12 +239,57 @@ def distill_command(*, as_json: bool, dry_run: bool, **options: Any) -> None:
     _show(summary.of(made, watch.seconds()), as_json=as_json)
 
 
+@medidd.command("experts")
+@films
+@click.option("--out", type=ANY_PATH, required=True, help="Folder of the experts.")
+@network("convnet")
+@click.option("--count", type=click.IntRange(min=1), default=10, show_default=True)
+@click.option(
+    "--epochs",
+    type=click.IntRange(min=1),
+    default=20,
+    show_default=True,
+    help="Snapshots of the weights, besides the first.",
+)
+@click.option(
+    "--epoch-steps",
+    type=click.IntRange(min=1),
+    default=20,
+    show_default=True,
+    help="Updates between two snapshots.",
+)
+@click.option("--lr", type=float, default=0.01, show_default=True, help="Step size.")
+@click.option(
+    "--batch",
+    type=click.IntRange(min=1),
+    default=256,
+    show_default=True,
+    help="Films per update.",
+)
+@click.option(
+    "--dtype",
+    type=click.Choice(["float32", "float16"]),
+    default="float32",
+    show_default=True,
+    help="Of the snapshots on disk.",
+)
+@computing
+@resume
+@as_json
+@config
+def experts_command(*, as_json: bool, **options: Any) -> None:
+    """Train the networks whose paths mtt and tesla match. They never leave."""
+    from pipelines import experts, summary
+
+    _show(summary.of_experts(followed(experts.run(experts.Experts(**options)))), as_json=as_json)
+
+
 @medidd.command("audit")
 @click.argument("run", type=FOLDER)
 @click.option(
     "--level", type=click.Choice(["screen", "standard"]), default="standard", show_default=True
 )
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
+@as_json
 def audit_command(run: Path, level: str, *, as_json: bool) -> None:
     """Audit what a run would release."""
     from pipelines import audit, summary
@@ -221,7 +301,7 @@ def audit_command(run: Path, level: str, *, as_json: bool) -> None:
 @medidd.command("export")
 @click.argument("run", type=FOLDER)
 @click.option("--to", type=ANY_PATH, required=True, help="Folder to write.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
+@as_json
 def export_command(run: Path, to: Path, *, as_json: bool) -> None:
     """Write the bundle for outsiders, if the audits pass."""
     from pipelines import export, summary
@@ -232,13 +312,8 @@ def export_command(run: Path, to: Path, *, as_json: bool) -> None:
 
 @medidd.command("evaluate")
 @click.argument("run", type=FOLDER)
-@click.option(
-    "--network",
-    type=click.Choice(["convnet", "mlp", "lenet", "alexnet", "vgg11", "resnet18"]),
-    default="resnet18",
-    show_default=True,
-)
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
+@network("resnet18")
+@as_json
 def evaluate_command(run: Path, network: str, *, as_json: bool) -> None:
     """Judge a finished run with another architecture."""
     from pipelines import evaluate, summary

@@ -8,19 +8,19 @@ from typing import Any
 import torch
 
 from medidd.data import NORMALIZATION
-from medidd.dicom.cohort import ingest
-from medidd.dicom.errors import CohortError, TooManyRefused
 from medidd.distill import Prepares
 from pipelines.ahead import baselines_ahead
 from pipelines.audit import examine
+from pipelines.experts import about, recorded
 from pipelines.frozen import Frozen, source_of
 from pipelines.installation import key
-from pipelines.learn import Progress, learn
-from pipelines.patients import Patients, assigned, open_cohort, require_enough
-from pipelines.recipe import device
+from pipelines.learn import learn
+from pipelines.patients import read_patients, require_enough
+from pipelines.progress import Progress
+from pipelines.recipe import Recipe, device
 from pipelines.report import write_report
-from pipelines.stop import Exit, Stop
-from pipelines.store import RUNS, Run, differences, read_json, write_json
+from pipelines.stop import Stop
+from pipelines.store import RUNS, Run, claim, write_json
 from pipelines.subject import Subject
 from pipelines.synthetic import LEVELS, quantized, read_release, step_sizes, write_release
 from pipelines.worth import worth
@@ -46,6 +46,7 @@ class Distill:
         device: "auto", "cpu" or "cuda".
         preset: where fields that are not set come from, "default" or "paper".
         settings: the method's own fields.
+        experts: folder of the experts that a method matches; None where it needs none.
         width: filters per block of the ConvNet.
         threads: of the CPU.
         max_refused: refused files allowed per usable film.
@@ -64,6 +65,7 @@ class Distill:
     device: str = "auto"
     preset: str = "default"
     settings: Mapping[str, Any] = field(default_factory=dict)
+    experts: Path | None = None
     width: int = 32
     threads: int = 1
     max_refused: float = 0.2
@@ -85,6 +87,7 @@ class Distill:
             steps=self.steps,
             preset=self.preset,
             settings=dict(self.settings),
+            experts=recorded(self.method, self.experts),
             width=self.width,
             seed=self.seed,
             device_name=device(self.device).type,
@@ -109,16 +112,25 @@ def run(job: Distill) -> Generator[Progress, None, Run]:
     torch.set_num_threads(job.threads)
     frozen = job.frozen()
     place = job.place(frozen)
-    fresh = _begin(place, frozen, resume=job.resume)
+    fresh = claim(place, frozen.to_json(), resume=job.resume)
     try:
-        patients = yield from _patients(job, place)
+        patients = yield from read_patients(
+            place,
+            job.dicom_dir,
+            job.labels,
+            size=job.size,
+            max_refused=job.max_refused,
+            seed=job.seed,
+        )
+        require_enough(patients, job.ipc)
+        subject = Subject(place, frozen, patients)
+        recipe = _recipe(subject, job.experts)
     except Stop:
         if fresh:
             place.discard()
         raise
-    subject = Subject(place, frozen, patients)
     with baselines_ahead(place):
-        yield from _release(subject)
+        yield from _release(subject, recipe)
     yield from _worth(subject)
     if not place.audit.exists():
         yield from examine(subject, Level.SCREEN)
@@ -126,66 +138,20 @@ def run(job: Distill) -> Generator[Progress, None, Run]:
     return place
 
 
-def _begin(place: Run, frozen: Frozen, *, resume: bool) -> bool:
-    """Claims the folder; tells whether it is new."""
-    asked = frozen.to_json()
-    if place.job.exists():
-        if not resume:
-            raise Stop(
-                f"{place.path}: a run is there already; continue it with --resume, or name another "
-                "folder with --out",
-                Exit.USAGE,
-            )
-        if different := differences(asked, read_json(place.job)["job"]):
-            raise Stop(
-                f"{place.path}: the run there differs in {', '.join(different)}; repeat its own "
-                "command, or name another folder with --out",
-                Exit.USAGE,
-            )
-        return False
-    if place.is_taken():
-        raise Stop(
-            f"{place.path}: is there already and is no run; name another folder with --out",
-            Exit.USAGE,
-        )
-    place.create()
-    write_json(place.job, {"job": asked})
-    return True
+def _recipe(subject: Subject, experts: Path | None) -> Recipe:
+    """Returns the run's recipe with the experts that its method matches, if any."""
+    if experts is None:
+        return subject.recipe
+    members, classes = subject.patients.members, subject.recipe.classes
+    return subject.recipe.on_experts(experts, about(members, classes, subject.frozen))
 
 
-def _patients(job: Distill, place: Run) -> Generator[Progress, None, Patients]:
-    # Once roles are drawn the films are settled: a folder that has changed since must not change
-    # the cohort under a release.
-    steps = (
-        ()
-        if place.ledger.exists()
-        else ingest(
-            job.dicom_dir,
-            job.labels,
-            size=job.size,
-            folder=place.cohort,
-            key=key(),
-            max_refused=job.max_refused,
-        )
-    )
-    try:
-        for done, total in steps:
-            yield Progress("read films", done, total)
-    except TooManyRefused as error:
-        raise Stop(str(error), Exit.REFUSED_FILES) from None
-    except CohortError as error:
-        raise Stop(str(error), Exit.DATA) from None
-    patients = assigned(place, open_cohort(place), key=key(), seed=job.seed)
-    require_enough(patients, job.ipc)
-    return patients
-
-
-def _release(subject: Subject) -> Generator[Progress, None, None]:
+def _release(subject: Subject, recipe: Recipe) -> Generator[Progress, None, None]:
     place, frozen, classes = subject.run, subject.frozen, subject.patients.cohort.classes
     if place.release.exists():
         return
     synthetic = yield from learn(
-        subject.recipe,
+        recipe,
         subject.patients.members,
         stage=f"distil with {frozen.method}",
         seed=frozen.seed,
@@ -195,7 +161,7 @@ def _release(subject: Subject) -> Generator[Progress, None, None]:
     )
     scale = {"mean": NORMALIZATION.mean, "std": NORMALIZATION.std, "levels": LEVELS}
     facts = frozen.facts(classes, scale)
-    method = subject.recipe.method
+    method = recipe.method
     if method is not None and isinstance(method, Prepares):
         facts["step sizes"] = step_sizes(synthetic)
     write_release(place, quantized(synthetic, facts))

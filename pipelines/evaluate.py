@@ -4,7 +4,7 @@ from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipelines.learn import Progress
+from pipelines.progress import Progress
 from pipelines.store import Json, require, write_json
 from pipelines.subject import reopened
 from pipelines.synthetic import read_release

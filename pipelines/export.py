@@ -10,7 +10,7 @@ import torch
 from pipelines.audit import Audit, identifier_of, passed, sentence
 from pipelines.audit import run as run_audit
 from pipelines.bundle import SUMS, Files, audit_report, contents, decode, own_words, sums
-from pipelines.learn import Progress
+from pipelines.progress import Progress
 from pipelines.stop import Exit, Stop
 from pipelines.store import Json, Run, require, write
 from pipelines.subject import reopened

@@ -33,6 +33,7 @@ class Frozen:
         steps: updates of S, or None for the method's own number.
         preset: where the method's other fields come from.
         settings: the method's fields that were set.
+        experts: how the experts that the method matches were trained; None where it needs none.
         width: filters per block of the ConvNet.
         seed: of everything random.
         device_name: "cpu" or "cuda".
@@ -48,6 +49,7 @@ class Frozen:
     steps: int | None
     preset: str
     settings: Mapping[str, Any]
+    experts: Mapping[str, Any] | None
     width: int
     seed: int
     device_name: str

@@ -6,7 +6,6 @@ The run itself and each null release of its audit are made by this, on different
 import json
 import time
 from collections.abc import Generator
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -14,6 +13,7 @@ import torch
 from medidd.data import NORMALIZATION, RealSet, SyntheticSet
 from medidd.distill import Decodes, distill
 from pipelines.checkpoint import load_checkpoint, save_checkpoint
+from pipelines.progress import Progress
 from pipelines.recipe import Recipe
 from pipelines.seeds import generator
 from pipelines.stop import Exit, Stop
@@ -22,23 +22,6 @@ from privacy.release import Films
 
 CHECKPOINT_EVERY = 5.0
 """Seconds between checkpoints. Where they fall changes nothing in what comes out."""
-
-
-@dataclass(frozen=True)
-class Progress:
-    """Where a command is.
-
-    Attributes:
-        stage: what is being done, for people.
-        done: units done.
-        total: units in all.
-        note: more about it, such as the last loss.
-    """
-
-    stage: str
-    done: int
-    total: int
-    note: str = ""
 
 
 def learn(
@@ -111,4 +94,6 @@ def learn(
                 yield Progress(stage, step, recipe.steps, f"loss {loss:.3f}")
         except FloatingPointError as error:
             raise Stop(f"step {step + 1}: {error}, as in --set lr_images=0.1", Exit.USAGE) from None
+        except ValueError as error:  # the network or the experts do not serve the method
+            raise Stop(str(error), Exit.USAGE) from None
     return method.decode(synthetic) if isinstance(method, Decodes) else synthetic

@@ -1,13 +1,16 @@
 """The films of a run, by role: members, controls, test patients."""
 
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 
-from medidd.dicom.cohort import Cohort
-from medidd.dicom.errors import CohortError
+from medidd.dicom.cohort import Cohort, ingest
+from medidd.dicom.errors import CohortError, TooManyRefused
 from medidd.split import Role, assign
+from pipelines.installation import key
+from pipelines.progress import Progress
 from pipelines.stop import Exit, Stop
 from pipelines.store import Run, once
 from privacy.release import Films
@@ -48,6 +51,29 @@ class Patients:
             torch.from_numpy(self.cohort.labels[rows]),
             [str(patient) for patient in self.cohort.patients[rows]],
         )
+
+
+def read_patients(
+    run: Run, folder: Path, labels: Path | None, *, size: int, max_refused: float, seed: int
+) -> Generator[Progress, None, Patients]:
+    """Reads the films of a folder into a run; the generator's value is its patients.
+
+    Once roles are drawn the films are settled: a folder that has changed since must not change the
+    cohort under a release.
+
+    Raises:
+        Stop: the folder gives no cohort, or one that is too small.
+    """
+    settled = run.ledger.exists()
+    steps = ingest(folder, labels, size=size, folder=run.cohort, key=key(), max_refused=max_refused)
+    try:
+        for done, total in () if settled else steps:
+            yield Progress("read films", done, total)
+    except TooManyRefused as error:
+        raise Stop(str(error), Exit.REFUSED_FILES) from None
+    except CohortError as error:
+        raise Stop(str(error), Exit.DATA) from None
+    return assigned(run, open_cohort(run), key=key(), seed=seed)
 
 
 def open_cohort(run: Run) -> Cohort:

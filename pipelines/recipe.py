@@ -6,6 +6,7 @@ A method's dataclass is the only place where its options are written; this reads
 import dataclasses
 from collections.abc import Mapping
 from functools import cache
+from pathlib import Path
 from typing import Any, Literal, cast, get_type_hints
 
 import torch
@@ -17,6 +18,7 @@ from medidd.data import SyntheticSet
 from medidd.distill import Decodes, Method, Prepares, by_ipc
 from medidd.kernels import KERNELS
 from medidd.methods import METHODS
+from medidd.methods.experts import Trajectories
 from medidd.network import Network
 from medidd.starts import STARTS, begin
 from pipelines.stop import Exit, Stop
@@ -64,7 +66,26 @@ class Recipe:
             field.name: getattr(self.method, field.name)
             for field in dataclasses.fields(cast("Any", self.method))
         }
-        return {name: value for name, value in held.items() if name not in INGREDIENTS}
+        objects = {*INGREDIENTS, "experts"}
+        return {name: value for name, value in held.items() if name not in objects}
+
+    def on_experts(self, folder: Path, about: Mapping[str, Any]) -> "Recipe":
+        """Returns the recipe with the experts that its method matches.
+
+        Args:
+            folder: where they are.
+            about: what they must have been made for.
+
+        Raises:
+            Stop: there are none, they are damaged, or were made for something else.
+        """
+        method: Any = self.method
+        experts = Trajectories(folder, method.network, about)
+        try:
+            experts.require(method.last_start + method.expert_epochs)
+        except ValueError as error:
+            raise Stop(str(error), Exit.USAGE) from None
+        return dataclasses.replace(self, method=dataclasses.replace(method, experts=experts))
 
     @property
     def shown(self) -> int:
@@ -174,6 +195,9 @@ def configured(name: str, settings: Mapping[str, Any], networks: Mapping[str, Ne
     try:
         if "network" in values:
             values["network"] = networks[values["network"]]
+        if "experts" in (field.name for field in dataclasses.fields(kind)):
+            # Whose they are is known once the films are read; see ``on_experts``.
+            values["experts"] = Trajectories(Path(), values["network"], {})
         if "kernel" in values:
             values["kernel"] = KERNELS[values["kernel"]]()
         method: Method = kind(**values)
@@ -190,7 +214,9 @@ def settable(kind: type[Any]) -> dict[str, Any]:
     hints = get_type_hints(kind)
     names = {"network": Literal[*ARCHITECTURES], "kernel": Literal[*KERNELS]}
     return {
-        field.name: names.get(field.name, hints[field.name]) for field in dataclasses.fields(kind)
+        field.name: names.get(field.name, hints[field.name])
+        for field in dataclasses.fields(kind)
+        if field.name != "experts"
     }
 
 

@@ -22,7 +22,7 @@ COLUMNS = {
 }
 ROWS = {
     "synthetic": "the synthetic images",
-    "own": "the synthetic images, by the method's own classifier",
+    "own": "method's own classifier",
     "random": "random films",
     "kmeans": "k-means centroids",
     "average": "class averages",

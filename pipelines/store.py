@@ -121,6 +121,36 @@ class Run:
                 RUNS.rmdir()
 
 
+def claim(place: Run, asked: Json, *, resume: bool) -> bool:
+    """Takes a folder for a job, and tells whether it is new.
+
+    Raises:
+        Stop: something else is there, another job's run, or its own and ``resume`` is not asked.
+    """
+    if place.job.exists():
+        if not resume:
+            raise Stop(
+                f"{place.path}: a run is there already; continue it with --resume, or name another "
+                "folder with --out",
+                Exit.USAGE,
+            )
+        if different := differences(asked, read_json(place.job)["job"]):
+            raise Stop(
+                f"{place.path}: the run there differs in {', '.join(different)}; repeat its own "
+                "command, or name another folder with --out",
+                Exit.USAGE,
+            )
+        return False
+    if place.is_taken():
+        raise Stop(
+            f"{place.path}: is there already and is no run; name another folder with --out",
+            Exit.USAGE,
+        )
+    place.create()
+    write_json(place.job, {"job": asked})
+    return True
+
+
 def require(path: Path) -> Run:
     """Returns the complete run at ``path``.
 

@@ -89,6 +89,17 @@ def of_bundle(bundle: Path) -> Answer:
     return Answer(lines, {"bundle": str(bundle), "files": names})
 
 
+def of_experts(folder: Path) -> Answer:
+    """Sums up experts."""
+    files = sorted(path.name for path in folder.glob("expert-*.npy"))
+    lines = [
+        f"{folder}: {len(files)} experts; they hold something of the films and must not leave",
+        f"next: medidd distill --method mtt --experts {shlex.quote(str(folder))}, with the same "
+        "films, size, width and seed",
+    ]
+    return Answer(lines, {"experts": str(folder), "files": files})
+
+
 def of_metrics(network: str, metrics: Json) -> Answer:
     """Sums up an evaluation."""
     return Answer([network, *table(metrics)], {"network": network, "metrics": metrics})
@@ -96,9 +107,11 @@ def of_metrics(network: str, metrics: Json) -> Answer:
 
 def table(metrics: Json) -> list[str]:
     """Returns the rows of the metrics, aligned."""
-    lines = [f"{'trained on':<22} {'AUC':>5}  {'95 % interval':<14} {'hm':>5}"]
+    lines = [f"{'trained on':<24} {'AUC':>5}  {'95 % interval':<14} {'hm':>5}"]
     for row, name in ROWS.items():
+        if row not in metrics:
+            continue
         auc, hm = metrics[row]["auc"], metrics[row]["hm"]
         interval = f"{auc['low']:.3f} to {auc['high']:.3f}"
-        lines.append(f"{name:<22} {auc['mean']:.3f}  {interval:<14} {hm['mean']:.3f}")
+        lines.append(f"{name:<24} {auc['mean']:.3f}  {interval:<14} {hm['mean']:.3f}")
     return lines

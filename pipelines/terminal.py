@@ -14,7 +14,7 @@ from rich.progress import (
 )
 from rich.progress import Progress as Rich
 
-from pipelines.learn import Progress
+from pipelines.progress import Progress
 
 
 class Bars:

@@ -18,7 +18,7 @@ from medidd.data import NORMALIZATION
 from medidd.distill import Classifies
 from medidd.evaluate import Training, log_probabilities, score, train
 from medidd.starts import BASELINES, STARTS, begin
-from pipelines.learn import Progress
+from pipelines.progress import Progress
 from pipelines.seeds import derived, generator
 from pipelines.store import Json, once
 from pipelines.subject import Subject

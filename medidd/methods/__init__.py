@@ -9,7 +9,9 @@ from medidd.methods.dsa import DSA
 from medidd.methods.idc import IDC
 from medidd.methods.kip import KIP
 from medidd.methods.label_solve import LabelSolve
+from medidd.methods.mtt import MTT
 from medidd.methods.soft_label import SoftLabel
+from medidd.methods.tesla import TESLA
 
 METHODS: dict[str, type[Any]] = {
     "dd": DD,
@@ -19,6 +21,8 @@ METHODS: dict[str, type[Any]] = {
     "label-solve": LabelSolve,
     "dsa": DSA,
     "dm": DM,
+    "mtt": MTT,
     "idc": IDC,
+    "tesla": TESLA,
 }
 """Every method by the name it has on the command line."""

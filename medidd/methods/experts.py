@@ -152,7 +152,7 @@ class Experts:
         record = {"about": about, "training": training, "weights": _shapes(self.network)}
         record = json.loads(json.dumps(record))
         if (folder / _RECORD).exists():
-            found = _read(folder)
+            found = read_record(folder)
             any_count = {"count": found["training"]["count"]}
             unlike = _unlike(found["about"], record["about"])
             unlike += _unlike(found["training"], record["training"] | any_count)
@@ -188,6 +188,19 @@ class Trajectories:
         """
         return self._opened[0]
 
+    def require(self, epochs: int) -> None:
+        """Opens and checks all experts.
+
+        Raises:
+            ValueError: as for ``sha256``, or they have fewer than ``epochs`` epochs.
+        """
+        have = len(self._opened[1][0]) - 1
+        if epochs > have:
+            raise ValueError(
+                f"{self.folder}: the experts have {have} epochs, and {epochs} are needed; lower "
+                "last_start or make longer ones with medidd experts"
+            )
+
     def draw(
         self, rng: torch.Generator, *, last_start: int, apart: int, like: Tensor
     ) -> tuple[Weights, Weights]:
@@ -202,13 +215,8 @@ class Trajectories:
         Raises:
             ValueError: as for ``sha256``, or the experts have too few epochs.
         """
+        self.require(last_start + apart)
         _, experts, shapes = self._opened
-        epochs = len(experts[0]) - 1
-        if last_start + apart > epochs:
-            raise ValueError(
-                f"{self.folder}: the experts have {epochs} epochs, and {last_start + apart} are "
-                "needed; lower last_start or make longer ones with medidd experts"
-            )
         number = int(torch.randint(len(experts), (), generator=rng))
         start = int(torch.randint(last_start + 1, (), generator=rng))
         first, last = (
@@ -219,7 +227,7 @@ class Trajectories:
 
     @cached_property
     def _opened(self) -> tuple[str, list[NDArray[np.floating[Any]]], dict[str, list[int]]]:
-        found, shapes = _read(self.folder), _shapes(self.network)
+        found, shapes = read_record(self.folder), _shapes(self.network)
         unlike = _unlike(found["about"], json.loads(json.dumps(self.about)))
         unlike = unlike or _unlike(found["weights"], shapes)
         if unlike:
@@ -251,8 +259,12 @@ def _mapped(path: Path, shape: tuple[int, int], dtype: str) -> NDArray[np.floati
     return rows
 
 
-def _read(folder: Path) -> dict[str, Any]:
-    """Returns what ``Experts`` wrote down."""
+def read_record(folder: Path) -> dict[str, Any]:
+    """Returns what ``Experts`` wrote down: training, about, shapes of weights, sha256.
+
+    Raises:
+        ValueError: there are no experts, or the record is damaged.
+    """
     path = folder / _RECORD
     try:
         record: dict[str, Any] = json.loads(path.read_bytes())

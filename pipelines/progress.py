@@ -1,0 +1,20 @@
+"""What a command tells of itself while it works."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a command is.
+
+    Attributes:
+        stage: what is being done, for people.
+        done: units done.
+        total: units in all.
+        note: more about it, such as the last loss.
+    """
+
+    stage: str
+    done: int
+    total: int
+    note: str = ""
