@@ -21,6 +21,8 @@ SHORTEST = 4
 MOST_PARTS = 6
 
 _RUN = re.compile(r"[^\x00-\x1f\x7f\ufffd]{4,}")
+# Text of Windows programs has a zero beside each letter. Every second byte of other text is no word.
+_WIDE = re.compile(rb"(?:[\x20-\xff]\x00){4,}|(?:\x00[\x20-\xff]){4,}")
 _CHUNK = re.compile(r"[^\s\"'`<>(){}\[\],;=|&*?!\\]{4,}")
 _NUMBER = re.compile(r"[+-]?\d*\.\d+(?:[eE][+-]?\d+)?")
 _SEPARATOR = re.compile(r"[/:.@#_^+-]+")
@@ -103,8 +105,7 @@ def tokens(text: str) -> Iterator[str]:
 def _count(layer: bytes, evidence: Evidence) -> dict[str, int]:
     """Returns how often each kind of leak stands in one layer."""
     text = layer.decode(errors="replace")
-    # Every second byte: text of Windows programs has a zero after each letter.
-    wide = layer[::2] + b"\n" + layer[1::2] if layer.count(0) * 3 > len(layer) else b""
+    wide = b"\n".join(run.replace(b"\x00", b"") for run in _WIDE.findall(layer))
     runs = _RUN.findall(text) + _RUN.findall(wide.decode(errors="replace"))
     # In noise a caret between two letters is no name; in noise there are no long readable runs.
     readable = "\n".join(runs if _is_text(layer) else [run for run in runs if len(run) >= 24])
