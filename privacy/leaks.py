@@ -21,7 +21,7 @@ SHORTEST = 4
 MOST_PARTS = 6
 
 _RUN = re.compile(r"[^\x00-\x1f\x7f\ufffd]{4,}")
-# Text of Windows programs has a zero beside each letter. Every second byte of other text is no word.
+# Windows programs write a zero beside each letter; every second byte of other text is no word.
 _WIDE = re.compile(rb"(?:[\x20-\xff]\x00){4,}|(?:\x00[\x20-\xff]){4,}")
 _CHUNK = re.compile(r"[^\s\"'`<>(){}\[\],;=|&*?!\\]{4,}")
 _NUMBER = re.compile(r"[+-]?\d*\.\d+(?:[eE][+-]?\d+)?")
