@@ -16,6 +16,7 @@ import torch
 from medidd.data import NORMALIZATION, RealSet
 from medidd.methods import METHODS
 from medidd.methods import experts as library
+from medidd.methods.expert_files import read_record
 from medidd.network import Network
 from pipelines.frozen import Frozen, source_of
 from pipelines.installation import key
@@ -180,7 +181,7 @@ def recorded(method: str, folder: Path | None) -> Json | None:
     if not needed:
         raise Stop(f"{method} matches no experts; drop --experts", Exit.USAGE)
     try:
-        return library.read_record(folder)["training"]
+        return read_record(folder)["training"]
     except ValueError as error:
         raise Stop(str(error), Exit.USAGE) from None
 

@@ -20,7 +20,6 @@ import hashlib
 import json
 import math
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
@@ -34,9 +33,16 @@ from torch import Tensor
 from medidd.augment import RADIOGRAPH, Operations, draw
 from medidd.data import Source
 from medidd.descent import gradient, minus
+from medidd.methods.expert_files import (
+    RECORD,
+    differing,
+    expert_file,
+    mapped,
+    read_record,
+    whole,
+    write_record,
+)
 from medidd.network import Network, Weights
-
-_RECORD = "experts.json"
 
 
 @dataclass(frozen=True)
@@ -104,10 +110,10 @@ class Experts:
         self._record(folder, about)
         shape = (self.epochs + 1, sum(map(math.prod, _shapes(self.network).values())))
         for number in range(self.count):
-            path = _expert(folder, number)
+            path = expert_file(folder, number)
             if path.exists():
                 continue
-            with _whole(path) as partial:
+            with whole(path) as partial:
                 rows = np.lib.format.open_memmap(partial, "w+", self.dtype, shape)
                 for epoch, theta in enumerate(self._trained(number, source, like)):
                     row = torch.cat([weight.flatten() for weight in theta.values()])
@@ -151,18 +157,16 @@ class Experts:
         training = {of.name: getattr(self, of.name) for of in fields(self) if of.name != "network"}
         record = {"about": about, "training": training, "weights": _shapes(self.network)}
         record = json.loads(json.dumps(record))
-        if (folder / _RECORD).exists():
+        if (folder / RECORD).exists():
             found = read_record(folder)
             any_count = {"count": found["training"]["count"]}
-            unlike = _unlike(found["about"], record["about"])
-            unlike += _unlike(found["training"], record["training"] | any_count)
-            unlike = unlike or _unlike(found["weights"], record["weights"])
+            unlike = differing(found["about"], record["about"])
+            unlike += differing(found["training"], record["training"] | any_count)
+            unlike = unlike or differing(found["weights"], record["weights"])
             if unlike:
                 told = f"holds experts with {', '.join(unlike)}"
                 raise ValueError(f"{folder}: {told}; delete them or give another folder")
-        with _whole(folder / _RECORD) as partial:
-            text = json.dumps(record | {"sha256": _sha256(record)}, indent=2, sort_keys=True)
-            partial.write_text(text + "\n")
+        write_record(folder, record)
 
 
 @dataclass(frozen=True)
@@ -228,8 +232,8 @@ class Trajectories:
     @cached_property
     def _opened(self) -> tuple[str, list[NDArray[np.floating[Any]]], dict[str, list[int]]]:
         found, shapes = read_record(self.folder), _shapes(self.network)
-        unlike = _unlike(found["about"], json.loads(json.dumps(self.about)))
-        unlike = unlike or _unlike(found["weights"], shapes)
+        unlike = differing(found["about"], json.loads(json.dumps(self.about)))
+        unlike = unlike or differing(found["weights"], shapes)
         if unlike:
             told = f"experts with {', '.join(unlike)}"
             raise ValueError(
@@ -237,58 +241,9 @@ class Trajectories:
             )
         of = found["training"]
         shape = (of["epochs"] + 1, sum(map(math.prod, shapes.values())))
-        paths = [_expert(self.folder, number) for number in range(of["count"])]
-        experts = [_mapped(path, shape, of["dtype"]) for path in paths]
+        paths = [expert_file(self.folder, number) for number in range(of["count"])]
+        experts = [mapped(path, shape, of["dtype"]) for path in paths]
         return found["sha256"], experts, shapes
-
-
-def _expert(folder: Path, number: int) -> Path:
-    return folder / f"expert-{number:04}.npy"
-
-
-def _mapped(path: Path, shape: tuple[int, int], dtype: str) -> NDArray[np.floating[Any]]:
-    """Returns the snapshots of one expert, (epochs + 1, P), which stay on the disk."""
-    try:
-        rows: NDArray[np.floating[Any]] = np.load(path, mmap_mode="r", allow_pickle=False)
-    except FileNotFoundError:
-        raise ValueError(f"{path}: missing; repeat medidd experts, which makes it") from None
-    except (ValueError, EOFError):
-        rows = np.empty(0)
-    if rows.shape != shape or rows.dtype != dtype:
-        raise ValueError(f"{path}: damaged; delete it and repeat medidd experts") from None
-    return rows
-
-
-def read_record(folder: Path) -> dict[str, Any]:
-    """Returns what ``Experts`` wrote down: training, about, shapes of weights, sha256.
-
-    Raises:
-        ValueError: there are no experts, or the record is damaged.
-    """
-    path = folder / _RECORD
-    try:
-        record: dict[str, Any] = json.loads(path.read_bytes())
-        kept = record.pop("sha256")
-    except FileNotFoundError:
-        raise ValueError(f"{folder}: no experts; make them with medidd experts") from None
-    except (ValueError, KeyError, AttributeError, TypeError):
-        record, kept = {}, None
-    if kept != _sha256(record):
-        raise ValueError(f"{path}: damaged; delete the folder and make experts anew") from None
-    return record | {"sha256": kept}
-
-
-def _sha256(record: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()
-
-
-def _unlike(found: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str]:
-    """Returns what people are told of entries that differ."""
-    return [
-        f"{name} {found.get(name, 'unknown')} instead of {asked.get(name, 'unknown')}"
-        for name in sorted(found.keys() | asked.keys())
-        if found.get(name) != asked.get(name)
-    ]
 
 
 def _shapes(network: Network) -> dict[str, list[int]]:
@@ -300,13 +255,3 @@ def _weights(row: Tensor, shapes: Mapping[str, list[int]]) -> Weights:
     """Returns the weights of a row (P,)."""
     parts = torch.split(row, [math.prod(shape) for shape in shapes.values()])
     return {name: part.view(shapes[name]) for name, part in zip(shapes, parts, strict=True)}
-
-
-@contextmanager
-def _whole(path: Path) -> Iterator[Path]:
-    """Gives a new file for its owner alone, which takes its name once it is whole."""
-    partial = path.with_name(f".{path.name}.part")
-    partial.unlink(missing_ok=True)
-    partial.touch(mode=0o600)
-    yield partial
-    partial.replace(path)
