@@ -7,10 +7,10 @@ import dataclasses
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal, cast, get_type_hints
+from typing import Annotated, Any, Literal, cast, get_type_hints
 
 import torch
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 from torch import Tensor
 
 from medidd.architectures import ARCHITECTURES
@@ -26,6 +26,15 @@ from pipelines.stop import Exit, Stop
 INGREDIENTS = {"network": "convnet", "kernel": "fc"}
 """Fields that are objects with names, and the names by default: the method that declares one is
 given it."""
+
+FROM_ONE, FROM_ZERO = (Annotated[int, Field(ge=least, lt=2**63, strict=True)] for least in (1, 0))
+
+NUMBERS: Mapping[Any, Any] = {
+    int: FROM_ONE,
+    int | None: FROM_ZERO | None,
+    float: Annotated[float, Field(ge=0, allow_inf_nan=False)],
+}
+"""What a field may be that is a count, a seed, or a rate or strength."""
 
 PRESETS = ("default", "paper")
 """Where fields that are not set come from: the method's own defaults, which a CPU can bear, or the
@@ -151,8 +160,7 @@ def recipe(
     if preset == "paper":
         chosen = {**by_ipc(METHODS[name].paper, ipc), **chosen}
     method = configured(name, chosen, networks)
-    if method.steps < 1:
-        raise Stop("steps must be 1 or more", Exit.USAGE)
+    _require_prepared(method, classes, ipc)
     return Recipe(name, method, start, classes, ipc, networks)
 
 
@@ -209,15 +217,36 @@ def configured(name: str, settings: Mapping[str, Any], networks: Mapping[str, Ne
 def settable(kind: type[Any]) -> dict[str, Any]:
     """Returns the fields of a method that a user can set, with their types.
 
-    An ingredient is set by its name.
+    An ingredient is set by its name. An expert's first epoch is number 0.
     """
     hints = get_type_hints(kind)
-    names = {"network": Literal[*ARCHITECTURES], "kernel": Literal[*KERNELS]}
+    own = {
+        "network": Literal[*ARCHITECTURES],
+        "kernel": Literal[*KERNELS],
+        "last_start": FROM_ZERO,
+    }
     return {
-        field.name: names.get(field.name, hints[field.name])
+        field.name: own.get(field.name, NUMBERS.get(hints[field.name], hints[field.name]))
         for field in dataclasses.fields(kind)
         if field.name != "experts"
     }
+
+
+def _require_prepared(method: Method, classes: int, ipc: int) -> None:
+    """Checks, before any film is read, that a method can begin with so many images per class.
+
+    Raises:
+        Stop: it cannot.
+    """
+    if not isinstance(method, Prepares):
+        return
+    n = classes * ipc
+    try:
+        method.prepare(
+            SyntheticSet(torch.zeros(n, 1, 1, 1), torch.zeros(n, classes), torch.zeros(()))
+        )
+    except ValueError as error:
+        raise Stop(f"--set: {error}", Exit.USAGE) from None
 
 
 def _checked(kind: Any, field: str, value: Any) -> Any:

@@ -1,14 +1,20 @@
 """From names and settings to methods."""
 
+import dataclasses
+import math
+import re
 from typing import Any
 
 import pytest
 
+from medidd.kernels import KERNELS
 from medidd.methods import METHODS
 from medidd.starts import STARTS
-from pipelines.methods import attributes, table
-from pipelines.recipe import Recipe, recipe, settable
+from pipelines.methods import attributes, markdown, table
+from pipelines.recipe import INGREDIENTS, Recipe, recipe, settable
 from pipelines.stop import Exit, Stop
+
+PRESETS = [(name, ipc) for name, kind in METHODS.items() for ipc in kind.paper]
 
 
 def made(name: str, **changed: Any) -> Recipe:
@@ -16,13 +22,29 @@ def made(name: str, **changed: Any) -> Recipe:
     return recipe(name, **options | changed)
 
 
+def refusal(name: str, **settings: Any) -> str:
+    """What is said of settings that cannot be."""
+    with pytest.raises(Stop) as stop:
+        made(name, settings=settings)
+    assert stop.value.code == Exit.USAGE
+    return str(stop.value)
+
+
 @pytest.mark.parametrize("name", METHODS)
 def test_a_method_is_built_with_its_own_defaults(name: str) -> None:
     built = made(name)
-    plain = METHODS[name](network=built.networks["convnet"])
-    assert built.method == plain
-    assert built.steps == plain.steps
+    method: Any = built.method
+    default = {field.name: field.default for field in dataclasses.fields(METHODS[name])}
+    objects = {*INGREDIENTS, "experts"} & default.keys()
+    assert objects
+    assert built.fields == {of: default[of] for of in default if of not in objects}
+    if "network" in objects:
+        assert method.network == built.networks["convnet"]
+    if "kernel" in objects:
+        assert method.kernel == KERNELS["fc"]()
+    assert built.steps == default["steps"]
     assert (built.start, built.classes, built.ipc) == ("noise", 3, 2)
+    assert built.shown == (8 if name == "idc" else 2)
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -39,18 +61,78 @@ def test_a_start_is_a_recipe_without_a_method(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_every_field_but_the_network_can_be_set(name: str) -> None:
-    assert "network" not in settable(METHODS[name])
-    assert "steps" in settable(METHODS[name])
-    with pytest.raises(Stop, match="unknown field 'network'") as stop:
-        made(name, settings={"network": 1})
-    assert stop.value.code == Exit.USAGE
+def test_every_field_but_the_experts_can_be_set(name: str) -> None:
+    fields = {field.name for field in dataclasses.fields(METHODS[name])}
+    assert set(settable(METHODS[name])) == fields - {"experts"}
+    assert "unknown field 'experts'" in refusal(name, experts="here")
+
+
+def test_networks_and_kernels_are_set_by_their_names() -> None:
+    built = made("dm", settings={"network": "mlp"})
+    assert built.method.network == built.networks["mlp"]  # type: ignore[union-attr]
+    assert built.method.network != built.networks["convnet"]  # type: ignore[union-attr]
+    kernel = made("kip", settings={"kernel": "conv"}).method.kernel  # type: ignore[union-attr]
+    assert kernel == KERNELS["conv"]()
+    assert "convnet" in refusal("dm", network="perceptron")
+    assert "'fc'" in refusal("kip", kernel="rbf")
+    assert "unknown field 'kernel'" in refusal("dm", kernel="fc")
+    assert "unknown field 'network'" in refusal("kip", network="mlp")
 
 
 def test_a_whole_number_is_taken_for_a_step_size_and_not_the_other_way_round() -> None:
     assert made("dm", settings={"lr_images": 1}).method.lr_images == 1.0  # type: ignore[union-attr]
-    with pytest.raises(Stop, match="'batch'"):
-        made("dm", settings={"batch": 1.5})
+    assert "'batch'" in refusal("dm", batch=1.5)
+    assert "'batch'" in refusal("dm", batch=True)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_no_field_counts_to_zero_or_goes_backwards(name: str) -> None:
+    for field in dataclasses.fields(METHODS[name]):
+        if isinstance(field.default, int | float):
+            assert f"'{field.name}'" in refusal(name, **{field.name: -1})
+        if isinstance(field.default, int) and field.name != "last_start":
+            assert f"'{field.name}'" in refusal(name, **{field.name: 0})
+        if isinstance(field.default, float):
+            for value in (math.nan, math.inf):
+                assert "finite" in refusal(name, **{field.name: value})
+
+
+def test_an_expert_may_be_met_at_its_first_epoch_and_a_seed_may_be_zero() -> None:
+    assert made("mtt", settings={"last_start": 0}).fields["last_start"] == 0
+    assert made("dd", settings={"weights_seed": 0}).fields["weights_seed"] == 0
+    for value in (-1, 2**63):
+        assert "'weights_seed'" in refusal("dd", weights_seed=value)
+
+
+def test_operations_that_there_are_not_are_refused_by_those_there_are() -> None:
+    told = refusal("dsa", augment=["crop", "mirror"])
+    assert "'augment'" in told
+    assert "'flip'" in told
+    assert made("dsa", settings={"augment": ["crop"]}).fields["augment"] == ("crop",)
+    assert made("dsa", settings={"augment": []}).fields["augment"] == ()
+
+
+def test_what_a_method_cannot_begin_with_is_refused_before_any_film_is_read() -> None:
+    assert "at most 2" in refusal("dd", batches=3)
+    assert made("dd", settings={"batches": 2}).fields["batches"] == 2
+
+
+@pytest.mark.parametrize(("name", "ipc"), PRESETS)
+def test_the_preset_of_a_paper_can_be_built_and_what_is_set_wins(name: str, ipc: int) -> None:
+    preset = METHODS[name].paper[ipc]
+    built = made(name, ipc=ipc, preset="paper")
+    assert {of: built.fields[of] for of in preset} == dict(preset)
+    own = made(name, ipc=ipc).fields
+    assert {of: built.fields[of] for of in own if of not in preset} == {
+        of: own[of] for of in own if of not in preset
+    }
+    assert made(name, ipc=ipc, preset="paper", settings={"steps": 5}).steps == 5
+    assert made(name, ipc=ipc, preset="paper", steps=4, settings={"steps": 5}).steps == 4
+
+
+def test_between_two_settings_of_a_paper_the_smaller_holds() -> None:
+    steps = {ipc: made("dc", ipc=ipc, preset="paper").steps for ipc in (1, 9, 10, 15, 60)}
+    assert steps == {1: 1_000, 9: 1_000, 10: 10_000, 15: 10_000, 60: 50_000}
 
 
 def test_the_table_of_methods_explains_every_field_and_every_start() -> None:
@@ -62,3 +144,15 @@ def test_the_table_of_methods_explains_every_field_and_every_start() -> None:
             assert f"    {field} = " in text
     for name, start in STARTS.items():
         assert f"  {name}: {start.text}" in text
+    assert "network = convnet (convnet | mlp" in text
+    assert "kernel = fc (fc | conv)" in text
+    assert " Paper: 1000 from ipc 1, 10000 from ipc 10" in text
+
+
+def test_the_table_for_the_readme_has_a_row_for_every_method_and_a_link_in_each() -> None:
+    head, rule, *rows = markdown().splitlines()
+    assert (head, rule) == ("| name | paper | learns |", "|---|---|---|")
+    assert [row.split("`")[1] for row in rows] == list(METHODS)
+    for row in rows:
+        assert row.count("|") == 4
+        assert re.search(r"\[arXiv:(\d{4}\.\d{5})\]\(https://arxiv\.org/abs/\1\)", row)
