@@ -145,7 +145,13 @@ def distill_command(*, as_json: bool, dry_run: bool, **options: Any) -> None:
     show_default=True,
     help="Updates between two snapshots.",
 )
-@click.option("--lr", type=float, default=0.01, show_default=True, help="Step size.")
+@click.option(
+    "--lr",
+    type=click.FloatRange(min=0, min_open=True),
+    default=0.01,
+    show_default=True,
+    help="Step size.",
+)
 @click.option(
     "--batch",
     type=click.IntRange(min=1),

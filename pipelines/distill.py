@@ -122,15 +122,16 @@ def run(job: Distill) -> Generator[Progress, None, Run]:
             max_refused=job.max_refused,
             seed=job.seed,
         )
-        require_enough(patients, job.ipc)
         subject = Subject(place, frozen, patients)
+        require_enough(patients, job.ipc, unfold=subject.recipe.shown // job.ipc)
         recipe = _recipe(subject, job.experts)
+        with baselines_ahead(place):
+            yield from _release(subject, recipe)
     except Stop:
+        # The same job would stop at the same place, and another may not go on with this one.
         if fresh:
             place.discard()
         raise
-    with baselines_ahead(place):
-        yield from _release(subject, recipe)
     yield from _worth(subject)
     if not place.audit.exists():
         yield from examine(subject, Level.SCREEN)

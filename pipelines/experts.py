@@ -103,16 +103,17 @@ def run(job: Experts) -> Generator[Progress, None, Path]:
             max_refused=job.max_refused,
             seed=job.seed,
         )
+        classes = len(patients.cohort.classes)
+        network = built(classes, job.size, job.width)[job.network]
+        of = _about(patients.members, classes, job.network, job.width, job.size)
+        yield from train_experts(
+            network, job.training(), patients.members, classes, of, job.out, device=where
+        )
     except Stop:
+        # The same experts would stop at the same place, and others may not go on with these.
         if fresh:
             place.discard()
         raise
-    classes = len(patients.cohort.classes)
-    network = built(classes, job.size, job.width)[job.network]
-    of = _about(patients.members, classes, job.network, job.width, job.size)
-    yield from train_experts(
-        network, job.training(), patients.members, classes, of, job.out, device=where
-    )
     return job.out
 
 

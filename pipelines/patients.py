@@ -110,8 +110,13 @@ def assigned(run: Run, cohort: Cohort, *, key: bytes, seed: int) -> Patients:
         raise Stop(str(error), Exit.DATA) from None
 
 
-def require_enough(patients: Patients, ipc: int) -> None:
-    """Checks that every class can give ``ipc`` images and can be tested.
+def require_enough(patients: Patients, ipc: int, *, unfold: int) -> None:
+    """Checks that every class can give a baseline of the release's size, and can be tested.
+
+    Args:
+        patients: the films.
+        ipc: images per class that are learned.
+        unfold: released images for each of them.
 
     Raises:
         Stop: it cannot.
@@ -119,10 +124,13 @@ def require_enough(patients: Patients, ipc: int) -> None:
     names = patients.cohort.classes
     learn = torch.bincount(patients.members.labels, minlength=len(names)).tolist()
     smallest = min(learn)
-    if ipc > smallest:
+    if ipc * unfold > smallest:
+        most = smallest // unfold
+        given = f"ipc {ipc}" if unfold == 1 else f"ipc {ipc}, which gives {ipc * unfold} images,"
+        remedy = f"use --ipc {most} or less" if most else "add films of that class"
         raise Stop(
-            f"ipc {ipc} is larger than a class: class number {learn.index(smallest)} has "
-            f"{smallest} films to learn from; use --ipc {smallest} or less",
+            f"{given} is larger than a class: class number {learn.index(smallest)} has "
+            f"{smallest} films to learn from; {remedy}",
             Exit.DATA,
         )
     if not torch.bincount(patients.test.labels, minlength=len(names)).all():

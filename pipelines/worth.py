@@ -54,7 +54,7 @@ def worth(subject: Subject, release: Release | None, name: str) -> Generator[Pro
         name: of the recipient's architecture.
     """
     recipe, device, seed = subject.recipe, subject.frozen.device, subject.frozen.seed
-    network, classes, ipc = recipe.networks[name], recipe.classes, recipe.ipc
+    network, classes = recipe.networks[name], recipe.classes
     method = recipe.method
     members, test = subject.patients.members, subject.patients.test
     images = NORMALIZATION.standardize(members.images).to(device)
@@ -68,7 +68,7 @@ def worth(subject: Subject, release: Release | None, name: str) -> Generator[Pro
                 images,
                 labels,
                 classes=classes,
-                ipc=ipc,
+                ipc=recipe.shown,
                 rng=rng,
                 network=network,
             )
