@@ -4,6 +4,7 @@ The run itself and each null release of its audit are made by this, on different
 """
 
 import json
+import os
 import time
 from collections.abc import Generator
 from pathlib import Path
@@ -69,23 +70,25 @@ def learn(
     real = RealSet(images, labels, recipe.classes, rng)
     begun, saved = step, time.monotonic()
 
-    def between(taken: int) -> None:
-        nonlocal saved
-        done = begun + taken
-        if time.monotonic() - saved > CHECKPOINT_EVERY or done == recipe.steps:
-            save_checkpoint(checkpoint, done, synthetic, optimizer, rng)
-            saved = time.monotonic()
-
-    losses = distill(
-        method,
-        synthetic,
-        real,
-        steps=recipe.steps - begun,
-        rng=rng,
-        optimizer=optimizer,
-        between=between,
-    )
     with log.open("a") as lines:
+
+        def between(taken: int) -> None:
+            nonlocal saved
+            done = begun + taken
+            if time.monotonic() - saved > CHECKPOINT_EVERY or done == recipe.steps:
+                os.fsync(lines.fileno())  # a checkpoint must not know of steps the log has lost
+                save_checkpoint(checkpoint, done, synthetic, optimizer, rng)
+                saved = time.monotonic()
+
+        losses = distill(
+            method,
+            synthetic,
+            real,
+            steps=recipe.steps - begun,
+            rng=rng,
+            optimizer=optimizer,
+            between=between,
+        )
         try:
             for loss in losses:
                 step += 1
