@@ -35,7 +35,7 @@ from privacy.release import Films
 from privacy.release import Release as Audited
 from privacy.suite import audit
 
-DECIMAL = re.compile(r"[+-]?\d+\.\d+")
+DECIMAL = re.compile(r"[+-]?\d+\.\d+(?:[eE][+-]?\d+)?")
 
 RECIPIENTS = ("convnet", "convnet", "convnet", "mlp", "mlp")
 """The networks a recipient may train, for the membership attack: three of the field's own, two

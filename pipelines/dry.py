@@ -47,7 +47,11 @@ def run(job: Distill) -> Answer:
     films = Counter(film.label for film in plan.films)
     recipe = frozen.recipe(len(films))
     torch.set_num_threads(job.threads)
-    step, network = _step(recipe, films, job.size), _network(recipe, job.size)
+    try:
+        step = _step(recipe, films, job.size)
+    except (ValueError, FloatingPointError) as error:
+        raise Stop(f"a trial on noise: {error}", Exit.USAGE) from None
+    network = _network(recipe, job.size)
     full = FULL.steps * FULL.batch / (RECIPIENT.steps * recipe.shown * len(films))
     trainings = NETWORKS * (1 + len(BASELINES) + full) + len(RECIPIENTS)
     seconds = {
