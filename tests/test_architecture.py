@@ -58,9 +58,13 @@ def test_methods_need_torch_alone() -> None:
         without(*others)
         + "from medidd.methods import METHODS\n"
         + "from medidd.architectures import convnet\n"
+        + "from medidd.kernels import FCKernel\n"
         + "print(*METHODS)\n"
         + "print([name for name in sys.modules if name.startswith('medidd.')])\n"
-        + "[make(convnet(2, 1, 16, width=2)) for make in METHODS.values()]"
+        + "given = {'network': convnet(2, 1, 16, width=2), 'kernel': FCKernel(), 'experts': None}\n"
+        + "for kind in METHODS.values():\n"
+        + "    fields = kind.__dataclass_fields__\n"
+        + "    kind(**{name: of for name, of in given.items() if name in fields})\n"
     )
     names, modules = said.splitlines()
     assert "soft-label" in names

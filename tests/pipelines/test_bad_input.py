@@ -190,7 +190,11 @@ TABLE: dict[str, tuple[Callable[[House], list[Word]], int, tuple[str, ...]]] = {
         ("'random'", "no fields", "--set"),
     ),
     "window above horizon": (with_options(*WINDOW), USAGE, ("window 9", "horizon 5")),
-    "step size below 0": (with_options("--set", "lr=-1"), USAGE, ("lr", "above 0")),
+    "step size 0": (
+        with_options("--method", "soft-label", "--set", "lr=0"),
+        USAGE,
+        ("lr", "above 0"),
+    ),
     "ipc 0": (with_options(ipc=0), USAGE, ("--ipc",)),
     "size 8": (with_options("--size", 8), USAGE, ("--size",)),
     "no steps": (with_options("--steps", 0), USAGE, ("--steps",)),
@@ -309,7 +313,7 @@ def test_a_defect_is_told_without_values(house: House, monkeypatch: pytest.Monke
     def fail(*_: object, **__: object) -> None:
         raise RuntimeError("ZZPHI0001 is the patient")
 
-    monkeypatch.setattr("pipelines.distill.assigned", fail)
+    monkeypatch.setattr("pipelines.patients.assigned", fail)
     ended = called(*house.distill())
     assert ended.code == 1
     assert "a defect of medidd (RuntimeError)" in ended.err

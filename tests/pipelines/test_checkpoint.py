@@ -1,63 +1,97 @@
 """A checkpoint holds all of a distillation's state."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from safetensors import safe_open
 
 from medidd.data import RealSet, SyntheticSet
-from medidd.distill import distill
+from medidd.distill import Method, distill
 from medidd.methods import METHODS
-from medidd.starts import STARTS, begin
+from medidd.methods.experts import Experts
 from pipelines.checkpoint import load_checkpoint, save_checkpoint
-from pipelines.recipe import Recipe, recipe
+from pipelines.recipe import recipe
 
-FIELDS = {"soft-label": {"horizon": 4, "window": 2}}
+STEPS = 6
+
+FIELDS: dict[str, dict[str, Any]] = {
+    "dd": {"epochs": 2, "lr": 0.1},
+    "soft-label": {"horizon": 4, "window": 2},
+    "dc": {"inner_steps": 2, "net_epochs": 1},
+    "dsa": {"inner_steps": 2, "net_epochs": 1},
+    "idc": {"inner_steps": 2, "net_steps": 1},
+    "mtt": {"inner_steps": 2, "last_start": 1, "expert_epochs": 1, "lr_images": 1.0},
+    "tesla": {"inner_steps": 2, "last_start": 1, "expert_epochs": 1, "lr_images": 1.0},
+}
+
+Begun = tuple[Method, SyntheticSet, RealSet]
 
 
-def begun(name: str, rng: torch.Generator) -> tuple[Recipe, SyntheticSet, RealSet]:
-    options = {"start": "noise", "ipc": 1, "classes": 2, "size": 16, "width": 4}
-    chosen = recipe(name, settings=FIELDS.get(name, {}), **options)  # type: ignore[arg-type]
-    images = torch.randn(12, 1, 16, 16, generator=torch.Generator().manual_seed(1))
-    labels = torch.arange(12) % 2
-    synthetic = begin(STARTS["noise"], images, labels, classes=2, ipc=1, rng=rng, lr=chosen.lr)
-    return chosen, synthetic, RealSet(images, labels, 2, rng)
+@pytest.fixture
+def begun(tmp_path: Path) -> Callable[[str, torch.Generator], Begun]:
+    """Begins a method on noise, with experts made for it if it takes any."""
+
+    def make(name: str, rng: torch.Generator) -> Begun:
+        chosen = recipe(
+            name,
+            start="noise",
+            ipc=1,
+            settings=FIELDS.get(name, {}),
+            classes=2,
+            size=16,
+            width=4,
+            steps=STEPS,
+        )
+        images = torch.randn(12, 1, 16, 16, generator=torch.Generator().manual_seed(1))
+        labels = torch.arange(12) % 2
+        if hasattr(chosen.method, "experts"):
+            folder = tmp_path / "experts"
+            experts = Experts(chosen.networks["convnet"], count=2, epochs=2, epoch_steps=2, lr=0.1)
+            list(experts.make(folder, lambda rng: RealSet(images, labels, 2, rng), {}))
+            chosen = chosen.on_experts(folder, {})
+        synthetic = chosen.begun(images, labels, rng)
+        assert chosen.method is not None
+        return chosen.method, synthetic, RealSet(images, labels, 2, rng)
+
+    return make
 
 
 @pytest.mark.parametrize("name", METHODS)
 def test_a_method_goes_on_from_a_checkpoint_as_if_nothing_had_been(
-    name: str, tmp_path: Path
+    name: str, begun: Callable, tmp_path: Path
 ) -> None:
     rng = torch.Generator().manual_seed(3)
-    chosen, synthetic, real = begun(name, rng)
-    assert chosen.method is not None
-    optimizer = chosen.method.optimizer(synthetic)
+    method, synthetic, real = begun(name, rng)
+    optimizer = method.optimizer(synthetic)
     path = tmp_path / "checkpoint.safetensors"
-    losses = []
-    steps = distill(chosen.method, synthetic, real, steps=6, rng=rng, optimizer=optimizer)
-    for step, loss in enumerate(steps, start=1):
-        losses.append(loss)
-        if step == 3:
-            save_checkpoint(path, step, synthetic, optimizer, rng)
+
+    def between(taken: int) -> None:
+        if taken >= STEPS / 2 and not path.exists():
+            save_checkpoint(path, taken, synthetic, optimizer, rng)
+
+    run = {"steps": STEPS, "rng": rng, "optimizer": optimizer, "between": between}
+    losses = list(distill(method, synthetic, real, **run))
 
     other = torch.Generator().manual_seed(99)
     _, _, real = begun(name, other)
-    done, again, resumed = load_checkpoint(path, chosen.method, other, torch.device("cpu"))
-    left = distill(chosen.method, again, real, steps=3, rng=other, optimizer=resumed)
-    assert done == 3
-    assert list(left) == losses[3:]
+    done, again, resumed = load_checkpoint(path, method, other, torch.device("cpu"))
+    left = distill(method, again, real, steps=STEPS - done, rng=other, optimizer=resumed)
+    assert done in (3, 4)
+    assert list(left) == losses[done:]
+    assert len(losses) == STEPS
     for key, tensor in synthetic.tensors().items():
         assert torch.equal(tensor, again.tensors()[key]), key
 
 
 def test_a_checkpoint_is_for_its_owner_and_holds_nothing_but_tensors(
-    tmp_path: Path, rng: torch.Generator
+    begun: Callable, tmp_path: Path, rng: torch.Generator
 ) -> None:
-    chosen, synthetic, _ = begun("dm", rng)
-    assert chosen.method is not None
+    method, synthetic, _ = begun("dm", rng)
     path = tmp_path / "checkpoint.safetensors"
-    save_checkpoint(path, 0, synthetic, chosen.method.optimizer(synthetic), rng)
+    save_checkpoint(path, 0, synthetic, method.optimizer(synthetic), rng)
     assert path.stat().st_mode & 0o777 == 0o600
     assert [one.name for one in tmp_path.iterdir()] == [path.name]
     with safe_open(path, "pt") as file:
