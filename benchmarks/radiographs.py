@@ -32,7 +32,6 @@ from medidd.evaluate import Training, log_probabilities, score, train
 from medidd.kernels import KERNELS
 from medidd.methods import METHODS
 from medidd.methods.experts import Experts, Trajectories
-from medidd.network import Network
 from medidd.starts import STARTS, begin
 from pipelines.installation import keep_memory
 

@@ -35,7 +35,8 @@ def entry(name: str) -> Entry:
         "\n\n"
     )
     learns, costs = " ".join(facts.split()).removeprefix("Learns: ").split(" Costs: ")
-    return Entry(name, title.rstrip("."), " ".join(source.split()).rstrip("."), learns, costs)
+    texts = (title, " ".join(source.split()), learns, costs)
+    return Entry(name, *(text.rstrip(".").replace("``", "`") for text in texts))
 
 
 def table() -> str:
@@ -61,13 +62,12 @@ def table() -> str:
 
 def markdown() -> str:
     """Returns the table of methods for the README."""
-    lines = ["| name | paper | learns |", "|---|---|---|"]
+    lines = ["| name | paper | learns | costs |", "|---|---|---|---|"]
     for name in METHODS:
         about = entry(name)
         title = about.title.partition(": ")[2] or about.title
-        lines.append(
-            f"| `{name}` | {title}. {_linked(about.source)} | {about.learns.rstrip('.')} |"
-        )
+        cells = (f"`{name}`", f"{title}. {_linked(about.source)}", about.learns, about.costs)
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
 

@@ -1,4 +1,4 @@
-"""LS: label solve.
+"""LS: Dataset Meta-Learning from Kernel Ridge-Regression (label solve).
 
 Nguyen, Chen & Lee, ICLR 2021, Algorithm 2, arXiv:2011.00050.
 

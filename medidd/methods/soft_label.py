@@ -1,4 +1,4 @@
-"""Soft-label distillation: images, labels and step size learned together.
+"""Soft labels: Soft-Label Dataset Distillation and Text Dataset Distillation.
 
 Sucholutsky & Schonlau, IJCNN 2021, arXiv:1910.02551; for radiographs Li et al., ICIP 2020,
 arXiv:2104.02857.
@@ -9,11 +9,12 @@ of real images.
 
 DD with labels that are learned as well, so that one image can teach something of several classes.
 
-From the authors: one learned step size, Adam with betas (0.5, 0.999), labels that begin one-hot.
-Ours: the labels stay on the simplex unless asked otherwise (unconstrained ones turn negative, and
-then are no labels), the whole of S is one batch, and only a window of the inner loop that begins at
-random is differentiated (Feng et al., ICLR 2024, arXiv:2311.07025), so that S serves every stage of
-training. A window as long as the horizon is the exact, untruncated gradient.
+From the authors: Adam with betas (0.5, 0.999), labels that begin one-hot. Ours: one step size for
+all steps, and a constant rate of learning (theirs halves every tenth of the way); the labels stay
+on the simplex unless asked otherwise (unconstrained ones turn negative, and then are no labels);
+the whole of S is one batch; and only a window of the inner loop that begins at random is
+differentiated (Feng et al., ICLR 2024, arXiv:2311.07025), so that S serves every stage of training.
+A window as long as the horizon is the exact, untruncated gradient.
 """
 
 from collections.abc import Callable, Iterator

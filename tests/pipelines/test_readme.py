@@ -9,6 +9,7 @@ from invented_cohort import ROOT
 from medidd.methods import METHODS
 from medidd.starts import STARTS
 from pipelines.cli import medidd
+from pipelines.methods import markdown
 from pipelines.stop import Exit
 
 README = (ROOT / "README.md").read_text()
@@ -37,6 +38,10 @@ def test_every_exit_code_stands_in_the_table() -> None:
 @pytest.mark.parametrize("name", [*METHODS, *STARTS])
 def test_every_method_and_start_is_named(name: str) -> None:
     assert f"`{name}`" in README
+
+
+def test_the_table_of_methods_is_what_the_command_prints() -> None:
+    assert markdown() in README, "paste what `medidd methods --markdown` prints"
 
 
 def test_every_command_and_option_of_the_readme_exists() -> None:
