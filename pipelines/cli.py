@@ -22,6 +22,7 @@ from pipelines.options import (
     computing,
     config,
     films,
+    finite,
     network,
     parsed,
     resume,
@@ -148,6 +149,7 @@ def distill_command(*, as_json: bool, dry_run: bool, **options: Any) -> None:
 @click.option(
     "--lr",
     type=click.FloatRange(min=0, min_open=True),
+    callback=finite,
     default=0.01,
     show_default=True,
     help="Step size.",

@@ -6,6 +6,7 @@ Nothing heavy is imported here, so that ``medidd --help`` is there at once.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -60,6 +61,13 @@ def parsed(_: click.Context, __: click.Parameter, pairs: tuple[str, ...]) -> dic
     return settings
 
 
+def finite(_: click.Context, __: click.Parameter, value: float) -> float:
+    """Refuses infinity and what is no number: both pass a range."""
+    if not math.isfinite(value):
+        raise click.BadParameter(f"{value} is not a finite number.")
+    return value
+
+
 def options(*chosen: Callable[[Command], Command]) -> Callable[[Command], Command]:
     """Returns one decorator that adds several options, in this order."""
 
@@ -90,6 +98,7 @@ films = options(
         "--max-rejected",
         "max_refused",
         type=click.FloatRange(min=0),
+        callback=finite,
         default=0.2,
         show_default=True,
         help="Unusable files allowed per usable film.",

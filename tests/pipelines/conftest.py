@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from invented_cohort import Made, Source, distill, plant
+from invented_cohort import Made, Source, distill, plant, train_experts
 from short_trainings import shortened
 
 import pipelines.distill
@@ -71,6 +71,15 @@ def made(source: Source, tmp_path_factory: pytest.TempPathFactory) -> Made:
     """A finished run on ``source``, made with ``--json``; not to be changed."""
     path = tmp_path_factory.mktemp("made") / "run"
     ended = distill(source, path, "--json")
+    assert ended.code == 0, ended.err
+    return Made(path, ended, source)
+
+
+@pytest.fixture(scope="session")
+def experts(source: Source, tmp_path_factory: pytest.TempPathFactory) -> Made:
+    """Experts for ``source``; not to be changed."""
+    path = tmp_path_factory.mktemp("trained") / "experts"
+    ended = train_experts(source, path)
     assert ended.code == 0, ended.err
     return Made(path, ended, source)
 

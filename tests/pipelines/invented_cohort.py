@@ -25,6 +25,12 @@ SAMPLE = ROOT / "sample_data"
 SMALL = ("--size", "16", "--width", "4", "--steps", "6", "--device", "cpu")
 """What keeps a run small."""
 
+FEW = (*SMALL[:4], "--count", "2", "--epochs", "3", "--epoch-steps", "2", "--batch", "8")
+"""What keeps experts small."""
+
+MATCHING = ("--set", "inner_steps=2", "--set", "expert_epochs=1", "--set", "last_start=2")
+"""What such experts have epochs enough for."""
+
 MARK = "ZZPHI"
 """Stands in every planted identifier, and nowhere else."""
 
@@ -138,6 +144,11 @@ def started(*arguments: object, short: bool = False) -> "subprocess.Popen[str]":
 def distill(source: Source, run: Path, *more: object) -> Ended:
     """Runs a small distillation, three images per class."""
     return called("distill", "--dicom-dir", source.folder, "--ipc", 3, *SMALL, "--out", run, *more)
+
+
+def train_experts(source: Source, folder: Path, *more: object) -> Ended:
+    """Trains two small experts."""
+    return called("experts", "--dicom-dir", source.folder, *FEW, "--out", folder, *more)
 
 
 def small_job(source: Source, run: Path, **changed: Any) -> Distill:

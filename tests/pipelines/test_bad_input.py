@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from invented_cohort import SMALL, Made, Source, called, copied, tree
+from invented_cohort import FEW, SMALL, Made, Source, called, copied, tree
 
 Word = str | int | float | Path
 
@@ -21,6 +21,7 @@ class House:
     path: Path
     source: Source
     run: Path
+    experts: Path
 
     def some(self, name: str, *patients: int) -> Path:
         """A folder with a few patients of the cohort, without their labels."""
@@ -35,6 +36,9 @@ class House:
     def distill(self, *more: Word, films: Path | None = None, ipc: int = 3) -> list[Word]:
         folder = films or self.source.folder
         return ["distill", "--dicom-dir", folder, "--ipc", ipc, *SMALL, "--out", self.out, *more]
+
+    def mtt(self, *more: Word, experts: Path | None = None) -> list[Word]:
+        return self.distill("--method", "mtt", "--experts", experts or self.experts, *more)
 
     @property
     def out(self) -> Path:
@@ -118,6 +122,37 @@ def with_options(*more: Word, ipc: int = 3) -> Callable[[House], list[Word]]:
     return lambda h: h.distill(*more, ipc=ipc)
 
 
+def matching(*more: Word) -> Callable[[House], list[Word]]:
+    return lambda h: h.mtt(*more)
+
+
+def experts_for_another(h: House) -> list[Word]:
+    return h.distill("--experts", h.experts)
+
+
+def no_experts(h: House) -> list[Word]:
+    (h.path / "experts").mkdir()
+    return h.mtt(experts=h.path / "experts")
+
+
+def damaged_experts(name: str) -> Callable[[House], list[Word]]:
+    def make(h: House) -> list[Word]:
+        folder = copied(h.experts, h.path / "experts")
+        whole = (folder / name).read_bytes()
+        (folder / name).write_bytes(whole[: len(whole) // 2])
+        return h.mtt(experts=folder)
+
+    return make
+
+
+def training(*more: Word) -> Callable[[House], list[Word]]:
+    return lambda h: ["experts", "--dicom-dir", h.source.folder, *FEW, "--out", h.out, *more]
+
+
+def experts_in_use(h: House) -> list[Word]:
+    return training("--out", h.experts)(h)
+
+
 def not_a_run(*command: Word) -> Callable[[House], list[Word]]:
     def make(h: House) -> list[Word]:
         (h.path / "album").mkdir()
@@ -195,8 +230,110 @@ TABLE: dict[str, tuple[Callable[[House], list[Word]], int, tuple[str, ...]]] = {
         USAGE,
         ("lr", "above 0"),
     ),
+    "batch of nothing": (with_options("--set", "batch=0"), USAGE, ("'batch'", "equal to 1", "0")),
+    "path of nothing": (
+        with_options("--method", "dc", "--set", "inner_steps=0"),
+        USAGE,
+        ("'inner_steps'", "equal to 1"),
+    ),
+    "mosaic of nothing": (
+        with_options("--method", "idc", "--set", "factor=0"),
+        USAGE,
+        ("'factor'", "equal to 1"),
+    ),
+    "rate below 0": (with_options("--set", "lr_images=-1"), USAGE, ("'lr_images'", "equal to 0")),
+    "unknown operation": (
+        with_options("--set", "augment=[mirror]"),
+        USAGE,
+        ("'augment'", "'flip'", "mirror"),
+    ),
+    "unknown preset": (with_options("--preset", "best"), USAGE, ("--preset", "paper")),
+    "unknown network": (
+        with_options("--set", "network=perceptron"),
+        USAGE,
+        ("'network'", "'convnet'", "'mlp'", "perceptron"),
+    ),
+    "kernel for a method without one": (
+        with_options("--set", "kernel=fc"),
+        USAGE,
+        ("'kernel'", "dm", "network"),
+    ),
+    "network that a method cannot use": (
+        with_options("--method", "idc", "--set", "network=mlp", ipc=1),
+        USAGE,
+        ("convolutions only",),
+    ),
+    "more batches than images": (
+        with_options("--method", "dd", "--set", "batches=4"),
+        USAGE,
+        ("4 batches", "at most 3"),
+    ),
+    "ipc above a class for herding": (
+        with_options("--method", "herding", ipc=500),
+        DATA,
+        ("ipc 500", "--ipc "),
+    ),
+    "ipc above a class once unfolded": (
+        with_options("--method", "idc", ipc=10),
+        DATA,
+        ("ipc 10", "gives 40 images", "--ipc "),
+    ),
+    "class too small for one mosaic": (
+        with_options("--method", "idc", "--set", "factor=9", ipc=1),
+        DATA,
+        ("gives 81 images", "add films"),
+    ),
+    "run that diverges": (
+        with_options(*WINDOW[:2], "--set", "horizon=3", "--set", "window=3", "--set", "lr=1e20"),
+        USAGE,
+        ("not finite", "--set"),
+    ),
+    "mtt without experts": (
+        with_options("--method", "mtt"),
+        USAGE,
+        ("mtt", "medidd experts", "--experts"),
+    ),
+    "experts for dm": (experts_for_another, USAGE, ("dm matches no experts", "--experts")),
+    "folder without experts": (no_experts, USAGE, ("no experts", "medidd experts")),
+    "experts of another size": (matching("--size", 32), USAGE, ("size 16 instead of 32",)),
+    "experts of another width": (matching("--width", 8), USAGE, ("width 4 instead of 8",)),
+    "experts of another network": (
+        matching("--set", "network=mlp"),
+        USAGE,
+        ("network convnet instead of mlp",),
+    ),
+    "experts of other patients": (matching("--seed", 1), USAGE, ("films", "medidd experts")),
+    "experts of too few epochs": (
+        matching("--set", "last_start=9"),
+        USAGE,
+        ("3 epochs", "11 are needed", "last_start"),
+    ),
+    "damaged record of experts": (
+        damaged_experts("experts.json"),
+        USAGE,
+        ("experts.json: damaged",),
+    ),
+    "truncated expert": (
+        damaged_experts("expert-0001.npy"),
+        USAGE,
+        ("expert-0001.npy: damaged", "medidd experts"),
+    ),
+    "experts of a step size of 0": (training("--lr", 0), USAGE, ("--lr",)),
+    "experts of no step size": (training("--lr", "nan"), USAGE, ("--lr", "finite")),
+    "experts that diverge": (training("--lr", 1e30), USAGE, ("expert 0", "lower lr")),
+    "experts of one class": (
+        lambda h: training("--labels", h.labels(lambda _, __: "normal"))(h),
+        DATA,
+        ("one class only",),
+    ),
+    "experts over others": (experts_in_use, USAGE, ("--resume", "--out")),
     "ipc 0": (with_options(ipc=0), USAGE, ("--ipc",)),
     "size 8": (with_options("--size", 8), USAGE, ("--size",)),
+    "no limit of refused files": (
+        with_options("--max-rejected", "inf"),
+        USAGE,
+        ("--max-rejected", "finite"),
+    ),
     "no steps": (with_options("--steps", 0), USAGE, ("--steps",)),
     "unknown device": (with_options("--device", "tpu"), USAGE, ("--device", "cuda")),
     "out below a file": (out_below_a_file, USAGE, ("note.txt", "--out")),
@@ -218,28 +355,30 @@ TABLE: dict[str, tuple[Callable[[House], list[Word]], int, tuple[str, ...]]] = {
 
 
 @pytest.fixture
-def house(tmp_path: Path, source: Source, made: Made) -> House:
-    return House(tmp_path, source, made.path)
+def house(tmp_path: Path, source: Source, made: Made, experts: Made) -> House:
+    return House(tmp_path, source, made.path, experts.path)
 
 
 @pytest.mark.parametrize("name", TABLE)
 def test_bad_input_ends_with_one_line_a_code_and_nothing_on_disk(house: House, name: str) -> None:
     make, code, words = TABLE[name]
     arguments = make(house)
-    before = tree(house.path)
+    before, experts = tree(house.path), tree(house.experts)
     ended = called(*arguments)
     assert ended.code == code, ended.err
     last = one_line(ended.err)
     assert [word for word in words if word not in last] == [], last
     assert ended.out == ""
     assert tree(house.path) == before
+    assert tree(house.experts) == experts
 
 
 def one_line(err: str) -> str:
     """The line of what was wrong: progress may stand before it, a traceback may not."""
     assert "Traceback" not in err
     *progress, last = err.splitlines()
-    assert all(line.startswith("read films: ") for line in progress), err
+    stages = ("read films: ", "distil with ", "train experts: ")
+    assert all(line.startswith(stages) for line in progress), err
     assert last.startswith("medidd: ")
     assert "defect" not in last
     return last
@@ -291,22 +430,14 @@ def test_an_installation_that_cannot_be_written_is_refused(
 
 
 def test_a_dry_run_refuses_what_the_run_would_refuse(house: House) -> None:
-    for name in ("empty folder", "too many unusable files", "unknown method", "one class"):
+    refused = ("empty folder", "too many unusable files", "unknown method", "one class")
+    for name in (*refused, "network that a method cannot use", "mtt without experts"):
         make, code, _ = TABLE[name]
         shutil.rmtree(house.path / "films", ignore_errors=True)
         ended = called(*make(house), "--dry-run")
         assert ended.code == code, name
         one_line(ended.err)
         assert not house.out.exists()
-
-
-def test_a_run_that_diverges_says_what_to_lower(house: House) -> None:
-    # Of soft labels the gradient of a huge step is no number soon.
-    fields = ("--set", "horizon=3", "--set", "window=3", "--set", "lr=1e20")
-    ended = called(*house.distill("--method", "soft-label", *fields))
-    assert ended.code == USAGE
-    assert "not finite" in ended.err.splitlines()[-1]
-    assert "--set" in ended.err.splitlines()[-1]
 
 
 def test_a_defect_is_told_without_values(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
