@@ -48,12 +48,12 @@ class DSA:
     }
 
     network: Network
-    steps: int = 200
+    steps: int = 100
     inner_steps: int = 10
     net_epochs: int = 10
-    lr_images: float = 0.1
+    lr_images: float = 1.0
     lr_net: float = 0.01
-    batch: int = 256
+    batch: int = 128
     augment: Operations = RADIOGRAPH
 
     def __post_init__(self) -> None:
