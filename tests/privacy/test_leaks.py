@@ -23,7 +23,10 @@ SECRET = "KH-482913"
 
 
 def scan(
-    outgoing: Mapping[str, bytes], policy: Policy, own: frozenset[str] = frozenset()
+    outgoing: Mapping[str, bytes],
+    policy: Policy,
+    own: frozenset[str] = frozenset(),
+    known: frozenset[str] = frozenset({SECRET, "Müller"}),
 ) -> Finding:
     rng = torch.Generator().manual_seed(0)
     case = Evidence(
@@ -31,7 +34,7 @@ def scan(
         cohort(4, rng, "IN"),
         cohort(4, rng, "OUT"),
         outgoing=outgoing,
-        is_identifier={SECRET, "Müller"}.__contains__,
+        is_identifier=known.__contains__,
         own=own,
     )
     return leaks(case, policy, rng)
@@ -79,6 +82,10 @@ IDENTIFIERS = {
         + b"'>"
     },
     "utf-16": {"a.txt": f"patient {SECRET}".encode("utf-16-le")},
+    "utf-16, big end first": {"a.txt": f"patient {SECRET}".encode("utf-16-be")},
+    "utf-16 with its mark": {"a.txt": f"patient {SECRET}".encode("utf-16")},
+    "utf-16 within bytes": {"a.bin": b"\x01\x02\x03" + SECRET.encode("utf-16-be") + b"\x07\x08"},
+    "utf-16 beside zeros": {"a.bin": bytes(9) + SECRET.encode("utf-16-le") + bytes(9)},
     "part of a word": {"a.txt": f"/out/img_{SECRET}_1.png".encode()},
     "umlaut": {"a.txt": "Frau Müller".encode()},
     "dicom": {"a.dcm": dicom(b"LO\x0a\x00" + SECRET.encode() + b" ")},
@@ -133,6 +140,30 @@ def test_clean_files_raise_no_alarm(policy: Policy) -> None:
     } | encode(noise(20, torch.Generator().manual_seed(0)))
     finding = scan(clean, policy, own=frozenset({"2.25.3105"}))
     assert finding.verdict is Verdict.PASS, finding.details
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"a.bin": b'{"loss": 0.002913}' + bytes(64)},
+        {"a.safetensors": save({"x": torch.zeros(99)}, {"medidd": '{"sizes": [0.002913]}'})},
+        {"a.bin": b"0x0x2x1x" + bytes(64)},
+        {"a.bin": bytes(range(1, 32)) + b"0\x010\x012\x011\x01" + bytes(31)},
+    ],
+    ids=["json before zeros", "header before zeros", "every second letter", "other bytes"],
+)
+def test_every_second_letter_of_other_text_is_no_identifier(
+    files: dict[str, bytes], policy: Policy
+) -> None:
+    found = scan(files, policy, known=frozenset({"0021", "0022"}))
+    assert found.verdict is Verdict.PASS, found.details
+
+
+@pytest.mark.parametrize("code", ["utf-8", "utf-16-le", "utf-16-be"])
+def test_the_same_number_as_a_word_is_an_identifier(code: str, policy: Policy) -> None:
+    text = "of patient 0021 alone".encode(code)
+    found = scan({"a.bin": bytes(64) + text + bytes(64)}, policy, known=frozenset({"0021"}))
+    assert found.verdict is Verdict.FAIL
 
 
 def test_what_cannot_be_read_is_invalid(policy: Policy) -> None:
