@@ -129,17 +129,20 @@ class MTT:
         rng: torch.Generator,
     ) -> Iterator[Tensor]:
         """Yields how far a student ends from the expert, as a share of how far that one went."""
-        s, lr = synthetic, synthetic.log_lr.detach().exp()
-        start, target = self.experts.draw(
-            rng, last_start=self.last_start, apart=self.expert_epochs, like=s.images
+        s = synthetic
+        path, loss, adjoint = student(
+            self.network,
+            self.experts,
+            s,
+            rng,
+            inner_steps=self.inner_steps,
+            expert_epochs=self.expert_epochs,
+            last_start=self.last_start,
+            batch=self.batch,
+            augment=self.augment,
         )
-        seen = program(
-            len(s.images), rng, steps=self.inner_steps, batch=self.batch, augment=self.augment
-        )
-        path = Unrolled(self.network, start, s.images, s.labels, lr=lr, program=seen)
-        loss, adjoint = mismatch(start, path.end, target)
         pull = path.pull(adjoint)
-        yield toward(loss, [(s.images, pull.images), (s.log_lr, pull.lr * lr)])
+        yield toward(loss, [(s.images, pull.images), (s.log_lr, pull.lr * s.log_lr.exp())])
 
 
 def check(lr: float, last_start: int, *counts: int) -> None:
@@ -161,14 +164,32 @@ def sgd(synthetic: SyntheticSet, lr_images: float, lr_lr: float) -> torch.optim.
     return projected(torch.optim.SGD(groups, momentum=0.5), synthetic)
 
 
-def program(
-    n: int, rng: torch.Generator, *, steps: int, batch: int, augment: Operations
-) -> list[Batch]:
-    """Draws what each step of a student sees of the ``n`` images of S."""
-    return [
+def student(
+    f: Network,
+    experts: Trajectories,
+    synthetic: SyntheticSet,
+    rng: torch.Generator,
+    *,
+    inner_steps: int,
+    expert_epochs: int,
+    last_start: int,
+    batch: int,
+    augment: Operations,
+) -> tuple[Unrolled, Tensor, Weights]:
+    """Trains a student on S from where an expert once was.
+
+    Returns:
+        Its path, the loss at its end and the gradient of that with respect to its weights.
+    """
+    s = synthetic
+    start, target = experts.draw(rng, last_start=last_start, apart=expert_epochs, like=s.images)
+    seen = [
         Batch(rows, draw(rng, augment, images=len(rows)))
-        for rows in islice(batches(n, batch, rng), steps)
+        for rows in islice(batches(len(s.images), batch, rng), inner_steps)
     ]
+    lr = s.log_lr.detach().exp()
+    path = Unrolled(f, start, s.images, s.labels, lr=lr, program=seen)
+    return path, *mismatch(start, path.end, target)
 
 
 def mismatch(start: Weights, end: Weights, target: Weights) -> tuple[Tensor, Weights]:

@@ -30,10 +30,10 @@ from torch import Tensor
 
 from medidd.augment import PHOTOGRAPH, RADIOGRAPH, Operations
 from medidd.data import Source, SyntheticSet
-from medidd.descent import Unrolled, toward
+from medidd.descent import toward
 from medidd.distill import Preset
 from medidd.methods.experts import Trajectories
-from medidd.methods.mtt import check, log_rate, mismatch, program, sgd
+from medidd.methods.mtt import check, log_rate, sgd, student
 from medidd.network import Network
 
 
@@ -111,14 +111,17 @@ class TESLA:
         rng: torch.Generator,
     ) -> Iterator[Tensor]:
         """Yields how far a student ends from the expert, as a share of how far that one went."""
-        s, lr = synthetic, synthetic.log_lr.detach().exp()
-        start, target = self.experts.draw(
-            rng, last_start=self.last_start, apart=self.expert_epochs, like=s.images
+        s = synthetic
+        path, loss, adjoint = student(
+            self.network,
+            self.experts,
+            s,
+            rng,
+            inner_steps=self.inner_steps,
+            expert_epochs=self.expert_epochs,
+            last_start=self.last_start,
+            batch=self.batch,
+            augment=self.augment,
         )
-        seen = program(
-            len(s.images), rng, steps=self.inner_steps, batch=self.batch, augment=self.augment
-        )
-        path = Unrolled(self.network, start, s.images, s.labels, lr=lr, program=seen)
-        loss, adjoint = mismatch(start, path.end, target)
         pull = path.pull(adjoint, through_weights=False)
-        yield toward(loss, [(s.images, pull.images), (s.log_lr, pull.lr * lr)])
+        yield toward(loss, [(s.images, pull.images), (s.log_lr, pull.lr * s.log_lr.exp())])
