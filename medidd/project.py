@@ -54,3 +54,8 @@ def projected(
 
     optimizer.register_step_post_hook(project)
     return optimizer
+
+
+def sgd_on_images(synthetic: SyntheticSet, lr: float) -> torch.optim.Optimizer:
+    """Returns the optimizer of DC and those that follow it: images alone, momentum 0.5."""
+    return projected(torch.optim.SGD([synthetic.images], lr=lr, momentum=0.5), synthetic)

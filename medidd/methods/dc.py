@@ -28,7 +28,7 @@ from medidd.data import Source, SyntheticSet
 from medidd.descent import batches, gradient, leaves, minus
 from medidd.distill import Preset
 from medidd.network import Network, Weights
-from medidd.project import projected
+from medidd.project import sgd_on_images
 
 NET_BATCH = 256
 """Synthetic images per step of the network."""
@@ -80,8 +80,7 @@ class DC:
 
     def optimizer(self, synthetic: SyntheticSet) -> torch.optim.Optimizer:
         """Returns SGD over the images alone; labels stay hard."""
-        sgd = torch.optim.SGD([synthetic.images], lr=self.lr_images, momentum=0.5)
-        return projected(sgd, synthetic)
+        return sgd_on_images(synthetic, self.lr_images)
 
     def losses(
         self, synthetic: SyntheticSet, real: Source, rng: torch.Generator

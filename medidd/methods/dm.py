@@ -26,7 +26,7 @@ from medidd.augment import PHOTOGRAPH, RADIOGRAPH, Omega, Operations, draw
 from medidd.data import Source, SyntheticSet
 from medidd.distill import Preset
 from medidd.network import Network, Weights
-from medidd.project import projected
+from medidd.project import sgd_on_images
 
 
 @dataclass(frozen=True)
@@ -54,8 +54,7 @@ class DM:
 
     def optimizer(self, synthetic: SyntheticSet) -> torch.optim.Optimizer:
         """Returns SGD over the images alone; labels stay hard."""
-        sgd = torch.optim.SGD([synthetic.images], lr=self.lr_images, momentum=0.5)
-        return projected(sgd, synthetic)
+        return sgd_on_images(synthetic, self.lr_images)
 
     def losses(
         self, synthetic: SyntheticSet, real: Source, rng: torch.Generator

@@ -25,7 +25,7 @@ from medidd.data import Source, SyntheticSet
 from medidd.distill import Preset
 from medidd.methods.dc import DC, matching, trained
 from medidd.network import Network
-from medidd.project import projected
+from medidd.project import sgd_on_images
 
 
 @dataclass(frozen=True)
@@ -62,8 +62,7 @@ class DSA:
 
     def optimizer(self, synthetic: SyntheticSet) -> torch.optim.Optimizer:
         """Returns SGD over the images alone; labels stay hard."""
-        sgd = torch.optim.SGD([synthetic.images], lr=self.lr_images, momentum=0.5)
-        return projected(sgd, synthetic)
+        return sgd_on_images(synthetic, self.lr_images)
 
     def losses(
         self, synthetic: SyntheticSet, real: Source, rng: torch.Generator

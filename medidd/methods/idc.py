@@ -32,7 +32,7 @@ from medidd.descent import gradient, leaves
 from medidd.distill import Preset
 from medidd.methods.dd import real_loss
 from medidd.network import Network, Weights
-from medidd.project import projected
+from medidd.project import sgd_on_images
 
 MOMENTUM, DECAY = 0.9, 5e-4
 """Of the networks trained on real images."""
@@ -90,8 +90,7 @@ class IDC:
 
     def optimizer(self, synthetic: SyntheticSet) -> torch.optim.Optimizer:
         """Returns SGD over the stored images alone; labels stay hard."""
-        sgd = torch.optim.SGD([synthetic.images], lr=self.lr_images, momentum=0.5)
-        return projected(sgd, synthetic)
+        return sgd_on_images(synthetic, self.lr_images)
 
     def losses(
         self, synthetic: SyntheticSet, real: Source, rng: torch.Generator
