@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 from invented_cohort import (
+    FEW,
+    MATCHING,
     SMALL,
     Made,
     Source,
@@ -57,6 +59,32 @@ def test_no_command_on_a_run_names_anybody(
         texts += [(f"{command}", ended.out.encode()), (f"{command}", ended.err.encode())]
     texts += [(name, path.read_bytes()) for name, path in files_of(tmp_path).items()]
     assert (tmp_path / "run" / "metrics-mlp.json").exists()
+    assert found_in(texts, traces(source)) == []
+
+
+def test_no_expert_and_no_run_that_matches_them_names_anybody(
+    source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    films = ("--dicom-dir", source.folder)
+    matching = ("--method", "mtt", "--experts", "experts", *MATCHING, "--out", "run")
+    other = ("--method", "mtt", "--experts", "experts", "--seed", 1, "--out", "other")
+    commands: list[tuple[tuple[object, ...], int]] = [
+        (("experts", *films, *FEW, "--out", "experts"), 0),
+        (("experts", *films, *FEW, "--out", "experts", "--resume", "--json"), 0),
+        (("experts", *films, *FEW, "--out", "experts"), 2),
+        (("distill", *films, "--ipc", 1, *SMALL, *matching), 0),
+        (("distill", *films, "--ipc", 1, *SMALL, *matching, "--resume", "--json"), 0),
+        (("distill", *films, "--ipc", 1, *SMALL, *other), 2),
+    ]
+    texts = []
+    for command, code in commands:
+        ended = called(*command)
+        assert ended.code == code, ended.err
+        texts += [("out", ended.out.encode()), ("err", ended.err.encode())]
+    written = files_of(tmp_path)
+    assert {"experts/experts.json", "experts/expert-0000.npy", "run/report.html"} <= set(written)
+    texts += [(name, path.read_bytes()) for name, path in written.items()]
     assert found_in(texts, traces(source)) == []
 
 

@@ -26,6 +26,12 @@ from pipelines import audit
 from pipelines.distill import run
 from pipelines.store import Run
 
+PATHS = {
+    "dc": {"inner_steps": 3, "net_epochs": 1, "batch": 8},
+    "idc": {"inner_steps": 2, "net_steps": 1, "batch": 8},
+}
+"""Methods whose paths are longer than one step: the length is 3, and 2 rounds over 2 classes."""
+
 SOFT = {"method": "soft-label", "settings": {"horizon": 4, "window": 2, "lr_labels": 0.05}}
 
 
@@ -120,6 +126,33 @@ def test_every_step_is_taken_from_the_last_checkpoint(
     assert again[-1] == 6
 
 
+@pytest.mark.parametrize(("method", "stopped", "kept"), [("dc", 5, 3), ("idc", 6, 4)])
+def test_a_run_stopped_within_a_path_takes_that_path_again_to_the_same_bytes(
+    source: Source,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    method: str,
+    stopped: int,
+    kept: int,
+) -> None:
+    monkeypatch.setattr(pipelines.learn, "CHECKPOINT_EVERY", 0.0)
+    options = {"method": method, "settings": PATHS[method], "ipc": 1, "steps": 7}
+    finish(small_job(source, tmp_path / "whole", **options))
+    job = small_job(source, tmp_path / "stopped", resume=True, **options)
+    progress = run(job)
+    for event in progress:
+        if (event.stage, event.done) == (f"distil with {method}", stopped):
+            break
+    progress.close()
+    log = tmp_path / "stopped" / "log.jsonl"
+    assert len(log.read_text().splitlines()) == stopped
+    # Whoever is killed may leave half a line.
+    log.write_text(log.read_text() + '{"step": ')
+    again = [event.done for event in run(job) if event.stage == f"distil with {method}"]
+    assert again == list(range(kept, 8))
+    assert public(tmp_path / "stopped") == public(tmp_path / "whole")
+
+
 def test_a_finished_run_is_told_of_again_and_not_changed(made: Made, source: Source) -> None:
     before = public(made.path)
     ended = distill(source, made.path, "--resume", "--json")
@@ -153,6 +186,7 @@ def test_a_run_that_is_there_is_not_overwritten(made: Made, source: Source) -> N
         (("--width", 8), "width"),
         (("--steps", 7), "steps"),
         (("--set", "lr_images=0.5"), "settings"),
+        (("--preset", "paper"), "preset"),
         (("--max-rejected", 0.3), "max_refused"),
     ],
 )
