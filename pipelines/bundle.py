@@ -139,6 +139,7 @@ def _card(release: Release, metrics: Json) -> str:
             facts=release.facts,
             metrics=coarse(metrics),
             shape=list(release.levels.shape),
+            probabilities=bool(release.labels.min() >= 0),
             normalization=NORMALIZATION,
         )
     )
