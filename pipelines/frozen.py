@@ -17,6 +17,7 @@ import torch
 
 from medidd.dicom.identifiers import keyed
 from pipelines.recipe import Recipe, recipe
+from pipelines.stop import Exit, Stop
 from pipelines.store import Json, Run, read_json
 
 
@@ -101,8 +102,18 @@ class Frozen:
 
 
 def thawed(run: Run) -> Frozen:
-    """Reads the frozen job of a run."""
-    return Frozen(**read_json(run.job)["job"])
+    """Reads the frozen job of a run.
+
+    Raises:
+        Stop: another version of medidd was asked for it.
+    """
+    try:
+        return Frozen(**read_json(run.job)["job"])
+    except TypeError:
+        raise Stop(
+            f"{run.path}: a run of another version of medidd; make it anew with medidd distill",
+            Exit.USAGE,
+        ) from None
 
 
 def source_of(secret: bytes, folder: Path, labels: Path | None) -> str:

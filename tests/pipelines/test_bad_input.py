@@ -176,6 +176,14 @@ def run_without_films(h: House) -> list[Word]:
     return ["audit", run]
 
 
+def run_of_another_version(h: House) -> list[Word]:
+    run = copied(h.run, h.path / "old")
+    asked = json.loads((run / "run.json").read_text())
+    del asked["job"]["preset"]
+    (run / "run.json").write_text(json.dumps(asked))
+    return ["audit", run]
+
+
 USAGE, DATA, FILES = 2, 3, 4
 WINDOW = ("--method", "soft-label", "--set", "window=9", "--set", "horizon=5")
 
@@ -350,6 +358,7 @@ TABLE: dict[str, tuple[Callable[[House], list[Word]], int, tuple[str, ...]]] = {
     "audit of a part": (unfinished("audit"), USAGE, ("not finished", "--resume")),
     "export of a part": (unfinished("export", "--to", "x"), USAGE, ("--resume",)),
     "evaluation of a part": (unfinished("evaluate"), USAGE, ("--resume",)),
+    "audit of another version": (run_of_another_version, USAGE, ("another version",)),
     "audit without films": (run_without_films, DATA, ("no finished cohort",)),
 }
 

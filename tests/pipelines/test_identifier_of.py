@@ -30,6 +30,8 @@ def test_an_identifier_is_known_in_any_dress(patients: Patients, token: str) -> 
     assert identifier_of(patients)(token)
 
 
-@pytest.mark.parametrize("token", ["0.996", "-0.996", "10.996", "09961", "normal", "0.0996"])
+@pytest.mark.parametrize(
+    "token", ["0.996", "-0.996", "10.996", "09961", "normal", "0.0996", "1.5e-0996"]
+)
 def test_a_number_that_looks_like_one_is_none(patients: Patients, token: str) -> None:
     assert not identifier_of(patients)(token)
