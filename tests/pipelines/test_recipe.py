@@ -151,8 +151,9 @@ def test_the_table_of_methods_explains_every_field_and_every_start() -> None:
 
 def test_the_table_for_the_readme_has_a_row_for_every_method_and_a_link_in_each() -> None:
     head, rule, *rows = markdown().splitlines()
-    assert (head, rule) == ("| name | paper | learns |", "|---|---|---|")
+    assert head.startswith("| name | paper | learns |")
+    assert rule.count("|") == head.count("|")
     assert [row.split("`")[1] for row in rows] == list(METHODS)
     for row in rows:
-        assert row.count("|") == 4
+        assert row.count("|") == head.count("|")
         assert re.search(r"\[arXiv:(\d{4}\.\d{5})\]\(https://arxiv\.org/abs/\1\)", row)
