@@ -99,7 +99,8 @@ def own_words(run: Run) -> frozenset[str]:
     or have the number 4095.
     """
     facts = read_release(run).facts
-    chosen = [facts["seed"], facts["steps"], facts["ipc"], LEVELS, *facts["fields"].values()]
+    chosen = [facts["seed"], facts["steps"], facts["ipc"], LEVELS]
+    chosen += [*facts["fields"].values(), *facts["ingredients"].values()]
     return _template_words() | frozenset(token for one in chosen for token in tokens(str(one)))
 
 

@@ -117,8 +117,8 @@ def run(job: Experts) -> Generator[Progress, None, Path]:
     return job.out
 
 
-_UNASKED = ("dicom_dir", "labels", "out", "resume")
-"""What does not decide the bytes, or may name a patient."""
+_UNASKED = ("dicom_dir", "labels", "out", "resume", "count")
+"""What does not decide an expert's bytes, or may name a patient; more experts can be added."""
 
 
 def train_experts(

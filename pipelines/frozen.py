@@ -97,6 +97,7 @@ class Frozen:
             "seed": self.seed,
             "steps": made.steps,
             "fields": made.fields,
+            "ingredients": dict(made.ingredients),
             "versions": versions(),
         }
 

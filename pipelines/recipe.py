@@ -51,6 +51,7 @@ class Recipe:
         start: where S begins.
         classes: K.
         ipc: images per class that are learned.
+        ingredients: the names of the objects among the method's fields.
         networks: architectures by name, ready for the images.
     """
 
@@ -59,6 +60,7 @@ class Recipe:
     start: str
     classes: int
     ipc: int
+    ingredients: Mapping[str, Any]
     networks: Mapping[str, Network]
 
     @property
@@ -155,13 +157,16 @@ def recipe(
     if name in STARTS:
         if settings:
             raise Stop(f"'{name}' is a start and has no fields to set; drop --set", Exit.USAGE)
-        return Recipe(name, None, name, classes, ipc, networks)
+        return Recipe(name, None, name, classes, ipc, {}, networks)
     chosen = dict(settings) if steps is None else {**settings, "steps": steps}
     if preset == "paper":
         chosen = {**by_ipc(METHODS[name].paper, ipc), **chosen}
     method = configured(name, chosen, networks)
     _require_prepared(method, classes, ipc)
-    return Recipe(name, method, start, classes, ipc, networks)
+    ingredients = {of: chosen.get(of, by) for of, by in INGREDIENTS.items() if hasattr(method, of)}
+    if ingredients.get("network") == "convnet":
+        ingredients["width"] = width
+    return Recipe(name, method, start, classes, ipc, ingredients, networks)
 
 
 @cache

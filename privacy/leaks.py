@@ -106,7 +106,7 @@ def _count(layer: bytes, evidence: Evidence) -> dict[str, int]:
     """Returns how often each kind of leak stands in one layer."""
     text = layer.decode(errors="replace")
     wide = b"\n".join(run.replace(b"\x00", b"") for run in _WIDE.findall(layer))
-    runs = _RUN.findall(text) + _RUN.findall(wide.decode(errors="replace"))
+    runs = _RUN.findall(text) + _RUN.findall(wide.decode("latin-1"))
     # In noise a caret between two letters is no name; in noise there are no long readable runs.
     readable = "\n".join(runs if _is_text(layer) else [run for run in runs if len(run) >= 24])
     known = evidence.is_identifier or (lambda _: False)

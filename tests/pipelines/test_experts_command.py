@@ -57,6 +57,19 @@ def test_experts_are_as_many_and_as_long_as_was_asked(experts: Made) -> None:
     assert "train experts: 6/6" in experts.ended.err
 
 
+def test_more_experts_can_be_added(experts: Made, source: Source, tmp_path: Path) -> None:
+    copy = tmp_path / "experts"
+    shutil.copytree(experts.path, copy)
+    small = {"size": 16, "width": 4, "count": 3, "epochs": 3, "epoch_steps": 2, "batch": 8}
+    for _ in run(Experts(source.folder, copy, **small, device="cpu", resume=True)):
+        pass
+    before, after = files_of(experts.path), files_of(copy)
+    kept = "expert-0001.npy"
+    assert after[kept].read_bytes() == before[kept].read_bytes()
+    assert (copy / "expert-0002.npy").exists()
+    assert record(copy)["training"]["count"] == 3
+
+
 def test_experts_that_were_stopped_are_finished_to_the_same_bytes(
     experts: Made, source: Source, tmp_path: Path
 ) -> None:

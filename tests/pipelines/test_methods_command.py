@@ -16,7 +16,7 @@ from PIL import Image
 from safetensors import safe_open
 
 import pipelines.worth
-from medidd.architectures import convnet
+from medidd.architectures import ARCHITECTURES
 from medidd.data import Normalization, SyntheticSet
 from medidd.evaluate import score
 from medidd.methods import METHODS
@@ -91,6 +91,8 @@ def test_the_fields_of_a_release_are_values_and_nothing_else(name: str, ran: Ran
     assert set(facts["fields"]) == declared - {*INGREDIENTS, "experts"}
     assert all(map(plain, facts["fields"].values())), facts["fields"]
     assert facts["fields"]["steps"] == facts["steps"] == 2
+    named = {"kernel": "fc"} if "kernel" in declared else {"network": "convnet", "width": 4}
+    assert facts["ingredients"] == named
     if name == "dsa":
         assert facts["fields"]["augment"] == ["crop", "scale"]
 
@@ -120,7 +122,8 @@ def test_what_dds_own_program_is_worth_follows_from_the_file_alone(ran: Ran) -> 
     released = SyntheticSet(
         normalization.standardize(display), labels, torch.tensor(facts["step sizes"]).log()
     )
-    dd = DD(convnet(2, 1, 16, width=4), **facts["fields"])
+    of = facts["ingredients"]
+    dd = DD(ARCHITECTURES[of["network"]](2, 1, 16, width=of["width"]), **facts["fields"])
     seed = facts["seed"]
     test = reopened(run).patients.test
     seen = normalization.standardize(test.images)

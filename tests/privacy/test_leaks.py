@@ -88,6 +88,7 @@ IDENTIFIERS = {
     "utf-16 beside zeros": {"a.bin": bytes(9) + SECRET.encode("utf-16-le") + bytes(9)},
     "part of a word": {"a.txt": f"/out/img_{SECRET}_1.png".encode()},
     "umlaut": {"a.txt": "Frau Müller".encode()},
+    "umlaut in utf-16": {"a.txt": "Frau Müller".encode("utf-16-le")},
     "dicom": {"a.dcm": dicom(b"LO\x0a\x00" + SECRET.encode() + b" ")},
 }
 PATTERNS = {
