@@ -131,7 +131,13 @@ def distill_command(*, as_json: bool, dry_run: bool, **options: Any) -> None:
 @films
 @click.option("--out", type=ANY_PATH, required=True, help="Folder of the experts.")
 @network("convnet")
-@click.option("--count", type=click.IntRange(min=1), default=10, show_default=True)
+@click.option(
+    "--count",
+    type=click.IntRange(min=1),
+    default=10,
+    show_default=True,
+    help="Experts. A larger number adds to those there are, with --resume.",
+)
 @click.option(
     "--epochs",
     type=click.IntRange(min=1),
