@@ -67,14 +67,9 @@ def quantized(synthetic: SyntheticSet, facts: Json) -> Release:
 def step_sizes(synthetic: SyntheticSet) -> float | list[float]:
     """Returns the learned step sizes with four digits."""
     sizes = synthetic.log_lr.detach().double().exp()
-    shown: float | list[float] = (
-        torch.tensor(
-            [float(f"{size:.4g}") for size in sizes.reshape(-1).tolist()], dtype=torch.float64
-        )
-        .reshape(sizes.shape)
-        .tolist()
-    )
-    return shown
+    if sizes.ndim == 0:
+        return float(f"{sizes.item():.4g}")
+    return [float(f"{size:.4g}") for size in sizes.tolist()]
 
 
 def rounded(labels: torch.Tensor) -> torch.Tensor:
