@@ -16,10 +16,10 @@ from medidd.dicom.plan import make_plan
 from medidd.distill import Method, distill
 from medidd.methods.experts import Experts, Trajectories
 from medidd.starts import BASELINES
-from pipelines.audit import RECIPIENTS
 from pipelines.distill import Distill
 from pipelines.installation import key
 from pipelines.recipe import Recipe
+from pipelines.recipients import RECIPIENTS
 from pipelines.seeds import generator
 from pipelines.stop import Exit, Stop
 from pipelines.summary import Answer

@@ -1,13 +1,36 @@
-"""The verdict on a membership attack, the same for every attack that scores patients."""
+"""What every attack that scores patients shares: calibration, and the verdict."""
 
 import math
+from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 from torch import Generator
 
+from privacy.evidence import Evidence
 from privacy.finding import Finding, Verdict
+from privacy.nulls import Score, calibrate
 from privacy.policy import FPR, Policy
 from privacy.statistics import AucBounds, Scores, auc, exceedance_p, permutation_p, tail
+
+
+def remembered(scores: Callable[[Evidence], Scores]) -> Callable[[Evidence], Scores]:
+    """Keeps the scores of the last evidence: the union attack and the report ask again."""
+    return lru_cache(maxsize=1)(scores)
+
+
+def scored(score: Score, evidence: Evidence) -> Scores:
+    """Returns the scores of members and controls, against the null releases if there are.
+
+    All patients are scored at once, so that whatever the attack trains is trained once.
+    """
+    everybody, nulls = evidence.everybody, evidence.nulls
+    if nulls is None:
+        values = score(evidence.release, everybody)
+    else:
+        values = calibrate(score, evidence.release, nulls, everybody)
+    n1, strata = len(evidence.members.ids), everybody.strata
+    return Scores(values[:n1], values[n1:], strata[:n1], strata[n1:])
 
 
 def judge(

@@ -1,7 +1,8 @@
 """What the audits may look at, and what an audit is."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Protocol
 
 from torch import Generator, Tensor
@@ -15,6 +16,50 @@ Fit = Callable[[Release], Callable[[Tensor], Tensor]]
 """Trains one network on a release as a recipient would. The result takes images (n, C, H, W) and
 returns log-probabilities (n, K)."""
 
+Statistic = Callable[[Tensor, Tensor], Tensor]
+"""What a distillation matches between synthetic and real images, one vector an image, (n, D). Takes
+images (n, C, H, W) and labels (n, K)."""
+
+Match = Callable[[Release], Statistic]
+"""Draws one network and returns the statistic under it. Where the method trains its networks on the
+release, the statistic depends on the release; where not, the same function comes back for each."""
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """An earlier release of the same house, as its ledger knows it.
+
+    Attributes:
+        kind: "export", or whatever else was made of these patients.
+        release: SHA-256 of the release file.
+        patients: who it was distilled from, named as in ``Films.patients``.
+        private: whether it was made under differential privacy.
+    """
+
+    kind: str
+    release: str
+    patients: frozenset[Hashable]
+    private: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Canaries:
+    """Distillations that were made to be attacked, and never leave.
+
+    Attributes:
+        films: the planted films, one of each canary patient.
+        included: whether canary j took part in run i, drawn by fair coins, (runs, canaries), bool.
+        releases: what each run made.
+    """
+
+    films: Films
+    included: Tensor
+    releases: tuple[Release, ...]
+
+    def __post_init__(self) -> None:
+        if self.included.shape != (len(self.releases), len(self.films.ids)):
+            raise ValueError("canaries: included must have shape (runs, canaries)")
+
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
@@ -26,12 +71,19 @@ class Evidence:
         controls: films of patients kept out of it by a coin toss.
         nulls: null releases; None at level "screen".
         fits: trainings of a recipient, of several architectures.
+        matches: what the method matches, under several networks.
+        unit: what counts as one patient: "patient", or "study" or "image" where somebody answers
+            for that; empty where nobody knows.
         start: the name of the start the distillation began from.
         outgoing: every file that leaves, by name.
         manifest: SHA-256 of every file that leaves, in hex, by name.
         decode: reads the release from the outgoing files, as a recipient does.
         is_identifier: whether a token is an identifier of the cohort; None where nobody can tell.
         own: identifiers made for this export, such as new DICOM UIDs.
+        constants: each constant of the preprocessing, and whether it is public; None where they are
+            not declared.
+        earlier: what was made of this house's patients before; None where no ledger is kept.
+        canaries: sacrificial distillations; None below level "full".
     """
 
     release: Release
@@ -39,12 +91,17 @@ class Evidence:
     controls: Films
     nulls: Nulls | None = None
     fits: Sequence[Fit] = ()
+    matches: Sequence[Match] = ()
+    unit: str = ""
     start: str = ""
     outgoing: Mapping[str, bytes] = field(default_factory=dict)
     manifest: Mapping[str, str] = field(default_factory=dict)
     decode: Callable[[Mapping[str, bytes]], Release] | None = None
     is_identifier: Callable[[str], bool] | None = None
     own: frozenset[str] = frozenset()
+    constants: Mapping[str, bool] | None = None
+    earlier: Sequence[Earlier] | None = None
+    canaries: Canaries | None = None
 
     def __post_init__(self) -> None:
         if shared := set(self.members.ids) & set(self.controls.ids):
@@ -52,6 +109,11 @@ class Evidence:
         shapes = {tuple(x.images.shape[1:]) for x in (self.release, self.members, self.controls)}
         if len(shapes) > 1:
             raise ValueError(f"release, members and controls differ in image shape: {shapes}")
+
+    @cached_property
+    def everybody(self) -> Films:
+        """The films of members and controls, members first: what an attack scores at once."""
+        return self.members.beside(self.controls)
 
 
 class Audit(Protocol):

@@ -13,10 +13,9 @@ from collections.abc import Sequence
 import torch
 from torch import Generator, Tensor
 
-from privacy.attack import judge
+from privacy.attack import judge, remembered, scored
 from privacy.evidence import Evidence, Fit
 from privacy.finding import Finding
-from privacy.nulls import calibrate
 from privacy.policy import Policy
 from privacy.release import Films, Release
 from privacy.statistics import Scores
@@ -24,27 +23,30 @@ from privacy.statistics import Scores
 
 def train_on_release(evidence: Evidence, policy: Policy, rng: Generator) -> Finding:
     """Attacks with the recipient's trainings in the evidence, against the nulls if there are."""
+    return judge(
+        "A2",
+        "Membership from networks trained on the release",
+        scores(evidence),
+        policy,
+        rng,
+        calibrated=evidence.nulls is not None,
+    )
+
+
+@remembered
+def scores(evidence: Evidence) -> Scores:
+    """Returns each patient's z.
+
+    Raises:
+        ValueError: there is no training to attack with.
+    """
     if not evidence.fits:
         raise ValueError("A2 needs at least one training of a recipient")
-    members, controls, nulls = evidence.members, evidence.controls, evidence.nulls
-    both = _together(members, controls)
 
     def score(release: Release, films: Films) -> Tensor:
         return films.per_patient(confidence(evidence.fits, release, films))
 
-    if nulls is None:
-        scores = score(evidence.release, both)
-    else:
-        scores = calibrate(score, evidence.release, nulls, both)
-    n1 = len(members.ids)
-    return judge(
-        "A2",
-        "Membership from networks trained on the release",
-        Scores(scores[:n1], scores[n1:], both.strata[:n1], both.strata[n1:]),
-        policy,
-        rng,
-        calibrated=nulls is not None,
-    )
+    return scored(score, evidence)
 
 
 def confidence(fits: Sequence[Fit], release: Release, films: Films) -> Tensor:
@@ -68,12 +70,3 @@ def logit(log_p: Tensor, labels: Tensor) -> Tensor:
     log_p = log_p.double()
     own = torch.nn.functional.one_hot(labels, log_p.shape[1]).bool()
     return log_p[own] - log_p.masked_fill(own, -torch.inf).logsumexp(1)
-
-
-def _together(members: Films, controls: Films) -> Films:
-    """Returns the films of both, so that every network is trained once; members come first."""
-    return Films(
-        torch.cat([members.images, controls.images]),
-        torch.cat([members.labels, controls.labels]),
-        [*members.patients, *controls.patients],
-    )

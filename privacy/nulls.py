@@ -4,7 +4,7 @@ Some films lie close to any release, a noise image included. What a patient scor
 releases that never saw him is therefore subtracted from what he scores against the real one.
 """
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -21,20 +21,21 @@ class Nulls:
     """Null releases and who may be scored on which.
 
     Attributes:
-        releases: null k is distilled from the controls outside fold k, members never.
-        fold_of: the fold of every patient, members too.
+        releases: null k is distilled from the controls outside fold k, members never; or all of
+            them from people who are neither members nor controls.
+        fold_of: the fold of every patient, members too; None for nulls made of other people.
     """
 
     releases: tuple[Release, ...]
-    fold_of: Mapping[Hashable, int]
+    fold_of: Mapping[Hashable, int] | None
 
     def __post_init__(self) -> None:
-        if set(self.fold_of.values()) != set(range(len(self.releases))):
+        if not self.releases:
+            raise ValueError("nulls: there is no null release")
+        if self.fold_of is not None and set(self.fold_of.values()) != set(
+            range(len(self.releases))
+        ):
             raise ValueError("nulls: the folds must be 0 to k - 1 for k null releases")
-
-    def training_controls(self, controls: Sequence[Hashable], k: int) -> list[Hashable]:
-        """Returns the controls null k was, or is to be, distilled from."""
-        return [one for one in controls if self.fold_of[one] != k]
 
 
 def folds(films: Films, rng: torch.Generator, k: int = 5) -> dict[Hashable, int]:
@@ -52,9 +53,12 @@ def folds(films: Films, rng: torch.Generator, k: int = 5) -> dict[Hashable, int]
 def calibrate(score: Score, release: Release, nulls: Nulls, films: Films) -> Tensor:
     """Returns each patient's score minus that on the null release of his fold, (P,).
 
-    A member is compared with one null as a control is. The mean of all nulls would be less noisy
+    Nulls made of other people know nobody, and everyone is compared with their mean. Otherwise a
+    member is compared with one null as a control is. The mean of all nulls would be less noisy
     for members only, and then fewer members than controls have extreme scores though nothing leaks.
     """
     against = torch.stack([score(null, films) for null in nulls.releases])
+    if nulls.fold_of is None:
+        return score(release, films) - against.mean(0)
     fold = torch.tensor([nulls.fold_of[one] for one in films.ids], device=against.device)
     return score(release, films) - against.gather(0, fold.unsqueeze(0)).squeeze(0)

@@ -4,8 +4,8 @@ The audits see tensors only: where they come from, and which method made the rel
 their business.
 """
 
-from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import torch
@@ -46,16 +46,21 @@ class Films:
         images: (n, C, H, W), in the intensity space of the release.
         labels: (n,) class indices.
         patients: (n,) whose film it is; any hashable identifier.
+        traits: what else is known of each film, such as sex or device; (n,) words by name of the
+            trait, empty where it is not known.
     """
 
     images: Tensor
     labels: Tensor
     patients: Sequence[Hashable]
+    traits: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         _check("films", self.images, len(self.labels))
         if len(self.patients) != len(self.images):
             raise ValueError(f"films: {len(self.images)} images, {len(self.patients)} patient ids")
+        if any(len(words) != len(self.images) for words in self.traits.values()):
+            raise ValueError("films: each trait needs a word for every image")
 
     def __len__(self) -> int:
         return len(self.images)
@@ -91,8 +96,30 @@ class Films:
 
     def of(self, chosen: Sequence[Hashable] | set[Hashable]) -> "Films":
         """Returns the films of the chosen patients."""
-        keep = [i for i, one in enumerate(self.patients) if one in chosen]
-        return Films(self.images[keep], self.labels[keep], [self.patients[i] for i in keep])
+        return self.at([i for i, one in enumerate(self.patients) if one in chosen])
+
+    def at(self, rows: Sequence[int]) -> "Films":
+        """Returns the films of these rows."""
+        keep = list(rows)
+        return Films(
+            self.images[keep],
+            self.labels[keep],
+            [self.patients[i] for i in keep],
+            {name: [words[i] for i in keep] for name, words in self.traits.items()},
+        )
+
+    def beside(self, others: "Films") -> "Films":
+        """Returns these films and then the others; a trait that either lacks is left out."""
+        return Films(
+            torch.cat([self.images, others.images]),
+            torch.cat([self.labels, others.labels]),
+            [*self.patients, *others.patients],
+            {
+                name: [*words, *others.traits[name]]
+                for name, words in self.traits.items()
+                if name in others.traits
+            },
+        )
 
 
 def _check(what: str, images: Tensor, labels: int) -> None:

@@ -11,12 +11,12 @@ from typing import Any
 
 def shortened() -> Iterator[tuple[ModuleType, str, Any]]:
     """What to set so that networks are trained for four steps."""
-    import pipelines.audit
+    import pipelines.recipients
     import pipelines.worth
 
     brief = replace(pipelines.worth.RECIPIENT, steps=4)
     yield pipelines.worth, "RECIPIENT", brief
-    yield pipelines.audit, "RECIPIENT", brief
+    yield pipelines.recipients, "RECIPIENT", brief
     yield pipelines.worth, "FULL", replace(pipelines.worth.FULL, steps=4, batch=16)
     yield pipelines.worth, "NETWORKS", 2
 
