@@ -19,6 +19,8 @@ class Level(StrEnum):
     SCREEN = "screen"
     STANDARD = "standard"
     FULL = "full"
+    FOREIGN = "foreign"
+    """What can be asked of a set whose making nobody here watched. It allows no export."""
 
 
 class Policy(BaseModel):
