@@ -7,11 +7,24 @@ from typing import Any
 
 from torch import Generator
 
+from privacy.epsilon import DELTA, ceiling, epsilon_low
 from privacy.evidence import Evidence
 from privacy.finding import Finding, Verdict
 from privacy.nulls import Score, calibrate
 from privacy.policy import FPR, Policy
-from privacy.statistics import AucBounds, Scores, auc, exceedance_p, permutation_p, tail
+from privacy.statistics import (
+    AucBounds,
+    Scores,
+    auc,
+    exceedance_p,
+    null_se,
+    permutation_p,
+    tail,
+)
+
+RATES = (0.05, 0.01, 0.001)
+"""False-positive rates at which the report tells how many members an attack catches."""
+NOT_ASSESSABLE = "not assessable"
 
 
 def remembered(scores: Callable[[Evidence], Scores]) -> Callable[[Evidence], Scores]:
@@ -43,14 +56,25 @@ def judge(
     estimate above. Scores without null releases can fail and never pass.
     """
     if not (scores.members.isfinite().all() and scores.controls.isfinite().all()):
-        return _invalid(audit, name, policy)
+        text = "The attack gave no number for some patients, so nothing can be said."
+        return _invalid(audit, name, policy, text)
+    if not scores.by_stratum():
+        text = "No class has members and controls, so there is nobody to compare."
+        return _invalid(audit, name, policy, text)
     bounds = AucBounds(scores, rng)
     value, low, high = auc(scores), bounds.low(), bounds.high()
     p = permutation_p(scores, rng)
     n1, n0 = len(scores.members), len(scores.controls)
     limit = policy.largest_auc
     p_limit, below = exceedance_p(bounds.low, limit), high < limit
-    details: dict[str, Any] = {"members": n1, "controls": n0, "null releases": calibrated}
+    details: dict[str, Any] = {
+        "members": n1,
+        "controls": n0,
+        "null releases": calibrated,
+        "standard error without leakage": null_se(scores.sizes),
+        "members caught, by share of controls caught": caught(scores),
+        "epsilon": {"low": epsilon_low(scores), "ceiling": ceiling(n1, n0), "delta": DELTA},
+    }
     if n0 >= policy.least_controls_tail:
         worst = tail(scores, FPR)
         risk_low, risk_high = worst.risk_bounds()
@@ -71,7 +95,7 @@ def judge(
             f"chance (at most {max(0.0, risk_high):.0%}; limit {policy.residual_risk:.0%})."
         )
     else:
-        details["residual risk"] = "not assessable"
+        details["residual risk"] = NOT_ASSESSABLE
         tail_text = (
             f" The most exposed patients are not assessable with {n0} controls "
             f"({policy.least_controls_tail} are needed)."
@@ -103,7 +127,24 @@ def judge(
     )
 
 
-def _invalid(audit: str, name: str, policy: Policy) -> Finding:
+def caught(scores: Scores) -> dict[str, dict[str, float] | str]:
+    """Returns the true-positive rate at each of the false-positive rates, as the report shows it.
+
+    A rate is left to larger cohorts where even no false alarm among all controls would not prove
+    that it is kept: that takes 59, 299 and 2,995 controls.
+    """
+    found: dict[str, dict[str, float] | str] = {}
+    for fpr in RATES:
+        if len(scores.controls) < math.ceil(math.log(0.05) / math.log1p(-fpr)):
+            found[f"{fpr:.1%}"] = NOT_ASSESSABLE
+            continue
+        at = tail(scores, fpr)
+        low, high = at.tpr_bounds()
+        found[f"{fpr:.1%}"] = {"value": at.tpr, "low": low, "high": high}
+    return found
+
+
+def _invalid(audit: str, name: str, policy: Policy, text: str) -> Finding:
     return Finding(
         audit=audit,
         name=name,
@@ -112,5 +153,5 @@ def _invalid(audit: str, name: str, policy: Policy) -> Finding:
         low=math.nan,
         high=math.nan,
         limit=policy.largest_auc,
-        text="The attack gave no number for some patients, so nothing can be said.",
+        text=text,
     )

@@ -4,8 +4,9 @@ Scores are per patient; a high score says "member". All bounds are one-sided. Me
 compared with controls of the same stratum (class), as membership was drawn within the class.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -41,6 +42,17 @@ class Scores:
         pairs = [(members[of_member == s], controls[of_control == s]) for s in np.unique(of_member)]
         return [(x, y) for x, y in pairs if len(x) and len(y)]
 
+    def pooled(self) -> tuple[Array, Array]:
+        """Returns the scores of all members and controls whose stratum has both."""
+        strata = self.by_stratum()
+        members, controls = zip(*strata, strict=True) if strata else ((np.empty(0),),) * 2
+        return np.concatenate(members), np.concatenate(controls)
+
+    @property
+    def sizes(self) -> list[tuple[int, int]]:
+        """Members and controls of each stratum that has both."""
+        return [(len(x), len(y)) for x, y in self.by_stratum()]
+
 
 def auc(scores: Scores) -> float:
     """Returns the share of pairs of one class in which the member scores higher; ties are half."""
@@ -49,9 +61,36 @@ def auc(scores: Scores) -> float:
     return float(wins / sum(len(x) * len(y) for x, y in strata))
 
 
-def null_se(n1: int, n0: int) -> float:
-    """Returns the standard error of the AUC without leakage."""
-    return float(np.sqrt((n1 + n0 + 1) / (12 * n1 * n0)))
+def together(attacks: Sequence[Scores]) -> Scores:
+    """Returns the mean of several attacks' scores, each standardised within each class.
+
+    Members and controls are standardised at once: who is a member plays no part in it, so patients
+    stay as exchangeable as they were. An attack that gives all the same score counts 0.
+    """
+    first = attacks[0]
+    n1, everybody = len(first.members), len(first.members) + len(first.controls)
+    strata = torch.zeros(everybody)
+    if first.member_strata is not None and first.control_strata is not None:
+        strata = torch.cat([first.member_strata, first.control_strata])
+    total = torch.zeros(everybody, dtype=torch.float64, device=first.members.device)
+    for one in attacks:
+        values = torch.cat([one.members, one.controls]).double()
+        for stratum in set(strata.tolist()):
+            inside = strata == stratum
+            centred = values[inside] - values[inside].mean()
+            total[inside] += centred / centred.square().mean().sqrt().clamp_min(1e-12)
+    mean = total / len(attacks)
+    return replace(first, members=mean[:n1], controls=mean[n1:])
+
+
+def null_se(sizes: Sequence[tuple[int, int]]) -> float:
+    """Returns the standard error of the AUC without leakage.
+
+    Args:
+        sizes: members and controls of each stratum.
+    """
+    variance = sum(n1 * n0 * (n1 + n0 + 1) / 12 for n1, n0 in sizes)
+    return math.sqrt(variance) / sum(n1 * n0 for n1, n0 in sizes)
 
 
 def permutation_p(scores: Scores, rng: torch.Generator, rounds: int = 10_000) -> float:
@@ -78,7 +117,7 @@ class AucBounds:
 
     def __init__(self, scores: Scores, rng: torch.Generator, rounds: int = 2_000) -> None:
         self._value = auc(scores)
-        self._floor = null_se(len(scores.members), len(scores.controls))
+        self._floor = null_se(scores.sizes)
         draws = _numpy_rng(rng)
         strata = scores.by_stratum()
         wins = np.zeros(rounds)
@@ -114,7 +153,8 @@ class Tail:
     The threshold t is itself a control's score, the k-th largest of n0, so the number of controls
     at or above it is no coin toss: it is k by choice. What is random is the share of the whole
     population above t, and for continuous scores that follows Beta(k, n0 + 1 - k) exactly. Members
-    do not choose t, so their hits are binomial given t.
+    do not choose t, so their hits are binomial given t. Patients who share the score t are put in
+    random order; of such members the expected number counts, and each bound rounds it outward.
 
     Attributes:
         hits: members scoring at least the threshold.
@@ -123,7 +163,7 @@ class Tail:
         n0: controls.
     """
 
-    hits: int
+    hits: float
     n1: int
     k: int
     n0: int
@@ -140,7 +180,9 @@ class Tail:
 
     def tpr_bounds(self, level: float = 0.95) -> tuple[float, float]:
         """Returns lower and upper bound of the true-positive rate at this threshold."""
-        return clopper_pearson(self.hits, self.n1, level)
+        low, _ = clopper_pearson(math.floor(self.hits), self.n1, level)
+        _, high = clopper_pearson(math.ceil(self.hits), self.n1, level)
+        return low, high
 
     def fpr_bounds(self, level: float = 0.95) -> tuple[float, float]:
         """Returns lower and upper bound of the false-positive rate at this threshold."""
@@ -170,12 +212,20 @@ def tail(scores: Scores, fpr: float = 0.05) -> Tail:
     Raises:
         ValueError: there are too few controls for such a threshold.
     """
-    n0 = len(scores.controls)
-    k = int(fpr * (n0 + 1) + 1e-9)
+    members, controls = scores.pooled()
+    k = rank_at(fpr, len(controls))
     if k < 1:
-        raise ValueError(f"{n0} controls: too few for a false-positive rate of {fpr}")
-    threshold = scores.controls.sort(descending=True).values[k - 1]
-    return Tail(int((scores.members >= threshold).sum()), len(scores.members), k, n0)
+        raise ValueError(f"{len(controls)} controls: too few for a false-positive rate of {fpr}")
+    t = np.sort(controls)[-k]
+    # Among c controls at t, the one that is the threshold is the j-th; so many members pass it.
+    j, c = k - (controls > t).sum(), (controls == t).sum()
+    hits = (members > t).sum() + (members == t).sum() * j / (c + 1)
+    return Tail(float(hits), len(members), k, len(controls))
+
+
+def rank_at(fpr: float, n0: int) -> int:
+    """Returns k: fresh controls reach the k-th largest of n0 with a chance of at most ``fpr``."""
+    return int(fpr * (n0 + 1) + 1e-9)
 
 
 def exceedance_p(low: Callable[[float], float], limit: float) -> float:

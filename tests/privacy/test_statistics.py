@@ -1,6 +1,7 @@
 """Every statistic beside a naive oracle, every bound by its coverage."""
 
 from itertools import permutations, product
+from math import comb, sqrt
 
 import numpy as np
 import pytest
@@ -9,9 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binom, norm
 
+from privacy import Policy
+from privacy.attack import NOT_ASSESSABLE, caught, judge
+from privacy.finding import Verdict
 from privacy.statistics import (
     AucBounds,
     Scores,
+    Tail,
     auc,
     clopper_pearson,
     exceedance_p,
@@ -77,9 +82,28 @@ def test_permutation_p_is_below_alpha_in_a_share_of_alpha(rng: torch.Generator) 
     assert np.mean(np.array(p) <= 0.05) <= 0.085  # 0.05 and three standard errors
 
 
-@pytest.mark.parametrize("mu", [0.0, 0.8, 2.0])
-def test_auc_bounds_cover(mu: float, rng: torch.Generator) -> None:
-    truth = norm.cdf(mu / np.sqrt(2))
+def test_permutation_p_is_that_of_all_memberships_within_classes(rng: torch.Generator) -> None:
+    values, strata = np.array([3.0, 1.0, 4.0, 2.0, 9.0, 7.0, 8.0]), np.array([0, 0, 0, 0, 1, 1, 1])
+
+    def of(rows: tuple[int, ...]) -> float:
+        out = np.setdiff1d(np.arange(7), rows)
+        kept = list(rows)
+        return auc(scores(values[kept], values[out], strata[kept], strata[out]))
+
+    observed = (0, 2, 4)
+    others = [
+        of((i, j, k)) for i in range(4) for j in range(i + 1, 4) for k in (4, 5, 6)
+    ]  # two of class 0, one of class 1
+    exact = np.mean([one >= of(observed) - 1e-9 for one in others])
+    kept, out = list(observed), [1, 3, 5, 6]
+    found = permutation_p(scores(values[kept], values[out], strata[kept], strata[out]), rng)
+    assert found == pytest.approx(exact, abs=0.02)
+
+
+# benchmarks/coverage.py measures the same in full.
+@pytest.mark.parametrize("truth", [0.5, 0.6, 0.65, 0.8, 0.92])
+def test_auc_bounds_cover(truth: float, rng: torch.Generator) -> None:
+    mu = float(np.sqrt(2) * norm.ppf(truth))
     covered = np.zeros(2)
     for _ in range(300):
         x, y = torch.randn(2, 40, generator=rng)
@@ -90,12 +114,22 @@ def test_auc_bounds_cover(mu: float, rng: torch.Generator) -> None:
 
 def test_auc_bounds_are_never_tighter_than_the_null_error(rng: torch.Generator) -> None:
     certain = AucBounds(scores([5.0, 6.0, 7.0], [1.0, 2.0, 3.0]), rng)
-    assert certain.low() == pytest.approx(1 - 1.6449 * null_se(3, 3), abs=1e-3)
+    assert certain.low() == pytest.approx(1 - 1.6449 * null_se([(3, 3)]), abs=1e-3)
 
 
 def test_null_se_is_the_spread_of_the_auc_without_leak(rng: torch.Generator) -> None:
     values = [auc(scores(*torch.randn(2, 15, generator=rng))) for _ in range(2000)]
-    assert np.std(values) == pytest.approx(null_se(15, 15), rel=0.06)
+    assert np.std(values) == pytest.approx(null_se([(15, 15)]), rel=0.06)
+
+
+def test_null_se_of_unequal_classes_is_that_of_their_pairs(rng: torch.Generator) -> None:
+    strata = torch.tensor([0] * 18 + [1] * 2), torch.tensor([0] * 4 + [1] * 16)
+    values = [
+        auc(scores(torch.randn(20, generator=rng), torch.randn(20, generator=rng), *strata))
+        for _ in range(2000)
+    ]
+    assert np.std(values) == pytest.approx(null_se([(18, 4), (2, 16)]), rel=0.06)
+    assert np.std(values) > 1.2 * null_se([(20, 20)])
 
 
 @given(st.integers(1, 40).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
@@ -104,6 +138,25 @@ def test_clopper_pearson_inverts_the_binomial_test(case: tuple[int, int]) -> Non
     low, high = clopper_pearson(hits, n)
     assert low == 0 if hits == 0 else binom.sf(hits - 1, n, low) == pytest.approx(0.05)
     assert high == 1 if hits == n else binom.cdf(hits, n, high) == pytest.approx(0.05)
+
+
+@pytest.mark.parametrize(("hits", "n"), [(0, 7), (3, 7), (7, 7), (5, 40)])
+def test_clopper_pearson_leaves_five_percent_of_the_binomial_sum(hits: int, n: int) -> None:
+    def at_least(k: int, p: float) -> float:
+        return sum(comb(n, i) * p**i * (1 - p) ** (n - i) for i in range(k, n + 1))
+
+    low, high = clopper_pearson(hits, n)
+    assert low == 0 if hits == 0 else at_least(hits, low) == pytest.approx(0.05)
+    assert high == 1 if hits == n else 1 - at_least(hits + 1, high) == pytest.approx(0.05)
+
+
+@pytest.mark.parametrize("share", [0.02, 0.05, 0.3, 0.9])
+def test_clopper_pearson_covers(share: float) -> None:
+    n = 60
+    weight = binom.pmf(range(n + 1), n, share)
+    low, high = np.array([clopper_pearson(hits, n) for hits in range(n + 1)]).T
+    assert weight[low <= share].sum() >= 0.95
+    assert weight[high >= share].sum() >= 0.95
 
 
 def test_the_threshold_catches_at_most_five_percent_of_fresh_controls(rng: torch.Generator) -> None:
@@ -120,11 +173,12 @@ def test_the_threshold_catches_at_most_five_percent_of_fresh_controls(rng: torch
     assert (covered / 1000).min() >= 0.93
 
 
-@pytest.mark.parametrize("mu", [0.0, 0.544, 2.0])
-def test_residual_risk_bounds_cover(mu: float, rng: torch.Generator) -> None:
+@pytest.mark.parametrize("n", [50, 150])
+@pytest.mark.parametrize("mu", [0.0, 0.358, 0.544, 1.19])
+def test_residual_risk_bounds_cover(mu: float, n: int, rng: torch.Generator) -> None:
     covered = np.zeros(2)
     for _ in range(500):
-        x, y = torch.randn(2, 150, generator=rng).double()
+        x, y = torch.randn(2, n, generator=rng).double()
         found = tail(scores(x + mu, y))
         threshold = float(y.sort(descending=True).values[found.k - 1])
         tpr, fpr = norm.sf(threshold - mu), norm.sf(threshold)
@@ -134,10 +188,72 @@ def test_residual_risk_bounds_cover(mu: float, rng: torch.Generator) -> None:
 
 
 def test_residual_risk_is_zero_at_chance_and_one_for_a_perfect_attack() -> None:
-    even = tail(scores(torch.arange(20.0), torch.arange(19.0)))
+    even = tail(scores(torch.arange(20) + 0.5, torch.arange(19.0)))
     assert (even.tpr, even.fpr) == (0.1, 0.05)
     assert even.risk == pytest.approx(0.05 / 0.95)
     assert tail(scores(torch.full((50,), 99.0), torch.arange(19.0))).risk == 1
+
+
+def test_residual_risk_bounds_are_those_of_mover() -> None:
+    found = Tail(hits=12, n1=80, k=5, n0=119)
+    p1, p0 = 12 / 80, 5 / 120
+    (l1, u1), (l0, u0) = found.tpr_bounds(), found.fpr_bounds()
+    low = p1 - p0 - sqrt((p1 - l1) ** 2 + (u0 - p0) ** 2)
+    high = p1 - p0 + sqrt((u1 - p1) ** 2 + (p0 - l0) ** 2)
+    assert found.risk == pytest.approx((p1 - p0) / (1 - p0))
+    assert found.risk_bounds() == pytest.approx((low / (1 - p0), high / (1 - p0)))
+
+
+def test_patients_who_share_a_score_count_as_if_drawn_by_lot(rng: torch.Generator) -> None:
+    members, controls = (
+        torch.randint(4, (40,), generator=rng),
+        torch.randint(4, (60,), generator=rng),
+    )
+    found, drawn = tail(scores(members.double(), controls.double())), []
+    for _ in range(2000):
+        lot = 0.1 * torch.rand(100, generator=rng)
+        drawn.append(tail(scores(members + lot[:40], controls + lot[40:])).hits)
+    assert found.hits == pytest.approx(np.mean(drawn), abs=4 * np.std(drawn) / np.sqrt(2000))
+
+
+def test_an_attack_that_says_the_same_of_everybody_does_not_fail(
+    policy: Policy, rng: torch.Generator
+) -> None:
+    same = scores(torch.zeros(200), torch.zeros(200))
+    assert judge("A2", "", same, policy, rng, calibrated=True).verdict is not Verdict.FAIL
+
+
+def test_patients_of_a_class_that_one_side_lacks_are_compared_with_nobody(
+    policy: Policy, rng: torch.Generator
+) -> None:
+    strata = torch.tensor([0] * 60 + [1] * 60), torch.zeros(80)
+    lone = scores(torch.cat([torch.zeros(60), torch.full((60,), 9.0)]), torch.rand(80), *strata)
+    assert (tail(lone).n1, tail(lone).hits) == (60, 0)
+    nobody = scores(torch.rand(60), torch.rand(60), torch.zeros(60), torch.ones(60))
+    found = judge("A2", "", nobody, policy, rng, calibrated=True)
+    assert found.verdict is Verdict.INVALID
+    assert "nobody to compare" in found.text
+
+
+@pytest.mark.parametrize(
+    ("n0", "assessable"),
+    [(58, 0), (59, 1), (298, 1), (299, 2), (2994, 2), (2995, 3)],
+)
+def test_rates_at_few_false_alarms_need_enough_controls(
+    n0: int, assessable: int, rng: torch.Generator
+) -> None:
+    found = caught(scores(torch.randn(80, generator=rng), torch.randn(n0, generator=rng)))
+    assert list(found) == ["5.0%", "1.0%", "0.1%"]
+    assert [one == NOT_ASSESSABLE for one in found.values()] == [i >= assessable for i in range(3)]
+
+
+def test_a_rate_in_the_report_is_that_of_the_threshold() -> None:
+    # Of 299 controls the two largest are above 296.5; fifteen members are.
+    members = torch.cat([torch.full((15,), 297.5), torch.zeros(35)])
+    found = caught(scores(members, torch.arange(299.0)))["1.0%"]
+    assert isinstance(found, dict)
+    assert found["value"] == 0.3
+    assert (found["low"], found["high"]) == clopper_pearson(15, 50)
 
 
 def test_too_few_controls_for_a_threshold_are_refused() -> None:
