@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import io
+import math
 from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files as resources
@@ -14,7 +15,22 @@ from safetensors.torch import load
 from medidd.data import NORMALIZATION
 from pipelines.store import Json, Run, dumped, read_json
 from pipelines.synthetic import LEVELS, Release, png, preview_names, read_release
+from pipelines.threats import (
+    ANALOGY,
+    EDPB,
+    HIPAA,
+    LIMITS,
+    NO_GUARANTEE,
+    POWER,
+    QUESTIONS,
+    WP29,
+    covered,
+    threats,
+    untested,
+)
 from privacy.leaks import tokens
+from privacy.policy import Policy
+from privacy.power import power
 from privacy.release import Release as Audited
 
 RELEASE = "synthetic.safetensors"
@@ -57,31 +73,91 @@ def decode(files: Mapping[str, bytes]) -> Audited:
 
 def audit_report(audit: Json) -> Files:
     """Returns the audit's report for outsiders: counts by tens, two decimals, nobody's film."""
-    findings = [
-        {
-            "audit": finding["audit"],
-            "name": finding["name"],
-            "verdict": finding["verdict"],
-            # The numbers of the other audits are counts, or are about single images.
-            "upper bound": _bound(finding, "high"),
-            "limit": _bound(finding, "limit"),
-        }
-        for finding in audit["findings"]
-    ]
+    policy = Policy.model_validate(audit["policy"])
+    ran = [finding["audit"] for finding in audit["findings"] if _assessable(finding)]
+    patients = _patients(audit["findings"])
     report = {
         "verdict": audit["verdict"],
         "level": audit["level"],
         "wording": audit["public wording"],
+        "accepted": audit["accepted"],
+        "unit": audit["unit"],
+        "null releases": audit["null releases"],
+        "patients": patients,
+        "patients per image": _per_image(audit["findings"]),
+        "findings": [_outside(finding) for finding in audit["findings"]],
+        "power": _power(patients, policy),
+        "threats": threats(ran),
+        "not tested": untested(ran),
+        "limits of all audits": list(LIMITS),
         "policy": audit["policy"],
-        "findings": findings,
+        "largest AUC": round(policy.largest_auc, 2),
+        "WP29 05/2014": covered(WP29, ran),
+        "EDPB 28/2024": covered(EDPB, ran),
         "audited": audit["sha256"],
     }
-    page = environment().get_template("audit.html").render(report=report)
+    page = (
+        environment()
+        .get_template("audit.html")
+        .render(
+            report=report,
+            questions=QUESTIONS,
+            analogy=ANALOGY,
+            no_guarantee=NO_GUARANTEE,
+            hipaa=HIPAA,
+            power_words=POWER,
+        )
+    )
     return {"audit.json": dumped(report), "audit.html": page.encode()}
 
 
-def _bound(finding: Json, name: str) -> float | None:
-    return None if finding["p_limit"] is None else round(finding[name], 2)
+def _outside(finding: Json) -> Json:
+    """Returns what outsiders are told of a finding.
+
+    The numbers of audits without bounds are counts, or are about single images. An audit that could
+    not look stops no export, and must not look as if it had passed.
+    """
+    bounded = finding["p_limit"] is not None
+    return {
+        "audit": finding["audit"],
+        "name": finding["name"],
+        "verdict": finding["verdict"] if _assessable(finding) else "not assessable",
+        "upper bound": _coarse(finding["high"]) if bounded else None,
+        "limit": _coarse(finding["limit"]) if bounded else None,
+    }
+
+
+def _assessable(finding: Json) -> bool:
+    return bool(finding["details"].get("assessable", True))
+
+
+def _patients(findings: Json) -> Json:
+    """Returns about how many members and controls there were; none where no attack counted them."""
+    details = (one["details"] for one in findings if "members" in one["details"])
+    sizes = next(details, {"members": 0, "controls": 0})
+    return {side: round(sizes[side] / 10) * 10 for side in ("members", "controls")}
+
+
+def _per_image(findings: Json) -> Json | None:
+    """Returns how many patients stand behind an image: the number required, or tens of more."""
+    for one in findings:
+        if one["audit"] == "G1" and one["value"] is not None:
+            tens, required = int(one["value"] // 10) * 10, round(one["limit"])
+            enough = one["value"] >= one["limit"]
+            return {"at least": max(tens, required) if enough else tens, "required": required}
+    return None
+
+
+def _power(patients: Json, policy: Policy) -> Json | None:
+    """Returns what about so many patients can show; None where there is nothing to say."""
+    if not all(patients.values()):
+        return None
+    could = power(patients["members"], patients["controls"], policy).to_json()
+    return {name: _coarse(could[name]) for name in POWER}
+
+
+def _coarse(value: float | None) -> float | None:
+    return None if value is None or not math.isfinite(value) else round(value, 2)
 
 
 def coarse(metrics: Json) -> Json:
@@ -95,18 +171,20 @@ def coarse(metrics: Json) -> Json:
 def own_words(run: Run) -> frozenset[str]:
     """Returns the words of the bundle that no patient is behind.
 
-    These are the templates' own, and the numbers that the user chose: a patient may be called Page
-    or have the number 4095.
+    These are the words of the templates and of the table of audits, and the numbers that the user
+    chose: a patient may be called Page or have the number 4095.
     """
     facts = read_release(run).facts
     chosen = [facts["seed"], facts["steps"], facts["ipc"], LEVELS]
     chosen += [*facts["fields"].values(), *facts["ingredients"].values()]
-    return _template_words() | frozenset(token for one in chosen for token in tokens(str(one)))
+    return template_words() | frozenset(token for one in chosen for token in tokens(str(one)))
 
 
 @cache
-def _template_words() -> frozenset[str]:
-    texts = [path.read_text() for path in resources("pipelines").joinpath("templates").iterdir()]
+def template_words() -> frozenset[str]:
+    """Returns the words of the templates that leave, and of the table of audits."""
+    texts = [_template(name) for name in ("audit.html", "card.md", "loader.py", "style.css")]
+    texts.append(resources("pipelines").joinpath("threats.py").read_text())
     return frozenset(token for text in texts for token in tokens(text))
 
 

@@ -21,7 +21,7 @@ COLORS = {
 
 def loss_curve(losses: Sequence[float]) -> str:
     """Returns the loss over steps, with its running mean."""
-    figure, axes = _axes()
+    figure, axes = blank()
     steps = range(1, len(losses) + 1)
     axes.plot(steps, losses, color=COLORS["synthetic"], alpha=0.25, linewidth=0.9)
     axes.plot(steps, running_mean(losses), color=COLORS["synthetic"], linewidth=1.8)
@@ -30,7 +30,7 @@ def loss_curve(losses: Sequence[float]) -> str:
     axes.set_xlabel("step")
     axes.set_ylabel("loss")
     axes.set_xlim(1, max(len(losses), 2))
-    return _address(figure)
+    return address(figure)
 
 
 def running_mean(losses: Sequence[float], window: int = 20) -> list[float]:
@@ -43,7 +43,7 @@ def running_mean(losses: Sequence[float], window: int = 20) -> list[float]:
 
 def roc(curves: Mapping[str, Sequence[Sequence[Sequence[float]]]]) -> str:
     """Returns ROC curves by row name; with several classes the first of each row is dashed off."""
-    figure, axes = _axes()
+    figure, axes = blank()
     axes.plot([0, 1], [0, 1], color=LINE, linewidth=1)
     for row, by_class in curves.items():
         for number, (fpr, tpr) in enumerate(by_class):
@@ -62,10 +62,11 @@ def roc(curves: Mapping[str, Sequence[Sequence[Sequence[float]]]]) -> str:
     axes.set_ylim(0, 1.01)
     axes.set_aspect("equal")
     axes.legend(loc="lower right", frameon=False, fontsize=9)
-    return _address(figure)
+    return address(figure)
 
 
-def _axes() -> tuple[Figure, Axes]:
+def blank() -> tuple[Figure, Axes]:
+    """Returns a figure with empty axes in the style of the house."""
     figure = Figure(figsize=(4.6, 3.9), layout="constrained")
     axes = figure.add_subplot()
     axes.spines[["top", "right"]].set_visible(False)
@@ -78,7 +79,8 @@ def _axes() -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def _address(figure: Figure) -> str:
+def address(figure: Figure) -> str:
+    """Returns a figure as SVG in a data address."""
     out = io.BytesIO()
     # A fixed salt and no date: matplotlib's own would differ from run to run.
     with mpl.rc_context({"svg.hashsalt": "medidd", "svg.fonttype": "path"}):

@@ -8,6 +8,7 @@ import numpy as np
 from medidd.dicom.errors import counts
 from pipelines.bundle import environment
 from pipelines.figures import loss_curve, roc
+from pipelines.internal import FOLDER, PAGE
 from pipelines.patients import Patients
 from pipelines.store import Json, Run, read_json, write
 from pipelines.synthetic import Release, png, read_release
@@ -57,6 +58,7 @@ def write_report(run: Run, patients: Patients) -> None:
             summary=summary(release, metrics),
             next_step=next_step(audit),
             audit=audit,
+            internal=_internal(run),
             columns=COLUMNS.values(),
             rows=[_row(row, metrics[row]) for row in ROWS if row in metrics],
             networks=NETWORKS,
@@ -95,6 +97,12 @@ def next_step(audit: Json) -> str:
             "goes on to the standard audit, which can."
         )
     return NEXT[audit["verdict"]]
+
+
+def _internal(run: Run) -> str:
+    """Returns the address of the internal audit report beside this one; '' where there is none."""
+    page = run.private / FOLDER / PAGE
+    return page.relative_to(run.path).as_posix() if page.exists() else ""
 
 
 def _groups(release: Release) -> list[Json]:

@@ -1,0 +1,236 @@
+"""What the audits ask, against whom, and whose lists of risks they answer to.
+
+The texts of both reports. Every audit has a row whether or not it exists yet: a report names those
+that did not run. Nothing here may claim more than that a test was made.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from pipelines.store import Json
+
+
+@dataclass(frozen=True)
+class Threat:
+    """Somebody who may try to learn about a patient.
+
+    Attributes:
+        knows: what he has.
+        wants: what he is after.
+    """
+
+    knows: str
+    wants: str
+
+
+@dataclass(frozen=True)
+class Question:
+    """What one audit asks.
+
+    Attributes:
+        name: the audit's subject.
+        threats: whom it speaks of; empty for those that only make the others valid.
+        asks: the question, in plain words.
+    """
+
+    name: str
+    threats: tuple[str, ...]
+    asks: str
+
+
+@dataclass(frozen=True)
+class Risk:
+    """One entry of somebody's list of risks.
+
+    Attributes:
+        name: as that list calls it.
+        audits: those that speak of it; none where it is not tested.
+        note: what else has to be said.
+    """
+
+    name: str
+    audits: tuple[str, ...]
+    note: str = ""
+
+
+THREATS = {
+    "T1": Threat(
+        "the release, how it was made, films of other people, and a film of one person",
+        "to find out whether that person was in the training set",
+    ),
+    "T2": Threat(
+        "as T1, but another film of that person than the one that was used",
+        "to link the person to the training set, or to a released image",
+    ),
+    "T3": Threat("the release alone", "to recover or to recognise a film of a patient"),
+    "T4": Threat(
+        "the release and every other patient of the training set",
+        "to find out whether the last patient was in it",
+    ),
+    "T5": Threat(
+        "several releases whose patients overlap, as before and after one patient came",
+        "to learn about that patient from the difference",
+    ),
+}
+
+QUESTIONS = {
+    "G1": Question(
+        "Patients behind an image",
+        ("T1", "T3"),
+        "Are there enough patients behind every released image?",
+    ),
+    "G2": Question("Start", ("T3",), "Did the images begin from something that holds no film?"),
+    "G3": Question(
+        "Contents of the bundle",
+        ("T1", "T3"),
+        "Does nothing leave but images, labels, their loader and reports?",
+    ),
+    "G4": Question(
+        "Identifiers", ("T3",), "Does an identifier of a patient stand in an outgoing file?"
+    ),
+    "G5": Question(
+        "Rounding",
+        ("T1", "T3"),
+        "Are images and labels rounded, so that nothing hides in digits nobody looks at?",
+    ),
+    "G6": Question(
+        "Constants",
+        ("T1",),
+        "Are the constants of the preprocessing public, rather than computed from patients?",
+    ),
+    "G7": Question(
+        "Earlier releases", ("T5",), "Was anything of the same patients released before?"
+    ),
+    "G8": Question("Audited files", (), "Are the outgoing files those that were audited?"),
+    "A0": Question(
+        "Validity",
+        (),
+        "Do training set and controls look alike without the release, as a comparison needs?",
+    ),
+    "A1": Question(
+        "Tracing",
+        ("T1", "T2"),
+        "Does what the method matched point to the patients it was matched to?",
+    ),
+    "A2": Question(
+        "Networks trained on the release",
+        ("T1",),
+        "Are networks trained on the release surer of its patients than of others?",
+    ),
+    "A3": Question(
+        "Distance", ("T1",), "Do the films of its patients lie closer to the release than others?"
+    ),
+    "A4": Question("Union of attacks", ("T1",), "Do the attacks together tell what each misses?"),
+    "A5": Question("Copies", ("T3",), "Is a released image a copy of one patient's film?"),
+    "A5b": Question(
+        "Closeness of the set",
+        ("T3",),
+        "Do the images together lie closer to the training set than to the controls?",
+    ),
+    "A5c": Question(
+        "Same-patient verification",
+        ("T2",),
+        "Would a verifier take a released image and a film for the same patient?",
+    ),
+    "A6": Question("Unmixing", ("T3",), "Is a released image a mixture of only a few patients?"),
+    "A7": Question(
+        "Subgroups",
+        ("T1",),
+        "Are unusual patients, or those of one sex, age or device, easier to tell than the rest?",
+    ),
+    "A8": Question(
+        "Worst case",
+        ("T4",),
+        "How much is told of patients made to stand out, in releases made to be attacked?",
+    ),
+}
+
+WP29 = (
+    Risk("Singling out", ("A5", "A6")),
+    Risk("Linkability", ("A5c",)),
+    Risk("Inference", ("A1", "A2", "A3", "A4", "A7"), "that somebody was in the training set"),
+)
+"""Article 29 Working Party, Opinion 05/2014 on anonymisation techniques."""
+
+EDPB = (
+    Risk("Membership inference", ("A1", "A2", "A3", "A4", "A7", "A8")),
+    Risk("Attribute inference", (), "what becomes likely of a person from a known diagnosis"),
+    Risk("Exfiltration", ("G3", "G4", "G5"), "of what stands in the files beside the images"),
+    Risk("Regurgitation of training data", ("A5", "A5b")),
+    Risk("Model inversion", (), "no model is released; whoever trains one can try to invert it"),
+    Risk("Reconstruction", ("A5", "A6")),
+)
+"""European Data Protection Board, Opinion 28/2024 on AI models: tests of resistance to attacks."""
+
+LIMITS = (
+    "attacks that nobody has thought of, or that need more computing than these;",
+    "leakage below the bounds, and leakage of single unusual patients;",
+    "what somebody inside could do who chooses what is learned from, or how;",
+    "models: none is released, and a model trained on the release needs an audit of its own;",
+    "what is true of people in general: that a disease looks as it does is told of nobody.",
+)
+"""What no audit of the table looks at."""
+
+POWER = {
+    "smallest_auc": "smallest AUC of an attack that would be noticed four times of five",
+    "null_se": "standard error of an AUC where nothing leaks",
+    "chance_to_pass": "chance that one attack passes where nothing leaks",
+    "perfect_epsilon": "highest epsilon that a perfect attack could prove",
+    "one_run_epsilon": "the same where each patient is guessed once, in one run",
+}
+"""What the numbers of ``privacy.power`` mean."""
+
+ANALOGY = (
+    "The share .09, a cell of 11 people, is what EMA Policy 0070 and Health Canada recommend as "
+    "highest risk of re-identification in published clinical reports. Taking it for membership "
+    "inference is an analogy, not their rule."
+)
+
+NO_GUARANTEE = (
+    "No differential privacy is claimed: there is no epsilon and no delta, and the bounds hold for "
+    "the attacks that were made, not for all."
+)
+
+HIPAA = (
+    "This report may be an input to an expert determination under HIPAA, 45 CFR 164.514(b)(1). It "
+    "is not that determination."
+)
+
+
+def covered(risks: Iterable[Risk], ran: Iterable[str]) -> list[Json]:
+    """Returns each risk with the audits that ran on it and those that did not."""
+    known = list(ran)
+    return [
+        {
+            "risk": risk.name,
+            "note": risk.note,
+            "tested by": [name for name in risk.audits if name in known],
+            "not run": [name for name in risk.audits if name not in known],
+        }
+        for risk in risks
+    ]
+
+
+def threats(ran: Iterable[str]) -> list[Json]:
+    """Returns each threat with the audits that ran against it and those that did not."""
+    known = list(ran)
+    return [
+        {
+            "threat": number,
+            "knows": threat.knows,
+            "wants": threat.wants,
+            "tested by": [n for n, q in QUESTIONS.items() if number in q.threats and n in known],
+            "not run": [n for n, q in QUESTIONS.items() if number in q.threats and n not in known],
+        }
+        for number, threat in THREATS.items()
+    ]
+
+
+def untested(ran: Iterable[str]) -> list[Json]:
+    """Returns the audits that did not run."""
+    known = list(ran)
+    return [
+        {"audit": name, "name": question.name, "asks": question.asks}
+        for name, question in QUESTIONS.items()
+        if name not in known
+    ]
