@@ -8,21 +8,28 @@ from pathlib import Path
 import torch
 
 from medidd.dicom.identifiers import keyed, tokens_of
-from pipelines.bundle import contents, decode, hashes, own_words
+from pipelines import ledger
+from pipelines.bundle import RELEASE, contents, decode, hashes, own_words
 from pipelines.installation import key
-from pipelines.nulls import can_calibrate, null_releases
+from pipelines.nulls import can_calibrate, null_releases, reference_releases
 from pipelines.patients import Patients
+from pipelines.policies import read_policy
 from pipelines.progress import Progress
 from pipelines.recipients import recipients
+from pipelines.reference import read_reference
 from pipelines.report import write_report
 from pipelines.seeds import generator
+from pipelines.stop import Exit, Stop
 from pipelines.store import Json, Run, read_json, require, write_json
 from pipelines.subject import Subject, reopened
 from privacy.evidence import Evidence
 from privacy.gate import decide, wording
+from privacy.nulls import Nulls
 from privacy.policy import Level, Policy, load_policy
+from privacy.release import Films
 from privacy.suite import audit
 
+_CAN_PASS = (Level.STANDARD.value, Level.FULL.value)
 DECIMAL = re.compile(r"[+-]?\d+\.\d+(?:[eE][+-]?\d+)?")
 
 
@@ -33,56 +40,117 @@ class Audit:
     Attributes:
         run: its folder.
         level: "screen" or "standard".
+        policy: the user's own policy; None for medidd's.
+        reference: folder of other people's films to make null releases of; None to make them of the
+            run's controls.
+        reference_labels: table of their labels; None for the usual places.
     """
 
     run: Path
     level: str = "standard"
+    policy: Path | None = None
+    reference: Path | None = None
+    reference_labels: Path | None = None
+
+    def __post_init__(self) -> None:
+        if self.reference_labels is not None and self.reference is None:
+            raise Stop("--reference-labels: are the labels of --reference; name both", Exit.USAGE)
+        if self.reference is not None and self.level == Level.SCREEN.value:
+            raise Stop(
+                "--reference: is for null releases, and a screening makes none; drop it, or take "
+                "--level standard",
+                Exit.USAGE,
+            )
 
 
 def run(job: Audit) -> Generator[Progress, None, Json]:
     """Audits, rewrites ``audit.json`` and the report; the generator's value is the audit.
 
     Raises:
-        Stop: there is no finished run, or its films are gone.
+        Stop: there is no finished run, its films are gone, or the policy, the reference or the
+            ledger cannot be used.
     """
+    policy = read_policy(job.policy)
     subject = reopened(require(job.run))
-    result = yield from examine(subject, Level(job.level))
+    ledger.entries()  # lest a damaged one end the command when its work is done
+    reference = None
+    if job.reference is not None:
+        reference = yield from read_reference(subject, job.reference, job.reference_labels)
+    result = yield from examine(subject, Level(job.level), policy, reference)
     write_report(subject.run, subject.patients)
     return result
 
 
-def examine(subject: Subject, level: Level) -> Generator[Progress, None, Json]:
-    """Runs the audits of one level and writes ``audit.json``."""
-    policy = load_policy()
-    evidence = yield from _gather(subject, level, policy)
+def examine(
+    subject: Subject, level: Level, policy: Policy | None = None, reference: Films | None = None
+) -> Generator[Progress, None, Json]:
+    """Runs the audits of one level, writes ``audit.json``, and enters all but screenings.
+
+    Args:
+        subject: the run.
+        level: how thorough.
+        policy: what is required; None for medidd's own.
+        reference: films of other people for null releases; None for the run's controls.
+    """
+    policy = policy or load_policy()
+    evidence = yield from _gather(subject, level, policy, reference)
     yield Progress(f"audit ({level.value})", 0, 1)
     result = judged(evidence, policy, level, generator(subject.frozen.seed, "audit", level.value))
+    if level is not Level.SCREEN:
+        with ledger.locked() as append:
+            append(entry("audit", subject.patients, result))
     write_json(subject.run.audit, result)
     yield Progress(f"audit ({level.value})", 1, 1)
     return result
 
 
-def _gather(subject: Subject, level: Level, policy: Policy) -> Generator[Progress, None, Evidence]:
+def _gather(
+    subject: Subject, level: Level, policy: Policy, reference: Films | None
+) -> Generator[Progress, None, Evidence]:
     """Collects, and for a standard audit makes, all that the audits look at."""
     run, frozen, recipe = subject.run, subject.frozen, subject.recipe
-    members, controls = subject.patients.members, subject.patients.controls
-    nulls = None
-    if level is not Level.SCREEN and can_calibrate(controls, members, recipe, policy):
-        nulls = yield from null_releases(subject)
+    nulls = yield from _nulls(subject, level, policy, reference)
     outgoing = contents(run)
     return Evidence(
         release=decode(outgoing),
-        members=members,
-        controls=controls,
+        members=subject.patients.members,
+        controls=subject.patients.controls,
         nulls=nulls,
         fits=recipients(recipe, seed=frozen.seed, device=frozen.device),
-        unit="patient",
+        unit=subject.patients.unit,
         start=recipe.start,
         outgoing=outgoing,
         manifest=hashes(outgoing),
         decode=decode,
         is_identifier=identifier_of(subject.patients),
         own=own_words(run),
+        earlier=ledger.earlier(subject.patients.cohort),
+    )
+
+
+def _nulls(
+    subject: Subject, level: Level, policy: Policy, reference: Films | None
+) -> Generator[Progress, None, Nulls | None]:
+    """Makes null releases of the reference, or else of the controls where that would matter."""
+    if level is Level.SCREEN:
+        return None
+    if reference is not None:
+        return (yield from reference_releases(subject, reference))
+    controls, members = subject.patients.controls, subject.patients.members
+    if can_calibrate(controls, members, subject.recipe, policy):
+        return (yield from null_releases(subject))
+    return None
+
+
+def entry(kind: ledger.Kind, patients: Patients, result: Json) -> ledger.Entry:
+    """Returns what the ledger says of an audited release."""
+    return ledger.Entry(
+        kind=kind,
+        release=result["sha256"][RELEASE],
+        people=ledger.people(patients),
+        verdict=result["verdict"],
+        level=result["level"],
+        accepted=result["accepted"],
     )
 
 
@@ -96,23 +164,32 @@ def judged(evidence: Evidence, policy: Policy, level: Level, rng: torch.Generato
         "reasons": list(decision.reasons),
         "wording": wording(decision, findings),
         "public wording": wording(decision, findings, to=10),
+        "accepted": None,
+        "unit": evidence.unit,
+        "null releases": _made_of(evidence),
         "findings": [finding.to_json() for finding in findings],
         "policy": policy.model_dump(mode="json"),
         "sha256": hashes(evidence.outgoing),
     }
 
 
-def passed(run: Run) -> Json | None:
+def _made_of(evidence: Evidence) -> str:
+    if evidence.nulls is None:
+        return "none"
+    return "controls" if evidence.nulls.fold_of is not None else "reference"
+
+
+def passed(run: Run, policy: Policy) -> Json | None:
     """Returns the audit of exactly the bytes that would leave now, at level standard or above.
 
-    None where the run has no such audit, whatever its verdict.
+    None where the run has no such audit under this policy, whatever its verdict.
     """
     if not run.audit.exists():
         return None
     found = read_json(run.audit)
     same = found["sha256"] == hashes(contents(run))
-    current = found["policy"] == load_policy().model_dump(mode="json")
-    return found if same and current and found["level"] != Level.SCREEN.value else None
+    current = found["policy"] == policy.model_dump(mode="json")
+    return found if same and current and found["level"] in _CAN_PASS else None
 
 
 def identifier_of(patients: Patients) -> Callable[[str], bool]:

@@ -18,6 +18,7 @@ from pipelines import installation
 from pipelines.options import (
     ANY_PATH,
     FOLDER,
+    accepting,
     as_json,
     computing,
     config,
@@ -25,7 +26,10 @@ from pipelines.options import (
     finite,
     network,
     parsed,
+    policy,
+    reference,
     resume,
+    unit,
 )
 from pipelines.stop import Exit, Stop
 
@@ -108,6 +112,7 @@ def medidd() -> None:
     help="A field of the method; medidd methods lists them. May be repeated.",
 )
 @click.option("--experts", type=FOLDER, help="What medidd experts made; mtt and tesla need it.")
+@unit
 @computing
 @click.option("--out", type=ANY_PATH, help="Folder of the run. Default: one under runs.")
 @resume
@@ -190,24 +195,28 @@ def experts_command(*, as_json: bool, **options: Any) -> None:
 @click.option(
     "--level", type=click.Choice(["screen", "standard"]), default="standard", show_default=True
 )
+@policy
+@reference
 @as_json
-def audit_command(run: Path, level: str, *, as_json: bool) -> None:
+def audit_command(*, as_json: bool, **options: Any) -> None:
     """Audit what a run would release."""
     from pipelines import audit, summary
 
-    result = followed(audit.run(audit.Audit(run, level)))
-    _show(summary.of_audit(run, result), as_json=as_json)
+    job = audit.Audit(**options)
+    _show(summary.of_audit(job.run, followed(audit.run(job))), as_json=as_json)
 
 
 @medidd.command("export")
 @click.argument("run", type=FOLDER)
 @click.option("--to", type=ANY_PATH, required=True, help="Folder to write.")
+@policy
+@accepting
 @as_json
-def export_command(run: Path, to: Path, *, as_json: bool) -> None:
+def export_command(*, as_json: bool, **options: Any) -> None:
     """Write the bundle for outsiders, if the audits pass."""
     from pipelines import export, summary
 
-    bundle = followed(export.run(export.Export(run, to)))
+    bundle = followed(export.run(export.Export(**options)))
     _show(summary.of_bundle(bundle), as_json=as_json)
 
 

@@ -8,7 +8,9 @@ from typing import Any
 import torch
 
 from medidd.data import NORMALIZATION
+from medidd.dicom.plan import Unit
 from medidd.distill import Prepares
+from pipelines import ledger
 from pipelines.ahead import baselines_ahead
 from pipelines.audit import examine
 from pipelines.experts import about, recorded
@@ -38,6 +40,7 @@ class Distill:
         dicom_dir: the folder.
         ipc: images per class.
         labels: table of labels; None for the usual places.
+        unit: what counts as one patient, "patient", "study" or "image".
         method: a method, or a start for a baseline.
         start: where S begins.
         size: height and width in pixels.
@@ -57,6 +60,7 @@ class Distill:
     dicom_dir: Path
     ipc: int
     labels: Path | None = None
+    unit: Unit = "patient"
     method: str = "dm"
     start: str = "noise"
     size: int = 32
@@ -80,6 +84,7 @@ class Distill:
         """
         frozen = Frozen(
             source=source_of(key(), self.dicom_dir, self.labels),
+            unit=self.unit,
             method=self.method,
             start=self.start,
             ipc=self.ipc,
@@ -111,6 +116,7 @@ def run(job: Distill) -> Generator[Progress, None, Run]:
     """
     torch.set_num_threads(job.threads)
     frozen = job.frozen()
+    ledger.entries()  # lest a damaged one end the run when its work is done
     place = job.place(frozen)
     fresh = claim(place, frozen.to_json(), resume=job.resume)
     try:
@@ -121,6 +127,7 @@ def run(job: Distill) -> Generator[Progress, None, Run]:
             size=job.size,
             max_refused=job.max_refused,
             seed=job.seed,
+            unit=job.unit,
         )
         subject = Subject(place, frozen, patients)
         require_enough(patients, job.ipc, unfold=subject.recipe.shown // job.ipc)

@@ -7,18 +7,23 @@ from pathlib import Path
 
 import torch
 
-from pipelines.audit import Audit, identifier_of, passed, sentence
+from pipelines import ledger
+from pipelines.acceptance import CARD, acceptance, require_nameless, with_acceptance
+from pipelines.audit import Audit, entry, identifier_of, passed, sentence
 from pipelines.audit import run as run_audit
 from pipelines.bundle import SUMS, Files, audit_report, contents, decode, own_words, sums
+from pipelines.policies import read_policy
 from pipelines.progress import Progress
 from pipelines.stop import Exit, Stop
-from pipelines.store import Json, Run, require, write
-from pipelines.subject import reopened
+from pipelines.store import Json, require, write
+from pipelines.subject import Subject, reopened
+from privacy.earlier import earlier_releases
 from privacy.evidence import Evidence
 from privacy.finding import Verdict
-from privacy.leaks import leaks
+from privacy.gate import Acceptance, Decision
+from privacy.leaks import leaks, tokens
 from privacy.manifest import manifest
-from privacy.policy import load_policy
+from privacy.policy import Policy
 
 
 @dataclass(frozen=True)
@@ -28,39 +33,88 @@ class Export:
     Attributes:
         run: its folder.
         to: the folder to write, which must not exist or be empty.
+        policy: the user's own policy; None for medidd's.
+        reason: why a release that the audits did not decide may leave; None to refuse it.
+        approver: who answers for that.
     """
 
     run: Path
     to: Path
+    policy: Path | None = None
+    reason: str | None = None
+    approver: str | None = None
 
 
 def run(job: Export) -> Generator[Progress, None, Path]:
     """Audits if need be and exports; the generator's value is the bundle's folder.
 
     Raises:
-        Stop: any verdict but PASS (code 6), or the folder cannot be written.
+        Stop: the verdict does not allow it (code 6), or the folder cannot be written.
     """
+    accepted = acceptance(job.reason, job.approver)
+    policy = read_policy(job.policy)
     found = require(job.run)
     _require_free(job.to)
-    result = passed(found)
+    ledger.entries()  # lest a damaged one end the command when its work is done
+    subject = reopened(found)
+    if accepted is not None:
+        require_nameless(accepted, identifier_of(subject.patients))
+    result = passed(found, policy)
     if result is None:
-        result = yield from run_audit(Audit(job.run))
-    if result["verdict"] != Verdict.PASS.value:
-        raise Stop(f"{job.run}: not exported. {sentence(result)}", Exit.AUDIT)
+        result = yield from run_audit(Audit(job.run, policy=job.policy))
+    _require_verdict(job, result, accepted)
     files = contents(found)
-    if refusal := _last_look(found, files, result):
-        raise Stop(f"{job.run}: not exported. {refusal}", Exit.AUDIT)
-    _write(job.to, finished(files, result))
+    with ledger.locked() as append:
+        if refusal := _last_look(subject, files, result, accepted, policy):
+            raise Stop(f"{job.run}: not exported. {refusal}", Exit.AUDIT)
+        if accepted is not None:
+            files, result = with_acceptance(files, result, accepted)
+        # Before a byte is written: whoever is stopped from here on has exported.
+        made = entry("export", subject.patients, result)
+        number = append(made)
+    try:
+        _write(job.to, finished(files, result))
+    except Stop:
+        with ledger.locked() as append:
+            append(made.model_copy(update={"kind": "aborted", "aborts": number}))
+        raise
     return job.to
 
 
-def _last_look(run: Run, files: Files, audit: Json) -> str:
+def _require_verdict(job: Export, result: Json, accepted: Acceptance | None) -> None:
+    """Checks that the verdict, or a person's word where there is none, lets the release leave.
+
+    Raises:
+        Stop: it does not, or the word is not needed.
+    """
+    decision = Decision.from_json(result)
+    if decision.verdict is Verdict.PASS:
+        if accepted is not None:
+            raise Stop(
+                f"{job.run}: the audits passed it, so there is nothing to accept; drop "
+                "--accept-inconclusive and --approver",
+                Exit.USAGE,
+            )
+    elif accepted is None:
+        raise Stop(f"{job.run}: not exported. {sentence(result)}", Exit.AUDIT)
+    elif not decision.can_be_accepted:
+        raise Stop(
+            f"{job.run}: not exported, and nobody can accept {decision.verdict.value}. "
+            f"{sentence(result)}",
+            Exit.AUDIT,
+        )
+
+
+def _last_look(
+    subject: Subject, files: Files, audit: Json, accepted: Acceptance | None, policy: Policy
+) -> str:
     """Returns why the files that are about to be written may not leave; '' if they may.
 
-    The two audits that need no statistics are repeated on the final bytes: the files must be those
-    that were audited, and no patient may be named in any of them, the audit's report included.
+    The audits that need no statistics are repeated on the final bytes, whatever the policy asks
+    for: the files must be those that were audited, no patient may be named in any of them, the
+    audit's report included, and nothing of these patients may have been exported since.
     """
-    patients = reopened(run).patients
+    patients = subject.patients
     audited = Evidence(
         release=decode(files),
         members=patients.members,
@@ -69,11 +123,19 @@ def _last_look(run: Run, files: Files, audit: Json) -> str:
         manifest=audit["sha256"],
         decode=decode,
         is_identifier=identifier_of(patients),
-        own=own_words(run),
+        own=own_words(subject.run),
+        earlier=ledger.earlier(patients.cohort),
     )
+    if accepted is not None:
+        files, audit = with_acceptance(files, audit, accepted)
+        audited = replace(audited, own=audited.own | frozenset(tokens(CARD)))
     complete = replace(audited, outgoing=finished(files, audit))
-    policy, rng = load_policy(), torch.Generator()
-    findings = [manifest(audited, policy, rng), leaks(complete, policy, rng)]
+    rng = torch.Generator()
+    findings = [
+        manifest(audited, policy, rng),
+        earlier_releases(audited, policy, rng),
+        leaks(complete, policy, rng),
+    ]
     return " ".join(f.text for f in findings if f.verdict is not Verdict.PASS)
 
 

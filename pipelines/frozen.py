@@ -16,6 +16,7 @@ from typing import Any
 import torch
 
 from medidd.dicom.identifiers import keyed
+from medidd.dicom.plan import Unit
 from pipelines.recipe import Recipe, recipe
 from pipelines.stop import Exit, Stop
 from pipelines.store import Json, Run, read_json
@@ -27,6 +28,7 @@ class Frozen:
 
     Attributes:
         source: keyed hash of the folder and the table of labels.
+        unit: what counts as one patient.
         method: a method, or a start for a baseline.
         start: where S begins.
         ipc: images per class.
@@ -43,6 +45,7 @@ class Frozen:
     """
 
     source: str
+    unit: Unit
     method: str
     start: str
     ipc: int

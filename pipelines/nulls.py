@@ -1,6 +1,10 @@
-"""Null releases: the run's own recipe on controls alone, to calibrate the attacks with."""
+"""Null releases: the run's own recipe on people it never saw, to calibrate the attacks with.
 
-from collections.abc import Generator
+They are made of the run's controls, or of the films of another folder.
+"""
+
+import hashlib
+from collections.abc import Generator, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -9,41 +13,105 @@ import torch
 
 from pipelines.experts import about, train_experts
 from pipelines.learn import learn
+from pipelines.pace import seconds_per_step, spoken
 from pipelines.progress import Progress
 from pipelines.recipe import Recipe
 from pipelines.seeds import derived, generator
+from pipelines.stop import Exit, Stop
 from pipelines.subject import Subject
 from pipelines.synthetic import quantized
 from privacy.nulls import Nulls, folds
 from privacy.policy import Policy
 from privacy.release import Films, Release
 
+COUNT = 5
+"""Null releases of an audit."""
+
 
 def can_calibrate(controls: Films, members: Films, recipe: Recipe, policy: Policy) -> bool:
-    """Tells whether null releases can be made and would matter: else nothing can pass anyway."""
+    """Tells whether nulls of the controls can be made and would matter: else nothing can pass."""
     of_class = torch.bincount(controls.labels, minlength=recipe.classes)
     enough = int(of_class.min()) >= 2 * max(recipe.shown, 1)
     return enough and min(len(controls.ids), len(members.ids)) >= policy.least_controls
 
 
 def null_releases(subject: Subject) -> Generator[Progress, None, Nulls]:
-    """Makes the null releases: the run's own recipe on controls alone, each fold left out once."""
+    """Makes null releases of controls alone, each fold left out once."""
     frozen, members, controls = subject.frozen, subject.patients.members, subject.patients.controls
-    draw = partial(folds, rng=generator(frozen.seed, "folds"))
+    draw = partial(folds, rng=generator(frozen.seed, "folds"), k=COUNT)
     fold_of = draw(controls) | draw(members)
-    count = max(fold_of.values()) + 1
+    others = (
+        controls.of({one for one in controls.ids if fold_of[one] != number})
+        for number in range(COUNT)
+    )
+    releases = yield from _learned(subject, others, subject.run.private / "nulls")
+    return Nulls(releases, fold_of)
+
+
+def reference_releases(subject: Subject, reference: Films) -> Generator[Progress, None, Nulls]:
+    """Makes null releases of other people, each of as many a class as there are controls.
+
+    Raises:
+        Stop: a class has too few of them.
+    """
+    controls, shown = subject.patients.controls, subject.recipe.shown
+    wanted = _by_class(controls)
+    drawn = [
+        reference.of(_drawn(reference, wanted, generator(subject.frozen.seed, "reference", number)))
+        for number in range(COUNT)
+    ]
+    fewest = min(
+        int(torch.bincount(films.labels, minlength=subject.recipe.classes).min()) for films in drawn
+    )
+    if fewest < shown:
+        raise Stop(
+            f"a null release of the reference has {fewest} films of a class and needs {shown}; "
+            "name a folder with more films of each class with --reference",
+            Exit.DATA,
+        )
+    # Named after the films, so that another reference does not go on with these.
+    pixels = hashlib.sha256(reference.images.numpy().tobytes())
+    pixels.update(reference.labels.numpy().tobytes())
+    folder = subject.run.private / "nulls" / f"reference-{pixels.hexdigest()[:16]}"
+    return Nulls((yield from _learned(subject, iter(drawn), folder)), None)
+
+
+def _by_class(films: Films) -> dict[int, list[Any]]:
+    """Returns the patients by class; one with films of several counts in the lowest."""
+    lowest: dict[Any, int] = {}
+    for patient, label in zip(films.patients, films.labels.tolist(), strict=True):
+        lowest[patient] = min(label, lowest.get(patient, label))
+    of_class: dict[int, list[Any]] = {}
+    for patient, label in lowest.items():
+        of_class.setdefault(label, []).append(patient)
+    return of_class
+
+
+def _drawn(films: Films, like: dict[int, list[Any]], rng: torch.Generator) -> set[Any]:
+    """Returns patients at random, as many of each class as in ``like``, or all there are."""
+    chosen = set()
+    for label, patients in sorted(_by_class(films).items()):
+        order = torch.randperm(len(patients), generator=rng).tolist()
+        chosen |= {patients[place] for place in order[: len(like.get(label, []))]}
+    return chosen
+
+
+def _learned(
+    subject: Subject, others: Iterator[Films], folder: Path
+) -> Generator[Progress, None, tuple[Release, ...]]:
+    """Learns a release from each of ``others``, kept in ``folder`` while there is more to do."""
+    frozen = subject.frozen
     releases = []
-    for number in range(count):
-        chosen = {one for one in controls.ids if fold_of[one] != number}
-        folder = subject.run.private / "nulls"
-        films = controls.of(chosen)
+    for number, films in enumerate(others):
+        if not number:
+            yield Progress("null releases", 0, COUNT, _estimate(subject, films, folder))
         recipe = yield from _on_its_own_experts(
             subject, films, folder / f"{number}-experts", number
         )
         synthetic = yield from learn(
             recipe,
             films,
-            stage=f"null release {number + 1} of {count}",
+            stage=f"null release {number + 1} of {COUNT}",
             seed=derived(frozen.seed, "null", number),
             device=frozen.device,
             checkpoint=folder / f"{number}.safetensors",
@@ -51,7 +119,22 @@ def null_releases(subject: Subject) -> Generator[Progress, None, Nulls]:
         )
         null = quantized(synthetic, {})
         releases.append(Release(null.display, null.labels))
-    return Nulls(tuple(releases), fold_of)
+    return tuple(releases)
+
+
+def _estimate(subject: Subject, films: Films, folder: Path) -> str:
+    """Returns how long the null releases that are not begun will take; '' where nobody knows."""
+    recipe, frozen = subject.recipe, subject.frozen
+    missing = sum(not (folder / f"{number}.safetensors").exists() for number in range(COUNT))
+    if not missing:
+        return ""
+    largest = int(torch.bincount(films.labels).max())
+    try:
+        step = seconds_per_step(recipe, largest, frozen.size, frozen.device)
+    except (ValueError, FloatingPointError):  # what serves films may not serve noise
+        return ""
+    besides = "" if frozen.experts is None else ", besides their experts"
+    return f"about {spoken(missing * recipe.steps * step)}{besides}"
 
 
 def _on_its_own_experts(

@@ -16,6 +16,7 @@ import yaml
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
+FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 ANY_PATH = click.Path(path_type=Path)
 
@@ -83,7 +84,7 @@ films = options(
     click.option("--dicom-dir", type=FOLDER, required=True, help="Folder of DICOM studies."),
     click.option(
         "--labels",
-        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        type=FILE,
         help="CSV of labels. Default: labels.csv in the folder or beside it, else a folder per "
         "class.",
     ),
@@ -103,6 +104,43 @@ films = options(
         show_default=True,
         help="Unusable files allowed per usable film.",
     ),
+)
+
+unit = click.option(
+    "--unit",
+    type=click.Choice(["patient", "study", "image"]),
+    default="patient",
+    show_default=True,
+    help="What counts as one patient. Where films have no PatientID, nothing passes by patient: "
+    "whoever says study or image answers for it that no patient has two.",
+)
+
+policy = click.option(
+    "--policy", type=FILE, help="TOML to audit by. Default: medidd's own policy.toml."
+)
+
+reference = options(
+    click.option(
+        "--reference",
+        type=FOLDER,
+        help="Folder of other people's DICOM films, to make null releases of. Default: the run's "
+        "own controls.",
+    ),
+    click.option(
+        "--reference-labels",
+        type=FILE,
+        help="CSV of their labels. Default: as for --labels of medidd distill.",
+    ),
+)
+
+accepting = options(
+    click.option(
+        "--accept-inconclusive",
+        "reason",
+        metavar="REASON",
+        help="Export what the audits did not decide, for this reason; it is published.",
+    ),
+    click.option("--approver", metavar="NAME", help="Who answers for that; the name is published."),
 )
 
 computing = options(
@@ -139,7 +177,7 @@ def network(default: str) -> Callable[[Command], Command]:
 config = click.option(
     "-c",
     "--config",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=FILE,
     is_eager=True,
     expose_value=False,
     callback=configured,

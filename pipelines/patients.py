@@ -1,6 +1,6 @@
 """The films of a run, by role: members, controls, test patients."""
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,6 +8,7 @@ import torch
 
 from medidd.dicom.cohort import Cohort, ingest
 from medidd.dicom.errors import CohortError, TooManyRefused
+from medidd.dicom.plan import Unit
 from medidd.split import Role, assign
 from pipelines.installation import key
 from pipelines.progress import Progress
@@ -29,6 +30,11 @@ class Patients:
     roles: Mapping[str, Role]
 
     @property
+    def unit(self) -> str:
+        """What counts as one patient; '' where a film's patient is not known."""
+        return self.cohort.unit if self.cohort.tells_patients_apart else ""
+
+    @property
     def members(self) -> Films:
         """Films to learn from."""
         return self._films("member")
@@ -45,16 +51,30 @@ class Patients:
 
     def _films(self, role: Role) -> Films:
         rows = [i for i, p in enumerate(self.cohort.patients) if self.roles[str(p)] == role]
-        levels = torch.from_numpy(self.cohort.images[rows].astype("float32"))
-        return Films(
-            levels.unsqueeze(1) / 65535,
-            torch.from_numpy(self.cohort.labels[rows]),
-            [str(patient) for patient in self.cohort.patients[rows]],
-        )
+        return films_of(self.cohort, rows)
+
+
+def films_of(cohort: Cohort, rows: Sequence[int]) -> Films:
+    """Returns some films of a cohort, display values in [0, 1]."""
+    chosen = list(rows)
+    levels = torch.from_numpy(cohort.images[chosen].astype("float32"))
+    return Films(
+        levels.unsqueeze(1) / 65535,
+        torch.from_numpy(cohort.labels[chosen]),
+        [str(patient) for patient in cohort.patients[chosen]],
+        {name: [words[i] for i in chosen] for name, words in cohort.traits.items()},
+    )
 
 
 def read_patients(
-    run: Run, folder: Path, labels: Path | None, *, size: int, max_refused: float, seed: int
+    run: Run,
+    folder: Path,
+    labels: Path | None,
+    *,
+    size: int,
+    max_refused: float,
+    seed: int,
+    unit: Unit = "patient",
 ) -> Generator[Progress, None, Patients]:
     """Reads the films of a folder into a run; the generator's value is its patients.
 
@@ -64,16 +84,38 @@ def read_patients(
     Raises:
         Stop: the folder gives no cohort, or one that is too small.
     """
-    settled = run.ledger.exists()
-    steps = ingest(folder, labels, size=size, folder=run.cohort, key=key(), max_refused=max_refused)
+    if not run.ledger.exists():
+        yield from read_films(
+            run.cohort, folder, labels, size=size, max_refused=max_refused, unit=unit
+        )
+    return assigned(run, open_cohort(run), key=key(), seed=seed)
+
+
+def read_films(
+    place: Path,
+    folder: Path,
+    labels: Path | None,
+    *,
+    size: int,
+    max_refused: float,
+    unit: Unit,
+    stage: str = "read films",
+) -> Generator[Progress, None, None]:
+    """Reads the films of a folder into ``place``, as a cohort.
+
+    Raises:
+        Stop: they make none.
+    """
+    steps = ingest(
+        folder, labels, size=size, folder=place, key=key(), max_refused=max_refused, unit=unit
+    )
     try:
-        for done, total in () if settled else steps:
-            yield Progress("read films", done, total)
+        for done, total in steps:
+            yield Progress(stage, done, total)
     except TooManyRefused as error:
         raise Stop(str(error), Exit.REFUSED_FILES) from None
     except CohortError as error:
         raise Stop(str(error), Exit.DATA) from None
-    return assigned(run, open_cohort(run), key=key(), seed=seed)
 
 
 def open_cohort(run: Run) -> Cohort:

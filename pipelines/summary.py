@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipelines.audit import sentence
+from pipelines.patients import open_cohort
 from pipelines.report import ROWS, next_step
 from pipelines.store import Json, Run, read_json
 from pipelines.synthetic import read_release
@@ -59,6 +60,7 @@ def of(run: Run, seconds: float) -> Answer:
         f"audit ({audit['level']}): {audit['verdict']}. {next_step(audit)}",
         f"look at: {run.report}",
     ]
+    lines += unknown_patients(unnamed_films(run))
     if audit["verdict"] not in ("FAIL", "INVALID"):
         lines.append(f"next:    medidd {command} {shlex.quote(str(run.path))}{target}")
     value = {
@@ -71,6 +73,23 @@ def of(run: Run, seconds: float) -> Answer:
         "seconds": seconds,
     }
     return Answer(lines, value)
+
+
+def unnamed_films(run: Run) -> int:
+    """Returns how many films of the run have no patient, though patients are what it counts."""
+    cohort = open_cohort(run)
+    return 0 if cohort.tells_patients_apart else cohort.unnamed
+
+
+def unknown_patients(films: int) -> list[str]:
+    """Returns a line about so many films without a patient, if there are any."""
+    if not films:
+        return []
+    return [
+        f"note: {films} films have no PatientID, so nobody knows which are of one patient, and no "
+        "audit is valid; if you can answer for it that no patient has two studies, or two films, "
+        "take --unit study, or --unit image"
+    ]
 
 
 def of_audit(path: Path, audit: Json) -> Answer:
@@ -86,7 +105,13 @@ def of_bundle(bundle: Path) -> Answer:
     """Sums up an export."""
     names = sorted(p.relative_to(bundle).as_posix() for p in bundle.rglob("*") if p.is_file())
     lines = [f"{bundle}: {len(names)} files", *(f"  {name}" for name in names)]
-    return Answer(lines, {"bundle": str(bundle), "files": names})
+    accepted = read_json(bundle / "audit.json")["accepted"]
+    if accepted is not None:
+        lines.append(
+            f"no audit passed it: {accepted['approver']} answers for it, because: "
+            f"{accepted['reason']}"
+        )
+    return Answer(lines, {"bundle": str(bundle), "files": names, "accepted": accepted})
 
 
 def of_experts(folder: Path) -> Answer:

@@ -2,9 +2,9 @@
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Self
 
 from privacy.finding import Finding, Verdict
 from privacy.policy import Level, Policy
@@ -25,9 +25,38 @@ class Decision:
     level: Level
     reasons: tuple[str, ...]
 
+    @property
+    def can_be_accepted(self) -> bool:
+        """Whether a person may answer for the release: where audits ran and did not decide."""
+        return self.verdict is Verdict.INCONCLUSIVE and self.level in (Level.STANDARD, Level.FULL)
+
     def to_json(self) -> dict[str, Any]:
         """Returns a plain dict."""
         return asdict(self) | {"reasons": list(self.reasons)}
+
+    @classmethod
+    def from_json(cls, plain: Mapping[str, Any]) -> Self:
+        """Returns the decision of which ``plain`` holds the ``to_json``."""
+        reasons = tuple(plain["reasons"])
+        return cls(Verdict(plain["verdict"]), Level(plain["level"]), reasons)
+
+
+@dataclass(frozen=True)
+class Acceptance:
+    """A person's word for a release that the audits did not decide.
+
+    Attributes:
+        reason: why it may leave all the same; one line.
+        approver: who answers for it.
+    """
+
+    reason: str
+    approver: str
+
+    def __post_init__(self) -> None:
+        for name, text in asdict(self).items():
+            if not text or text != " ".join(text.split()):
+                raise ValueError(f"{name}: must be one line that says something")
 
 
 def decide(findings: Sequence[Finding], policy: Policy, level: Level) -> Decision:
@@ -67,7 +96,8 @@ def wording(decision: Decision, findings: Sequence[Finding], *, to: int = 1) -> 
     Args:
         decision: what may happen.
         findings: why.
-        to: counts of patients are rounded to multiples of this; 10 for outsiders.
+        to: counts of patients are rounded to multiples of this; 10 for outsiders, who are told
+            which audits were not passed, and not in numbers why.
     """
     if decision.verdict is Verdict.PASS:
         bounds = "; ".join(
@@ -80,8 +110,7 @@ def wording(decision: Decision, findings: Sequence[Finding], *, to: int = 1) -> 
             f"In the tests listed, with {_about(sizes, 'members', to)} patients of the training "
             f"set and {_about(sizes, 'controls', to)} controls, no attack exceeded the threshold: "
             f"{bounds}. Leakage smaller than this, to single atypical patients, or by other "
-            "attacks is not excluded. This is not a finding that the data are anonymous; that "
-            "decision belongs to the controller."
+            f"attacks is not excluded. {_NOT_ANONYMOUS}"
         )
     start = {
         Verdict.FAIL: "Export refused.",
@@ -91,7 +120,38 @@ def wording(decision: Decision, findings: Sequence[Finding], *, to: int = 1) -> 
         "Not decided, so not exported: the cohort is too small, a bound too wide, or a person "
         "has to look.",
     )
-    return " ".join([start, *decision.reasons])
+    return " ".join([start, *(decision.reasons if to == 1 else _not_passed(decision, findings))])
+
+
+def wording_accepted(decision: Decision, findings: Sequence[Finding]) -> str:
+    """Returns the sentence for outsiders where a person lets an undecided release leave.
+
+    Raises:
+        ValueError: nobody can accept this decision.
+    """
+    if not decision.can_be_accepted:
+        raise ValueError(f"nobody can accept {decision.verdict} at level {decision.level}")
+    sentences = [
+        "Not decided: the cohort was too small, a bound too wide, or a person had to look.",
+        *_not_passed(decision, findings),
+        "It was exported on the word of a person. Leakage is not excluded.",
+        _NOT_ANONYMOUS,
+    ]
+    return " ".join(sentences)
+
+
+_NOT_ANONYMOUS = (
+    "This is not a finding that the data are anonymous; that decision belongs to the controller."
+)
+
+
+def _not_passed(decision: Decision, findings: Sequence[Finding]) -> list[str]:
+    """Returns which audits the reasons come from, without what they say of patients."""
+    return [
+        f"{f.audit} ({f.name}) was not passed."
+        for f in findings
+        if any(reason.startswith(f"{f.audit}: ") for reason in decision.reasons)
+    ]
 
 
 def _about(sizes: dict[str, Any], name: str, to: int) -> str:

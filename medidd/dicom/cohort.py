@@ -6,8 +6,8 @@ tell whose film a row is, or even ask whether a patient is among them.
 
 import json
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from medidd.dicom.duplicates import Film, same_pixels
 from medidd.dicom.errors import CohortError, Refused
-from medidd.dicom.plan import VERSION, Plan, make_plan, require_usable
+from medidd.dicom.plan import VERSION, Plan, Unit, make_plan, require_usable, unnamed
 from medidd.dicom.storage import COHORT, FILMS, IMAGES, TOKENS, Rows, read_json, write
 
 if TYPE_CHECKING:
@@ -33,10 +33,15 @@ class Cohort:
         images: (n, size, size), read-only; 0 to 65535 stand for display values [0, 1].
         labels: class of each film, (n,), int64.
         classes: names of the classes, sorted.
-        patients: keyed hash of each film's patient, (n,).
+        patients: keyed hash of each film's patient, or of what counts as one, (n,).
         splits: "train", "val", "test" or '' for each film, (n,).
         refused: files left out, by reason code.
         tokens: keyed hashes of the identifiers' tokens, to look for in what leaves the house.
+        unit: what counts as one patient.
+        unnamed: films without PatientID.
+        names: keyed hashes of each film's PatientID, if it has one, study and object, (n,): by
+            these a film is found again in a cohort with another unit.
+        traits: sex, band of age and device of each film by name, (n,); '' where not known.
     """
 
     images: npt.NDArray[np.uint16]
@@ -46,6 +51,15 @@ class Cohort:
     splits: npt.NDArray[np.str_]
     refused: dict[str, int]
     tokens: frozenset[str]
+    unit: Unit = "patient"
+    unnamed: int = 0
+    names: tuple[frozenset[str], ...] = ()
+    traits: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    @property
+    def tells_patients_apart(self) -> bool:
+        """Whether it is known whose each film is, or somebody answers for another unit."""
+        return self.unit != "patient" or not self.unnamed
 
     @classmethod
     def open(cls, folder: Path) -> "Cohort":
@@ -76,6 +90,10 @@ class Cohort:
             np.array([film["split"] for film in films], np.str_),
             about["refused"],
             tokens,
+            about["unit"],
+            about["patient_id_missing"],
+            tuple(frozenset(film["names"]) for film in films),
+            {name: [film[name] for film in films] for name in ("sex", "age", "device")},
         )
 
 
@@ -87,6 +105,7 @@ def ingest(
     folder: Path,
     key: bytes,
     max_refused: float = 0.2,
+    unit: Unit = "patient",
 ) -> Iterator[tuple[int, int]]:
     """Makes a cohort of the radiographs under ``root``.
 
@@ -99,6 +118,7 @@ def ingest(
         folder: where the cohort is kept; for its owner only.
         key: under which patients and identifiers are hashed. It must not lie in ``folder``.
         max_refused: refused files allowed per usable film.
+        unit: what counts as one patient.
 
     Yields:
         Films done, and films in all.
@@ -107,7 +127,7 @@ def ingest(
         TooManyRefused: more files were refused than ``max_refused`` allows.
         CohortError: the films make no cohort.
     """
-    plan = make_plan(root, labels, size=size, key=key)
+    plan = make_plan(root, labels, size=size, key=key, unit=unit)
     plan.require_usable(root, max_refused)
     total = len(plan.films)
     if read_json(folder / COHORT).get("fingerprint") == plan.fingerprint:
@@ -160,12 +180,19 @@ def _finish(rows: Rows, plan: Plan, root: Path, folder: Path, max_refused: float
         "size": rows.images.shape[1],
         "classes": classes,
         "refused": dict(sorted(refused.items())),
-        "patient_id_missing": plan.patient_id_missing,
+        "unit": plan.unit,
+        "patient_id_missing": unnamed(films),
         "patients_merged": sum(one != other for one, other in stands_for.items()),
         "fingerprint": plan.fingerprint,
     }
     table = [
-        {"patient": film.patient, "label": classes.index(film.label), "split": film.split}
+        {
+            "patient": film.patient,
+            "label": classes.index(film.label),
+            "split": film.split,
+            "names": [name for name in film.names if name],
+            **film.traits,
+        }
         for film in films
     ]
     rows.publish(kept)

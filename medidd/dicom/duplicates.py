@@ -6,7 +6,7 @@ are all refused: nobody can say which of them is right.
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -29,9 +29,12 @@ class Film:
     Attributes:
         path: where the file lies.
         instance: SOPInstanceUID.
-        patient: keyed hash of the patient.
+        patient: keyed hash of whatever counts as one patient.
         label: name of the class.
         split: "train", "val", "test" or ''.
+        names: keyed hashes of PatientID, study and object, whatever counts as one patient; '' for a
+            PatientID that the film lacks.
+        traits: sex, band of age and keyed hash of the device by name; '' where not known.
     """
 
     path: Path
@@ -39,6 +42,8 @@ class Film:
     patient: str
     label: str
     split: str
+    names: tuple[str, str, str]
+    traits: Mapping[str, str]
 
 
 def once(films: Iterable[Film]) -> tuple[list[Film], Counter[str]]:

@@ -8,7 +8,7 @@ import logging
 import stat
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -19,6 +19,7 @@ from pydicom.multival import MultiValue
 from pydicom.pixels.decoders.base import get_decoder
 
 from medidd.dicom.errors import Refused
+from medidd.dicom.traits import age_band, maker, sex_of
 
 MAX_PIXELS = 2**26
 MODALITIES = frozenset({"CR", "DX", "RG"})
@@ -31,7 +32,8 @@ _KINDS = ("SOPClassUID", "Modality", "ImageType", "PresentationIntentType", "Bur
 _PIXELS = ("Rows", "Columns", "SamplesPerPixel", "PhotometricInterpretation")
 _BITS = ("BitsAllocated", "BitsStored", "PixelRepresentation")
 _OTHERS = ("IssuerOfPatientID", "NumberOfFrames")
-_TAGS = [*_LINKS, *_NAMES, *_STAFF, *_KINDS, *_PIXELS, *_BITS, *_OTHERS]
+_TRAITS = ("PatientSex", "PatientAge", "StudyDate", "Manufacturer", "ManufacturerModelName")
+_TAGS = [*_LINKS, *_NAMES, *_STAFF, *_KINDS, *_PIXELS, *_BITS, *_OTHERS, *_TRAITS]
 _AT_PIXELS = (b"\xe0\x7f", b"\x7f\xe0")  # group 7FE0 in little and in big endian
 
 
@@ -45,12 +47,18 @@ class Header:
             where the file has none.
         issuer: IssuerOfPatientID, which tells equal PatientIDs of two hospitals apart.
         identifiers: every value by which patient, staff, study or hospital could be recognised.
+        sex: "M", "F", "O" or ''.
+        age: band of years, or ''.
+        device: manufacturer and model in words, or ''.
     """
 
     path: Path
     links: dict[str, str]
     issuer: str
     identifiers: frozenset[str]
+    sex: str = ""
+    age: str = ""
+    device: str = ""
 
 
 @contextmanager
@@ -142,7 +150,24 @@ def _header(path: Path, file: BinaryIO) -> Header:
     links = {keyword: text(found, keyword) for keyword in _LINKS}
     names = {text(found, keyword) for keyword in (*_NAMES, *_STAFF)}
     identifiers = frozenset({*links.values(), *names} - {""})
-    return Header(path, links, text(found, "IssuerOfPatientID"), identifiers)
+    return Header(
+        path,
+        links,
+        text(found, "IssuerOfPatientID"),
+        identifiers,
+        sex=sex_of(_optional(found, "PatientSex")),
+        age=age_band(
+            *(_optional(found, of) for of in ("PatientAge", "PatientBirthDate", "StudyDate"))
+        ),
+        device=maker(_optional(found, "Manufacturer"), _optional(found, "ManufacturerModelName")),
+    )
+
+
+def _optional(found: Dataset, keyword: str) -> str:
+    """Returns as ``text``, but '' where the value cannot be read: no film is lost for a trait."""
+    with suppress(Exception):
+        return text(found, keyword)
+    return ""
 
 
 def _require_radiograph(found: Dataset) -> None:

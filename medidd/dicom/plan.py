@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, get_args
 
 from medidd.dicom.duplicates import Film, once
 from medidd.dicom.errors import HARMLESS, CohortError, Refused, TooManyRefused, counts
@@ -14,7 +15,13 @@ from medidd.dicom.identifiers import keyed, tokens_of, tokens_of_identifiers
 from medidd.dicom.labels import Labels, read_labels
 from medidd.dicom.scan import scan
 
-VERSION = 1
+VERSION = 2
+
+Unit = Literal["patient", "study", "image"]
+"""What counts as one patient. Whoever says "study" or "image" answers for it that no patient has
+two of them."""
+
+UNITS: tuple[Unit, ...] = get_args(Unit)
 
 
 @dataclass(frozen=True, repr=False)
@@ -23,16 +30,16 @@ class Plan:
 
     Attributes:
         films: by SOPInstanceUID, so that neither file names nor a disk's order matter.
+        unit: what counts as one patient.
         refused: files left out, by code.
-        patient_id_missing: films without PatientID, whose study stands for the patient.
         tokens: keyed hashes of all identifiers.
         fingerprint: keyed hash of all that the rows follow from.
         by_folder: whether, for want of a table, folders were taken for classes.
     """
 
     films: tuple[Film, ...]
+    unit: Unit
     refused: Counter[str]
-    patient_id_missing: int
     tokens: frozenset[str]
     fingerprint: str
     by_folder: bool
@@ -42,7 +49,9 @@ class Plan:
         require_usable(root, self.films, self.refused, max_refused, by_folder=self.by_folder)
 
 
-def make_plan(root: Path, table: Path | None, *, size: int, key: bytes) -> Plan:
+def make_plan(
+    root: Path, table: Path | None, *, size: int, key: bytes, unit: Unit = "patient"
+) -> Plan:
     """Returns which films under ``root`` make the cohort; see ``cohort.ingest``."""
     if not (root.is_dir() and os.access(root, os.R_OK | os.X_OK)):
         raise CohortError(f"{root}: no folder that can be read; name the one that holds the films")
@@ -57,13 +66,12 @@ def make_plan(root: Path, table: Path | None, *, size: int, key: bytes) -> Plan:
             if isinstance(found, Refused):
                 raise found
             headers.append(found)
-            films.append(_film(found, labels, key))
+            films.append(_film(found, labels, key, unit))
         except Refused as refusal:
             refused[refusal.code] += 1
     _require_labelled(root, labels, len(headers), len(films), refused)
     _require_anonymous_classes(films, headers)
     films, copies = once(films)
-    used = {film.path for film in films}
     try:
         states = [film.path.stat() for film in films]
     except OSError:
@@ -74,13 +82,13 @@ def make_plan(root: Path, table: Path | None, *, size: int, key: bytes) -> Plan:
     ]
     return Plan(
         tuple(films),
+        unit,
         refused + copies,
-        sum(not header.links["PatientID"] for header in headers if header.path in used),
         frozenset(
             keyed(key, token)
             for token in tokens_of_identifiers({i for h in headers for i in h.identifiers})
         ),
-        keyed(key, json.dumps([VERSION, size, rows])),
+        keyed(key, json.dumps([VERSION, size, unit, rows])),
         labels.key == "folder",
     )
 
@@ -130,13 +138,28 @@ def require_usable(
         raise CohortError(f"{root}: {torn} patients stand in two splits; give each patient one")
 
 
-def _film(header: Header, labels: Labels, key: bytes) -> Film:
+def unnamed(films: Iterable[Film]) -> int:
+    """Returns how many films have no PatientID; counted by patient, their study stands for it."""
+    return sum(not film.names[0] for film in films)
+
+
+def _film(header: Header, labels: Labels, key: bytes, unit: Unit) -> Film:
     label, split = labels.of(header)
-    patient = f"{header.issuer}|{header.links['PatientID']}"
-    if not header.links["PatientID"]:
-        patient = f"study|{header.links['StudyInstanceUID']}"
-    instance = header.links["SOPInstanceUID"]
-    return Film(header.path, instance, keyed(key, patient), label, split)
+    links = header.links
+    patient = keyed(key, f"{header.issuer}|{links['PatientID']}") if links["PatientID"] else ""
+    study = keyed(key, f"study|{links['StudyInstanceUID']}")
+    image = keyed(key, f"image|{links['SOPInstanceUID']}")
+    stands_for: dict[Unit, str] = {"patient": patient or study, "study": study, "image": image}
+    device = keyed(key, f"device|{header.device}")[:8] if header.device else ""
+    return Film(
+        header.path,
+        links["SOPInstanceUID"],
+        stands_for[unit],
+        label,
+        split,
+        names=(patient, study, image),
+        traits={"sex": header.sex, "age": header.age, "device": device},
+    )
 
 
 def _require_labelled(

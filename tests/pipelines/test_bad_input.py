@@ -6,10 +6,12 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from invented_cohort import FEW, SMALL, Made, Source, called, copied, tree
+from own_policy import own_policy
 
 Word = str | int | float | Path
 
@@ -184,7 +186,31 @@ def run_of_another_version(h: House) -> list[Word]:
     return ["audit", run]
 
 
+def policy(text: str) -> Callable[[House], list[Word]]:
+    """An audit by a policy of this text."""
+    return lambda h: ["audit", h.run, "--policy", h.file("policy.toml", text)]
+
+
+def policy_with(**changes: Any) -> Callable[[House], list[Word]]:
+    """An audit by medidd's own policy with changes."""
+    return policy(own_policy(**changes))
+
+
+def policy_in_another_code(h: House) -> list[Word]:
+    (h.path / "policy.toml").write_bytes("residual_risk = 0.09".encode("utf-16"))
+    return ["audit", h.run, "--policy", h.path / "policy.toml"]
+
+
+def auditing(*more: Word) -> Callable[[House], list[Word]]:
+    return lambda h: ["audit", h.run, *more]
+
+
+def exporting(*more: Word) -> Callable[[House], list[Word]]:
+    return lambda h: ["export", h.run, "--to", h.path / "bundle", *more]
+
+
 USAGE, DATA, FILES = 2, 3, 4
+REASON, APPROVER = "--accept-inconclusive", "--approver"
 WINDOW = ("--method", "soft-label", "--set", "window=9", "--set", "horizon=5")
 
 TABLE: dict[str, tuple[Callable[[House], list[Word]], int, tuple[str, ...]]] = {
@@ -358,6 +384,57 @@ TABLE: dict[str, tuple[Callable[[House], list[Word]], int, tuple[str, ...]]] = {
     "audit of a part": (unfinished("audit"), USAGE, ("not finished", "--resume")),
     "export of a part": (unfinished("export", "--to", "x"), USAGE, ("--resume",)),
     "evaluation of a part": (unfinished("evaluate"), USAGE, ("--resume",)),
+    "unknown unit": (with_options("--unit", "series"), USAGE, ("--unit", "patient")),
+    "no such policy": (auditing("--policy", "/nowhere.toml"), USAGE, ("--policy", "exist")),
+    "policy that is no TOML": (policy("least_controls 50"), USAGE, ("policy.toml", "TOML", "copy")),
+    "policy that is no text": (policy_in_another_code, USAGE, ("policy.toml", "UTF-8")),
+    "empty policy": (policy(""), USAGE, ("policy.toml", "residual_risk", "is missing", "copy")),
+    "policy with an unknown key": (
+        policy_with(least_patients=3),
+        USAGE,
+        ("policy.toml", "least_patients", "no such key"),
+    ),
+    "policy out of range": (
+        policy_with(residual_risk=9),
+        USAGE,
+        ("policy.toml", "residual_risk", "less than 1"),
+    ),
+    "policy with an audit twice": (
+        policy_with(required={"standard": ["A2", "G1", "G1"]}),
+        USAGE,
+        ("policy.toml", "required.standard", "once"),
+    ),
+    "policy with an unknown audit": (
+        policy_with(required={"standard": ["A2", "A99"]}),
+        USAGE,
+        ("policy.toml", "required.standard", "A99", "A5"),
+    ),
+    "export by a bad policy": (
+        lambda h: [*exporting("--policy")(h), h.file("policy.toml", "")],
+        USAGE,
+        ("policy.toml", "residual_risk"),
+    ),
+    "labels without a reference": (
+        lambda h: ["audit", h.run, "--reference-labels", h.source.labels],
+        USAGE,
+        ("--reference-labels", "--reference;"),
+    ),
+    "reference for a screening": (
+        lambda h: ["audit", h.run, "--level", "screen", "--reference", h.source.folder],
+        USAGE,
+        ("--reference", "--level standard"),
+    ),
+    "no such reference": (auditing("--reference", "/nowhere"), USAGE, ("--reference", "exist")),
+    "empty reference": (
+        lambda h: ["audit", h.run, "--reference", h.experts],
+        DATA,
+        ("no DICOM file",),
+    ),
+    "unknown level": (auditing("--level", "deep"), USAGE, ("--level", "standard")),
+    "reason without approver": (exporting(REASON, "For a course."), USAGE, (REASON, APPROVER)),
+    "approver without reason": (exporting(APPROVER, "A. Nother"), USAGE, (REASON, APPROVER)),
+    "reason of nothing": (exporting(REASON, " ", APPROVER, "A. Nother"), USAGE, ("say why",)),
+    "approver of nothing": (exporting(REASON, "x", APPROVER, ""), USAGE, ("who answers",)),
     "audit of another version": (run_of_another_version, USAGE, ("another version",)),
     "audit without films": (run_without_films, DATA, ("no finished cohort",)),
 }

@@ -177,6 +177,103 @@ def test_a_missing_patient_id_makes_the_study_the_patient(
     cohort = run(studies, tmp_path / "c")
     assert b'"patient_id_missing": 2' in content(tmp_path / "c")["cohort.json"]
     assert cohort.patients[0] == cohort.patients[2] == keyed(KEY, "study|1.2.3")
+    assert (cohort.unit, cohort.unnamed) == ("patient", 2)
+    assert not cohort.tells_patients_apart
+
+
+def test_a_film_without_patient_id_that_cannot_be_used_does_not_count(
+    studies: Path, tmp_path: Path, film: Film
+) -> None:
+    (studies / "labels.csv").write_text(
+        (studies / "labels.csv").read_text().replace("PatientID", "AccessionNumber")
+        .replace("ZZPHI-", "ZZPHIA")
+    )  # fmt: skip
+    film(1, PatientID="", Rows=13).save_as(studies / "1.dcm")
+    cohort = run(studies, tmp_path / "c")
+    assert cohort.refused["pixels_truncated"] == 1
+    assert (cohort.unnamed, cohort.tells_patients_apart) == (0, True)
+
+
+@pytest.mark.parametrize(("unit", "units"), [("patient", 2), ("study", 3), ("image", 6)])
+def test_what_counts_as_a_patient_is_what_was_asked(
+    studies: Path, tmp_path: Path, film: Film, unit: str, units: int
+) -> None:
+    lines = ["path,label"]
+    for number in range(1, 7):
+        of = {"PatientID": f"ZZPHI-{number % 2}", "StudyInstanceUID": f"1.2.{number % 3}"}
+        film(number, **of).save_as(studies / f"{number}.dcm")
+        lines.append(f"{number}.dcm,{'ab'[number % 2]}")
+    lines[1] = "1.dcm,a"
+    lines[4] = "4.dcm,b"
+    (studies / "labels.csv").write_text("\n".join(lines))
+    cohort = run(studies, tmp_path / "c", unit=unit)
+    assert cohort.unit == unit
+    assert cohort.tells_patients_apart
+    assert len(set(cohort.patients)) == units
+    for row, number in enumerate(range(1, 7)):
+        uid = f"1.2.826.0.1.3680043.10.1.{number}"
+        names = {
+            "patient": keyed(KEY, f"|ZZPHI-{number % 2}"),
+            "study": keyed(KEY, f"study|1.2.{number % 3}"),
+            "image": keyed(KEY, f"image|{uid}"),
+        }
+        assert cohort.patients[row] == names[unit]
+        assert cohort.names[row] == set(names.values())
+
+
+def test_another_unit_makes_a_new_cohort_even_of_the_same_hashes(
+    studies: Path, tmp_path: Path, film: Film
+) -> None:
+    """Without any PatientID studies stand for patients, but nobody has answered for it."""
+    lines = ["path,label"]
+    for number in range(1, 7):
+        film(number, PatientID="").save_as(studies / f"{number}.dcm")
+        lines.append(f"{number}.dcm,{'ab'[number % 2]}")
+    (studies / "labels.csv").write_text("\n".join(lines))
+    by_patient = run(studies, tmp_path / "c")
+    by_study = run(studies, tmp_path / "c", unit="study")
+    assert by_patient.patients.tolist() == by_study.patients.tolist()
+    assert not by_patient.tells_patients_apart
+    assert by_study.tells_patients_apart
+
+
+def test_a_merged_patient_keeps_every_name(studies: Path, tmp_path: Path, film: Film) -> None:
+    film(2, film(1).pixel_array).save_as(studies / "2.dcm")
+    cohort = run(studies, tmp_path / "c")
+    first, second = cohort.names[:2]
+    assert cohort.patients[0] == cohort.patients[1]
+    assert keyed(KEY, "|ZZPHI-0001") in first - second
+    assert keyed(KEY, "|ZZPHI-0002") in second - first
+
+
+def test_sex_age_and_device_are_kept_coarsely(studies: Path, tmp_path: Path, film: Film) -> None:
+    maker = {"Manufacturer": "ZZPHI Works", "ManufacturerModelName": "Ray 1"}
+    film(1, PatientSex="F", PatientAge="047Y", **maker).save_as(studies / "1.dcm")
+    dates = {"PatientBirthDate": "19300101", "StudyDate": "20220314"}
+    film(2, PatientSex="M", **dates, **maker).save_as(studies / "2.dcm")
+    film(3, Manufacturer="ZZPHI works ").save_as(studies / "3.dcm")
+    cohort = run(studies, tmp_path / "c")
+    assert cohort.traits["sex"] == ["F", "M", "", "", "", ""]
+    assert cohort.traits["age"] == ["40-49", "90+", "", "", "", ""]
+    first, second, third, *others = cohort.traits["device"]
+    assert first == second == keyed(KEY, "device|zzphi works|ray 1")[:8]
+    assert third not in (first, "")
+    assert others == [""] * 3
+    stored = b"".join(content(tmp_path / "c").values())
+    for word in (b"Works", b"works", b"Ray", b"047", b"19300101", b"20220314"):
+        assert word not in stored
+
+
+def test_no_film_is_lost_for_a_trait_that_cannot_be_read(
+    studies: Path, tmp_path: Path, film: Film
+) -> None:
+    film(1, PatientAge="047Y").save_as(studies / "1.dcm")
+    data = (studies / "1.dcm").read_bytes()
+    assert data.count(b"AS\x04\x00047Y") == 1
+    (studies / "1.dcm").write_bytes(data.replace(b"AS\x04", b"FD\x04"))  # too short for a double
+    cohort = run(studies, tmp_path / "c")
+    assert len(cohort.images) == 6
+    assert cohort.traits["age"][0] == ""
 
 
 def test_one_patient_id_of_two_hospitals_is_two_patients(
