@@ -15,7 +15,7 @@ from privacy.evidence import Evidence
 from privacy.finding import Finding
 from privacy.policy import Policy
 from privacy.release import Films, Release
-from privacy.statistics import Scores, together
+from privacy.statistics import Scores
 from privacy.views import VIEWS, shrink, standardise
 
 SEEN = ("raw", "contrast-free", "low-pass 1", "high-pass")
@@ -35,13 +35,32 @@ def distances(evidence: Evidence, policy: Policy, rng: Generator) -> Finding:
 
 @remembered
 def scores(evidence: Evidence) -> Scores:
-    """Returns each patient's score, the mean over the views.
+    """Returns each patient's score, the sum over the views.
 
-    Each view is calibrated before it is put on the scale of the others. Most of a raw distance
-    tells how unusual a film is: on its scale a view of which calibration leaves little would drop
-    out.
+    Views have different scales, so each is divided by how far its distances to the release spread
+    over everybody. That calibration needs no scale of its own: it is linear. Dividing by the spread
+    of what calibration leaves instead gives more weight to views in which that is chance alone.
     """
-    return together([_in_view(name, evidence) for name in SEEN])
+    everybody = evidence.everybody
+    looks = {name: _look(name, everybody.images) for name in SEEN}
+
+    def by_view(release: Release, films: Films) -> Tensor:
+        classes = release.labels.argmax(1)
+        return torch.stack(
+            [
+                films.per_patient(
+                    -nearest_of_class(look, films.labels, _look(name, release.images), classes)
+                )
+                for name, look in looks.items()
+            ]
+        )
+
+    spread = by_view(evidence.release, everybody).std(1, correction=0).clamp_min(1e-12)
+
+    def score(release: Release, films: Films) -> Tensor:
+        return (by_view(release, films) / spread.unsqueeze(1)).sum(0)
+
+    return scored(score, evidence)
 
 
 def nearest_of_class(films: Tensor, labels: Tensor, images: Tensor, classes: Tensor) -> Tensor:
@@ -59,16 +78,6 @@ def nearest_of_class(films: Tensor, labels: Tensor, images: Tensor, classes: Ten
     other = labels.unsqueeze(1) != classes
     other &= ~other.all(1, keepdim=True)
     return distance.masked_fill(other, torch.inf).amin(1)
-
-
-def _in_view(name: str, evidence: Evidence) -> Scores:
-    seen = _look(name, evidence.everybody.images)  # once for the release and all nulls
-
-    def score(release: Release, films: Films) -> Tensor:
-        images, classes = _look(name, release.images), release.labels.argmax(1)
-        return films.per_patient(-nearest_of_class(seen, films.labels, images, classes))
-
-    return scored(score, evidence)
 
 
 def _look(name: str, images: Tensor) -> Tensor:
