@@ -72,6 +72,8 @@ class Evidence:
         nulls: null releases; None at level "screen".
         fits: trainings of a recipient, of several architectures.
         matches: what the method matches, under several networks.
+        encoder: films (n, C, H, W) to vectors (n, D) that are alike for films of one patient; None
+            where there is none.
         unit: what counts as one patient: "patient", or "study" or "image" where somebody answers
             for that; empty where nobody knows.
         start: the name of the start the distillation began from.
@@ -92,6 +94,7 @@ class Evidence:
     nulls: Nulls | None = None
     fits: Sequence[Fit] = ()
     matches: Sequence[Match] = ()
+    encoder: Callable[[Tensor], Tensor] | None = None
     unit: str = ""
     start: str = ""
     outgoing: Mapping[str, bytes] = field(default_factory=dict)

@@ -1,0 +1,177 @@
+"""A6: is a released image a mixture of a few patients' films?
+
+The attacker holds films of many people and asks which of them, added together, give a released
+image. Each image is written as a sum of members' films with weights that are not negative (Lawson
+& Hanson 1974), coarse, low-passed and standardised so that contrast, noise and fine detail do not
+matter. A patient's share is the weight of all his films together: one column a film, because the
+mean of two films is a film of nobody and hides that one of them was copied. An image that fits well
+and takes more than half of its weight from one patient shows him, unless strangers' films do the
+same. Mirrored and shifted mixtures are not undone here.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.optimize import nnls
+from torch import Generator, Tensor
+from torch.nn import functional as F
+
+from privacy.evidence import Evidence
+from privacy.finding import Finding, Verdict
+from privacy.policy import Policy
+from privacy.views import blur, standardise
+
+Array = NDArray[np.float64]
+
+SIDE = 24
+"""Pixels a side. At 16 strangers' films take larger shares; at 32 nothing is gained."""
+FITS = 0.5
+"""Least share of an image's variance that is explained. Noise takes shares of up to 1, of the few
+films that happen to resemble it, but explains less than a quarter."""
+LARGEST = 0.5
+"""A larger share is one patient's image."""
+RARE = 0.01
+"""Strangers' films that may have a larger share than the limit; fewer where many images are
+released, so that one of twenty releases without a leak fails at most."""
+BATCH = 64
+"""Films that are tried at once. Few films of thousands get any weight."""
+SLOPE = 1e-6
+"""Weights are final when no other film would lower the squared error faster than this, as a share
+of the image's variance."""
+SHOWN = 10
+
+
+@dataclass(frozen=True, eq=False)
+class Shares:
+    """What images are made of.
+
+    Attributes:
+        explained: R2 of each image, (m,).
+        top: its largest shares, descending, (m, at most 10); of whom is not kept.
+        patients: 1 / sum of squared shares, the number of equal shares as uneven as these, (m,).
+    """
+
+    explained: Tensor
+    top: Tensor
+    patients: Tensor
+
+
+def unmixing(evidence: Evidence, policy: Policy, rng: Generator) -> Finding:  # noqa: ARG001
+    """Unmixes every released image, and one film of every control to see what chance does."""
+    released, strangers = shares(evidence), _strangers(evidence)
+    largest, by_chance = _where_it_fits(released), _where_it_fits(strangers)
+    usual = _rarely_exceeded(by_chance, min(RARE, 0.05 / len(largest)))
+    limit = max(LARGEST, usual)
+    shown = largest > limit
+    value = float(largest.max())
+    details: dict[str, Any] = {
+        "images of one patient": shown.nonzero().flatten().tolist(),
+        "explained": _rounded(released.explained),
+        "largest share": _rounded(released.top[:, 0]),
+        "effective patients": _rounded(released.patients),
+        "largest share of strangers": round(usual, 3),
+    }
+    if shown.any():
+        verdict = Verdict.FAIL
+        text = (
+            f"{int(shown.sum())} of {len(shown)} released images are mostly one patient's: up to "
+            f"{value:.0%} of an image is his film (limit {limit:.0%})."
+        )
+    else:
+        verdict = Verdict.PASS
+        text = (
+            f"No released image is mostly one patient's: at most {value:.0%} of one is the film of "
+            f"a single patient (limit {limit:.0%}). Mirrored mixtures are not looked for."
+        )
+    return Finding.exact(
+        audit="A6",
+        name="Mixtures of few patients",
+        verdict=verdict,
+        value=value,
+        limit=limit,
+        text=text,
+        details=details,
+    )
+
+
+@lru_cache(maxsize=1)
+def shares(evidence: Evidence) -> Shares:
+    """Returns what the released images are made of; kept for the report."""
+    return _unmixed(evidence.release.images, evidence)
+
+
+def weights(films: Array, image: Array) -> Array:
+    """Returns the w >= 0 that minimises |films w - image|, (n,).
+
+    Solves for a few films at a time, and adds those that would lower the error fastest until none
+    does: the solution for all films, found in a small part of the time.
+
+    Args:
+        films: one column a film, (pixels, n).
+        image: (pixels,).
+    """
+    found, held = np.zeros(films.shape[1]), np.zeros(0, dtype=int)
+    enough = SLOPE * float(image @ image)
+    while True:
+        slope = films.T @ (image - films[:, held] @ found[held])
+        slope[held] = 0
+        steepest = np.argsort(-slope)[:BATCH]
+        steepest = steepest[slope[steepest] > enough]
+        if not len(steepest):
+            return found
+        held = np.concatenate([held, steepest])
+        solved, _ = nnls(films[:, held], image)
+        found[:] = 0
+        found[held] = solved
+        held = held[solved > 0]
+
+
+@lru_cache(maxsize=1)
+def _strangers(evidence: Evidence) -> Shares:
+    controls = evidence.controls
+    return _unmixed(controls.images[controls.first], evidence)
+
+
+def _where_it_fits(found: Shares) -> Tensor:
+    """Returns each image's largest share, (m,); 0 where films explain too little of it."""
+    return found.top[:, 0].where(found.explained >= FITS, 0.0)
+
+
+def _rarely_exceeded(strangers: Tensor, rate: float) -> float:
+    """Returns what one more stranger exceeds at this rate; with few of them, the largest seen."""
+    k = max(1, int(rate * (len(strangers) + 1)))
+    return float(strangers.sort(descending=True).values[k - 1])
+
+
+def _unmixed(images: Tensor, evidence: Evidence) -> Shares:
+    members = evidence.members
+    films = np.concatenate(list(_coarse(members.images))).T.copy()
+    patient = members.patient.cpu().numpy()
+    explained, tops, patients = [], [], []
+    for image in np.concatenate(list(_coarse(images))):
+        found = weights(films, image)
+        of_patient = np.bincount(patient, found, minlength=len(members.ids))
+        # A blank image is made of nobody.
+        share = of_patient / max(of_patient.sum(), 1e-12)
+        rest = image - films @ found
+        explained.append(1 - (rest @ rest) / max(image @ image, 1e-12))
+        tops.append(np.sort(share)[::-1][:SHOWN])
+        patients.append(1 / max(share @ share, 1 / len(share)))
+    return Shares(*(torch.from_numpy(np.stack(each)) for each in (explained, tops, patients)))
+
+
+def _coarse(images: Tensor) -> Iterator[Array]:
+    """Yields images (n, C, H, W) low-passed and standardised, (n, pixels), in parts."""
+    height, width = (min(side, SIDE) for side in images.shape[-2:])
+    for part in torch.split(images, 256):
+        small = F.adaptive_avg_pool2d(part.double(), (height, width))
+        yield standardise(blur(small, 1.0)).flatten(1).cpu().numpy()
+
+
+def _rounded(values: Tensor) -> list[float]:
+    return [round(value, 3) for value in values.tolist()]
