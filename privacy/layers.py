@@ -1,7 +1,8 @@
 """Everything a file can hide text in: archives, compressed streams, base64, headers.
 
 Little is parsed: a compressed stream is found by its first bytes wherever it stands, which covers
-PNG text chunks and PDF streams alike.
+PNG text chunks and PDF streams alike. A file can be two things at once, such as a picture with an
+archive behind it, so each kind is looked for in all.
 """
 
 import base64
@@ -9,16 +10,19 @@ import binascii
 import gzip
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from io import BytesIO
 from zipfile import BadZipFile, ZipFile, is_zipfile
 
 DEEPEST = 4
 LARGEST = 256 * 2**20
+PNG = b"\x89PNG\r\n\x1a\n"
 
-_PNG = b"\x89PNG\r\n\x1a\n"
-_ZLIB = re.compile(rb"[\x08\x18\x28\x38\x48\x58\x68\x78][\x01\x5e\x9c\xda]")
-_BASE64 = re.compile(rb"[A-Za-z0-9+/]{40,}={0,2}")
+# Two such bytes may overlap with two others. Which pairs are right, a check sum tells.
+_ZLIB = re.compile(rb"(?=([\x08\x18\x28\x38\x48\x58\x68\x78][\x00-\xff]))", re.DOTALL)
+_GZIP = re.compile(rb"\x1f\x8b\x08[\x00-\x1f]")
+_DICTIONARY = 0x20  # a stream with a dictionary of its own cannot be read without it
+_BASE64 = re.compile(rb"[A-Za-z0-9+/]{40,}(?:\r?\n[A-Za-z0-9+/]+)*={0,2}")
 
 
 class UnreadableError(ValueError):
@@ -36,16 +40,20 @@ def layers(data: bytes, depth: int = 0) -> Iterator[bytes]:
     if len(data) > LARGEST:
         raise UnreadableError("too large")
     yield data
+    for unpack in _kinds(data):
+        for one in unpack(data):
+            yield from layers(one, depth + 1)
+
+
+def _kinds(data: bytes) -> Iterator[Callable[[bytes], Iterator[bytes]]]:
     if is_zipfile(BytesIO(data)):
-        inner = _zipped(data)
-    elif data.startswith(_PNG):
-        inner = _chunks(data)
+        yield _zipped
+    if data.startswith(PNG):
+        yield _chunks
     elif data.startswith(b"\x1f\x8b"):
-        inner = _gunzipped(data)
+        yield _gunzipped
     else:
-        inner = _streams(data)
-    for one in inner:
-        yield from layers(one, depth + 1)
+        yield _streams
 
 
 def _zipped(data: bytes) -> Iterator[bytes]:
@@ -69,9 +77,12 @@ def _gunzipped(data: bytes) -> Iterator[bytes]:
 
 
 def _chunks(data: bytes) -> Iterator[bytes]:
-    """Yields the chunks of a PNG: the checksum after each would stick to its text."""
-    at, pixels = len(_PNG), b""
-    while at + 8 <= len(data):
+    """Yields the chunks of a PNG, since the checksum after each would stick to its text.
+
+    What stands behind the end of the picture is yielded as it is.
+    """
+    at, pixels, kind = len(PNG), b"", b""
+    while at + 8 <= len(data) and kind != b"IEND":
         length, kind = int.from_bytes(data[at : at + 4]), data[at + 4 : at + 8]
         content = data[at + 8 : at + 8 + length]
         if kind == b"IDAT":
@@ -84,9 +95,13 @@ def _chunks(data: bytes) -> Iterator[bytes]:
 
 
 def _streams(data: bytes) -> Iterator[bytes]:
+    view = memoryview(data)
     for found in _ZLIB.finditer(data):
-        if int.from_bytes(found.group()) % 31 == 0:
-            yield from _inflated(data[found.start() :])
+        head = int.from_bytes(found.group(1))
+        if head % 31 == 0 and not head & _DICTIONARY:
+            yield from _inflated(view[found.start() :])
+    for found in _GZIP.finditer(data):
+        yield from _inflated(view[found.start() :])
     for found in _BASE64.finditer(data):
         try:
             decoded = base64.b64decode(found.group() + b"==")
@@ -96,9 +111,9 @@ def _streams(data: bytes) -> Iterator[bytes]:
         yield decoded
 
 
-def _inflated(data: bytes) -> Iterator[bytes]:
+def _inflated(data: memoryview) -> Iterator[bytes]:
     """Yields what inflates, up to the first damage: PNG cuts its pixel stream into chunks."""
-    machine, whole = zlib.decompressobj(), b""
+    machine, whole = zlib.decompressobj(zlib.MAX_WBITS | 32), b""  # 32: or gzip
     try:
         for at in range(0, len(data), 4096):
             whole += machine.decompress(data[at : at + 4096], LARGEST)

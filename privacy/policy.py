@@ -31,6 +31,7 @@ class Policy(BaseModel):
         least_controls: controls below which no average is judged.
         least_controls_tail: controls below which the most exposed patients are not judged.
         starts_without_films: starts that contain nothing of any patient.
+        outgoing: names a file of a release may have; ``*`` is any part of a name in one folder.
         statistical: audits with bounds, whose failures are corrected for their number.
         required: audits that must be present, by level.
     """
@@ -41,6 +42,7 @@ class Policy(BaseModel):
     least_controls: int = Field(ge=20)
     least_controls_tail: int = Field(ge=59)
     starts_without_films: tuple[str, ...]
+    outgoing: tuple[str, ...] = ()
     statistical: tuple[str, ...]
     required: dict[Level, tuple[str, ...]]
 

@@ -1,14 +1,18 @@
-"""The gates that count, hash and compare: G1, G2, G8."""
+"""The gates that count, hash and compare: G1, G2, G5, G6, G8."""
 
 from dataclasses import replace
 from hashlib import sha256
 
+import pytest
 import torch
 from invented_radiographs import cohort, evidence, labelled, noise
+from safetensors.torch import save
 
 from privacy import Films, Policy, Release, Verdict
+from privacy.constants import constants
 from privacy.manifest import manifest
 from privacy.patients_per_image import patients_per_image
+from privacy.precision import precision
 from privacy.start import start
 
 
@@ -73,3 +77,86 @@ def test_digests_may_be_upper_case(
     case = evidence(labelled(torch.zeros(2, 1, 32, 32)), members, controls)
     digests = {name: sha256(data).hexdigest().upper() for name, data in case.outgoing.items()}
     assert manifest(replace(case, manifest=digests), policy, rng).verdict is Verdict.PASS
+
+
+def stepped(count: int, rng: torch.Generator) -> Release:
+    levels = torch.randint(count + 1, (8, 1, 32, 32), generator=rng)
+    labels = torch.rand(8, generator=rng).mul(1000).round().double() / 1000
+    return Release(levels.float() / count, torch.stack([labels.float(), (1 - labels).float()], 1))
+
+
+@pytest.mark.parametrize("count", [255, 4095])
+def test_equal_steps_and_three_decimals_hide_nothing(
+    count: int, members: Films, controls: Films, policy: Policy, rng: torch.Generator
+) -> None:
+    case = evidence(stepped(count, rng), members, controls)
+    assert precision(case, policy, rng).verdict is Verdict.PASS
+
+
+def test_a_bit_between_the_steps_fails_and_the_remedy_is_named(
+    members: Films, controls: Films, policy: Policy, rng: torch.Generator
+) -> None:
+    clean = stepped(4095, rng)
+
+    def changed(where: str, value: float) -> Release:
+        images, labels = clean.images.clone(), clean.labels.clone()
+        (images if where == "images" else labels).view(-1)[3] = value
+        return Release(images, labels)
+
+    one, label = clean.images.view(-1)[3], clean.labels.view(-1)[3]
+    cases = [
+        changed("images", float(torch.nextafter(one, torch.tensor(1.0)))),
+        changed("images", 4096 / 4095),
+        changed("images", -1 / 4095),
+        changed("labels", float(torch.nextafter(label, torch.tensor(2.0)))),
+        changed("labels", 0.1234),
+        stepped(65535, rng),
+        stepped(1000, rng),
+    ]
+    for release in cases:
+        finding = precision(evidence(release, members, controls), policy, rng)
+        assert finding.verdict is Verdict.FAIL
+        assert "round" in finding.text
+    assert finding.value > 1000
+
+
+def test_steps_of_8_bits_and_of_12_do_not_mix(
+    members: Films, controls: Films, policy: Policy, rng: torch.Generator
+) -> None:
+    coarse, fine = stepped(255, rng), stepped(4095, rng)
+    mixed = Release(torch.cat([coarse.images, fine.images]), torch.cat([coarse.labels] * 2))
+    finding = precision(evidence(mixed, members, controls), policy, rng)
+    assert finding.verdict is Verdict.FAIL
+
+
+def test_a_file_finer_than_what_is_decoded_from_it_fails(
+    members: Films, controls: Films, policy: Policy, rng: torch.Generator
+) -> None:
+    release = stepped(4095, rng)
+    levels = (release.images * 4095).round()
+    files = {
+        "twelve bits": (levels.to(torch.uint16), release.labels, Verdict.PASS),
+        "sixteen bits": ((levels * 16 + 5).to(torch.uint16), release.labels, Verdict.FAIL),
+        "floats": (release.images + 1e-6, release.labels, Verdict.FAIL),
+        "labels": (levels.to(torch.uint16), release.labels + 1e-6, Verdict.FAIL),
+    }
+    for images, labels, verdict in files.values():
+        outgoing = {"synthetic.safetensors": save({"images": images, "labels": labels})}
+        case = evidence(release, members, controls, outgoing=outgoing)
+        assert precision(case, policy, rng).verdict is verdict
+
+
+def test_constants_taken_from_patients_are_listed(
+    members: Films, controls: Films, policy: Policy, rng: torch.Generator
+) -> None:
+    case = evidence(noise(2, rng), members, controls)
+    assert constants(replace(case, constants=None), policy, rng).verdict is Verdict.INVALID
+    public = constants(replace(case, constants={"mean": True, "std": True}), policy, rng)
+    assert (public.verdict, public.details["private"]) == (Verdict.PASS, [])
+    mixed = constants(
+        replace(case, constants={"mean": False, "std": True, "histogram": False}), policy, rng
+    )
+    assert (mixed.verdict, mixed.value) == (Verdict.PASS, 2)
+    assert mixed.details == {"private": ["histogram", "mean"], "public": ["std"]}
+    assert "histogram, mean" in mixed.text
+    assert "statistics of the patients" in mixed.text

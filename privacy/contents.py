@@ -1,0 +1,128 @@
+"""G3: does anything leave but images, labels and texts about them?
+
+The attacker opens every file to its last byte. What lies beside the images was never audited: a
+network keeps running means of the patients' films, a pickle keeps anything and runs what it is
+told, and bytes after the end of a picture are seen by nobody. A picture must show an image of the
+release, since the other audits look at no other.
+"""
+
+import pickletools
+import re
+from collections import Counter
+from collections.abc import Iterator
+from fnmatch import fnmatchcase
+
+import numpy as np
+from torch import Generator
+
+from privacy.evidence import Evidence
+from privacy.finding import Finding, Verdict
+from privacy.formats import SUFFIX, HiddenError, picture, tensors
+from privacy.layers import UnreadableError, layers
+from privacy.policy import Policy
+from privacy.release import Release
+
+_STATISTICS = re.compile(rb"running_mean|running_var|num_batches_tracked")
+_ARCHIVE = re.compile(
+    rb"PK\x03\x04[\x0a\x14\x2d]\x00"  # zip, and with it npz and pt
+    rb"|\x93NUMPY|\x89HDF\r\n\x1a\n|7z\xbc\xaf\x27\x1c|\xfd7zXZ\x00|Rar!\x1a\x07"
+    rb"|BZh[1-9]1AY&SY|SQLite format 3\x00"
+)
+# Three bytes are met by chance in a large image, but hardly at its very beginning.
+_AT_START = re.compile(rb"\x1f\x8b\x08|\x08[\x03-\x14]\x12[\x00-\x20][\x20-\x7e]")
+_NO_TEXT = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+
+
+def contents(evidence: Evidence, policy: Policy, rng: Generator) -> Finding:  # noqa: ARG001
+    """Opens every outgoing file; the finding names files by the policy's patterns alone."""
+    found: dict[str, Counter[str]] = {}
+    for name, data in sorted(evidence.outgoing.items()):
+        pattern = _pattern(name, policy.outgoing)
+        faults = list(_faults(name, data, evidence.release))
+        if pattern is None:
+            faults.insert(0, "not a file that belongs to a release")
+        if faults:
+            found.setdefault(pattern or "another file", Counter()).update(faults)
+    total = sum(sum(faults.values()) for faults in found.values())
+    kinds = sorted({fault for faults in found.values() for fault in faults})
+    if not evidence.outgoing:
+        verdict, text = Verdict.INVALID, "There are no outgoing files."
+    elif total:
+        verdict = Verdict.FAIL
+        text = f"The outgoing files hold more than images, labels and texts: {'; '.join(kinds)}."
+    else:
+        verdict = Verdict.PASS
+        text = (
+            f"The {len(evidence.outgoing)} outgoing files hold images, labels and texts, and no "
+            "weights or running statistics of a network."
+        )
+    return Finding.exact(
+        audit="G3",
+        name="Nothing but images, labels and texts",
+        verdict=verdict,
+        value=float(total),
+        limit=0.0,
+        text=text,
+        details={
+            "files": len(evidence.outgoing),
+            "found": {name: dict(faults) for name, faults in found.items()},
+        },
+    )
+
+
+def _pattern(name: str, patterns: tuple[str, ...]) -> str | None:
+    """Returns the pattern of a file's name; folder by folder, so that none leads elsewhere."""
+    parts = name.split("/")
+    if "\\" in name or any(part in ("", ".", "..") for part in parts):
+        return None
+    for pattern in patterns:
+        wanted = pattern.split("/")
+        if len(wanted) == len(parts) and all(map(fnmatchcase, parts, wanted)):
+            return pattern
+    return None
+
+
+def _faults(name: str, data: bytes, release: Release) -> Iterator[str]:
+    """Yields what a file holds that it should not."""
+    try:
+        if name.lower().endswith(SUFFIX):
+            tensors(data)
+        elif name.lower().endswith(".png"):
+            if not _shown(data, release):
+                yield "a picture that is not of the release"
+        elif _NO_TEXT.search(data.decode()):
+            yield "bytes that are no text"
+    except HiddenError as fault:
+        yield str(fault)
+    except UnicodeDecodeError:
+        yield "bytes that are no text"
+    try:
+        for layer in layers(data):
+            if _STATISTICS.search(layer):
+                yield "running statistics of a network"
+            if _ARCHIVE.search(layer) or _AT_START.match(layer) or _is_pickle(layer):
+                yield "an archive, a network or a pickled object"
+    except UnreadableError:
+        yield "something packed that cannot be opened"
+
+
+def _shown(data: bytes, release: Release) -> bool:
+    """Tells whether a picture shows a released image, to its last bit."""
+    samples = picture(data)
+    # Only two depths are let through; a black picture is the same in both.
+    white = 255 if samples.ndim == 3 or data[24] == 8 else 65535
+    images = np.moveaxis(release.images.cpu().float().numpy(), 1, -1)
+    if images.shape[-1] == 1:
+        images = images[..., 0]
+    levels = (images.clip(0, 1) * np.float32(white)).round()
+    return any(np.array_equal(samples, one) for one in levels)
+
+
+def _is_pickle(layer: bytes) -> bool:
+    """Tells whether the layer begins with a pickle; reads its steps and takes none of them."""
+    if layer[:1] != b"\x80" and layer[:2] not in (b"(d", b"(l", b"(c", b"cc", b"c_"):
+        return False
+    try:
+        return sum(1 for _ in pickletools.genops(layer)) > 3
+    except Exception:  # no step that a pickle has
+        return False
