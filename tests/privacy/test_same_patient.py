@@ -92,3 +92,21 @@ def test_an_image_that_is_like_everybody_is_not_a_patient(
     images = torch.cat([everybody, controls.images.mean(0, keepdim=True)])
     case = evidence(labelled(images), members, controls, encoder=encoder)
     assert same_patient(case, policy, rng).verdict is Verdict.PASS
+
+
+def test_a_likeness_that_different_people_often_have_is_no_recognition(
+    members: Films, controls: Films, policy: Policy, rng: torch.Generator
+) -> None:
+    some = controls.of(controls.ids[:40])
+    alike = Films(
+        some.images[:1].repeat(12, 1, 1, 1),
+        some.labels[:1].repeat(12),
+        [f"double {i}" for i in range(12)],
+    )
+    image = members.images[:1] + 0.05 * torch.randn(1, 1, 32, 32, generator=rng)
+    for others, verdict in ((some, Verdict.FAIL), (some.beside(alike), Verdict.PASS)):
+        case = evidence(labelled(image), members, others, encoder=encoder)
+        finding = same_patient(case, policy, rng)
+        assert finding.p is not None
+        assert finding.p <= 0.05
+        assert finding.verdict is verdict
