@@ -23,6 +23,7 @@ from pipelines.matched import (
     NETWORKS,
     PUBLIC,
     STEPS,
+    TRAINED,
     Sketch,
     matched,
     per_film,
@@ -100,10 +101,11 @@ def test_the_same_function_comes_back_where_networks_do_not_see_the_release(name
     assert same == (name not in trained)
 
 
-def test_there_are_as_many_networks_as_asked_and_one_kernel() -> None:
+def test_there_are_as_many_networks_as_asked_fewer_that_are_trained_and_one_kernel() -> None:
     assert len(matched(made("dm"), seed=0, device=CPU)) == NETWORKS
-    assert len(matched(made("dc"), seed=0, device=CPU, networks=3)) == 3
-    assert len(matched(made("kip"), seed=0, device=CPU, networks=3)) == 1
+    assert len(matched(made("mtt"), seed=0, device=CPU)) == TRAINED < NETWORKS
+    for name, count in (("dc", 3), ("mtt", 3), ("kip", 1)):
+        assert len(matched(made(name), seed=0, device=CPU, networks=3)) == count
 
 
 def test_dm_matches_the_embedding_of_standardised_films() -> None:
