@@ -10,7 +10,10 @@ import torch
 from medidd.dicom.identifiers import keyed, tokens_of
 from pipelines import ledger
 from pipelines.bundle import RELEASE, contents, decode, hashes, own_words
+from pipelines.canaries import canary_releases
 from pipelines.installation import key
+from pipelines.internal import FOLDER, write_internal
+from pipelines.matched import matched
 from pipelines.nulls import can_calibrate, null_releases, reference_releases
 from pipelines.patients import Patients
 from pipelines.policies import read_policy
@@ -23,13 +26,17 @@ from pipelines.stop import Exit, Stop
 from pipelines.store import Json, Run, read_json, require, write_json
 from pipelines.subject import Subject, reopened
 from privacy.evidence import Evidence
-from privacy.gate import decide, wording
+from privacy.finding import Finding
+from privacy.gate import Decision, decide, wording
 from privacy.nulls import Nulls
 from privacy.policy import Level, Policy, load_policy
 from privacy.release import Films
 from privacy.suite import audit
 
 _CAN_PASS = (Level.STANDARD.value, Level.FULL.value)
+CONSTANTS = {"mean": True, "std": True, "levels": True}
+"""The preprocessing has no others, and none is taken from films (``medidd.data.NORMALIZATION``)."""
+
 DECIMAL = re.compile(r"[+-]?\d+\.\d+(?:[eE][+-]?\d+)?")
 
 
@@ -39,7 +46,7 @@ class Audit:
 
     Attributes:
         run: its folder.
-        level: "screen" or "standard".
+        level: "screen", "standard" or "full".
         policy: the user's own policy; None for medidd's.
         reference: folder of other people's films to make null releases of; None to make them of the
             run's controls.
@@ -96,6 +103,7 @@ def examine(
     evidence = yield from _gather(subject, level, policy, reference)
     yield Progress(f"audit ({level.value})", 0, 1)
     result = judged(evidence, policy, level, generator(subject.frozen.seed, "audit", level.value))
+    _report(subject, evidence, policy, result)
     if level is not Level.SCREEN:
         with ledger.locked() as append:
             append(entry("audit", subject.patients, result))
@@ -110,6 +118,9 @@ def _gather(
     """Collects, and for a standard audit makes, all that the audits look at."""
     run, frozen, recipe = subject.run, subject.frozen, subject.recipe
     nulls = yield from _nulls(subject, level, policy, reference)
+    canaries = None
+    if level is Level.FULL:
+        canaries = yield from canary_releases(subject)
     outgoing = contents(run)
     return Evidence(
         release=decode(outgoing),
@@ -117,6 +128,7 @@ def _gather(
         controls=subject.patients.controls,
         nulls=nulls,
         fits=recipients(recipe, seed=frozen.seed, device=frozen.device),
+        matches=matched(recipe, seed=frozen.seed, device=frozen.device),
         unit=subject.patients.unit,
         start=recipe.start,
         outgoing=outgoing,
@@ -124,7 +136,28 @@ def _gather(
         decode=decode,
         is_identifier=identifier_of(subject.patients),
         own=own_words(run),
+        constants=CONSTANTS,
         earlier=ledger.earlier(subject.patients.cohort),
+        canaries=canaries,
+    )
+
+
+def _report(subject: Subject, evidence: Evidence, policy: Policy, result: Json) -> None:
+    """Writes the report that holds films of patients, and stays in the house."""
+    facts = subject.frozen.facts(subject.patients.cohort.classes, {})
+    write_internal(
+        subject.run.private / FOLDER,
+        evidence,
+        [Finding.from_json(finding) for finding in result["findings"]],
+        Decision.from_json(result),
+        policy,
+        generator(subject.frozen.seed, "reviewer"),
+        about={
+            "method": facts["method"],
+            "images per class": facts["ipc"],
+            "start": facts["start"],
+            "seed": facts["seed"],
+        },
     )
 
 

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from privacy import Evidence, Films, Fit, Release
+from privacy.evidence import Match
 from privacy.views import blur
 
 SIDE = 32
@@ -77,9 +78,28 @@ def _centred(images: Tensor) -> Tensor:
     return (images - 0.5) / 0.25
 
 
+def quantized(release: Release) -> Release:
+    """Returns the release as it may leave, in 12-bit levels and thousandths."""
+    images = (release.images.clamp(0, 1) * 4095).round() / 4095
+    return Release(images, (release.labels * 1000).round() / 1000)
+
+
+def projection(seed: int, features: int = 256) -> Match:
+    """Returns a random layer, which is what a method like DM matches."""
+    weights = torch.randn(SIDE * SIDE, features, generator=torch.Generator().manual_seed(seed))
+
+    def statistic(images: Tensor, labels: Tensor) -> Tensor:  # noqa: ARG001
+        return (_centred(images).flatten(1) @ weights / SIDE).relu()
+
+    return lambda _: statistic
+
+
 def encode(release: Release) -> dict[str, bytes]:
     tensors = {"images": release.images.contiguous(), "labels": release.labels.contiguous()}
-    return {"synthetic.safetensors": save(tensors), "card.json": json.dumps({"ipc": 1}).encode()}
+    return {
+        "synthetic.safetensors": save(tensors),
+        "manifest.json": json.dumps({"ipc": 1}).encode(),
+    }
 
 
 def decode(outgoing: Mapping[str, bytes]) -> Release:
@@ -97,5 +117,9 @@ def evidence(release: Release, members: Films, controls: Films, **other: object)
         "decode": decode,
         "is_identifier": {*members.ids, *controls.ids}.__contains__,
         "fits": [mlp(0, epochs=20)],
+        "matches": [projection(seed) for seed in range(3)],
+        "unit": "patient",
+        "constants": {"mean": True},
+        "earlier": (),
     }
     return Evidence(release, members, controls, **(complete | other))  # type: ignore[arg-type]

@@ -54,7 +54,7 @@ def test_only_the_audited_bytes_may_leave(
 ) -> None:
     case = evidence(noise(2, rng), members, controls)
     assert manifest(case, policy, rng).verdict is Verdict.PASS
-    changed = dict(case.outgoing) | {"card.json": b"{}"}
+    changed = dict(case.outgoing) | {"manifest.json": b"{}"}
     extra = dict(case.outgoing) | {"notes.txt": b""}
     fewer = {"synthetic.safetensors": case.outgoing["synthetic.safetensors"]}
     for outgoing in (changed, extra, fewer):
