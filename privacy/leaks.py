@@ -2,8 +2,8 @@
 
 The attacker reads the files: their names, headers, comments and whatever is packed in them. Every
 token is shown to a callable that knows the cohort's identifiers (as keyed hashes, so that the audit
-never holds them), and every layer is searched for what only clinical files contain. Text burned
-into pixels is not read here.
+never holds them), and every layer is searched for what only clinical files contain. He also looks
+at the pictures: text drawn on an image is found, though not read, so a person has to look.
 """
 
 import re
@@ -11,9 +11,11 @@ from collections.abc import Iterator
 
 from torch import Generator
 
+from privacy.burned_in import CERTAIN, UNCERTAIN, legibility
 from privacy.evidence import Evidence
 from privacy.finding import Finding, Verdict
-from privacy.layers import UnreadableError, layers
+from privacy.formats import frames
+from privacy.layers import PNG, UnreadableError, layers
 from privacy.policy import Policy
 
 SHORTEST = 4
@@ -36,6 +38,7 @@ _DATE = re.compile(
 )
 _NAME = re.compile(r"(?<![\w^])[A-Z][\w'-]+(?: [A-Z][\w'-]+)*\^[A-Z][\w'-]*(?:\^[\w'-]*)*")
 _NAME_ELEMENT = re.compile(rb"PN[\x04-\x40]\x00[A-Za-z][\w' -]+\^")
+_PICTURES = (PNG, b"\xff\xd8\xff")  # PNG, JPEG
 _PATH = re.compile(
     r"(?<![\w.:/])/(?:home|Users|mnt|media|srv|scratch|root)/[\w.-]+|(?<!\w)[A-Z]:\\+[\w.-]{2,}"
 )
@@ -45,6 +48,7 @@ def leaks(evidence: Evidence, policy: Policy, rng: Generator) -> Finding:  # noq
     """Scans names and contents of all outgoing files; the finding never repeats what it found."""
     counts: dict[str, dict[str, int]] = {}
     unreadable = 0
+    shown = list(evidence.release.images.flatten(0, 1))
     for number, (name, data) in enumerate(sorted(evidence.outgoing.items()), start=1):
         in_name = _count(name.encode(), evidence)
         found = dict(in_name)
@@ -52,6 +56,8 @@ def leaks(evidence: Evidence, policy: Policy, rng: Generator) -> Finding:  # noq
             for layer in layers(data):
                 for kind, times in _count(layer, evidence).items():
                     found[kind] = found.get(kind, 0) + times
+                if layer.startswith(_PICTURES):
+                    shown += frames(layer)
         except UnreadableError:
             unreadable += 1
         if data[128:134] == b"DICM\x02\x00" and name.lower().endswith(".dcm"):
@@ -60,27 +66,53 @@ def leaks(evidence: Evidence, policy: Policy, rng: Generator) -> Finding:  # noq
             # A name that is itself a leak must not be printed either.
             label = f"file {number} (its name tells)" if any(in_name.values()) else name
             counts[label] = {kind: times for kind, times in found.items() if times}
-    total = float(sum(sum(found.values()) for found in counts.values()))
-    if not evidence.outgoing or evidence.is_identifier is None:
-        verdict = Verdict.INVALID
-        text = "There are no outgoing files, or no list of identifiers to compare them with."
-    elif total:
-        verdict = Verdict.FAIL
-        text = f"{len(counts)} outgoing files hold what may name a patient: {', '.join(counts)}."
-    elif unreadable:
-        verdict = Verdict.INVALID
-        text = f"{unreadable} outgoing files cannot be read to the end."
-    else:
-        verdict = Verdict.PASS
-        text = f"No identifier of the cohort stands in the {len(evidence.outgoing)} outgoing files."
+    fits = legibility(shown)
+    drawn = sum(fit >= CERTAIN for fit in fits)
+    doubtful = sum(UNCERTAIN <= fit < CERTAIN for fit in fits)
+    total = sum(sum(found.values()) for found in counts.values())
+    verdict, text = _verdict(evidence, counts, drawn, doubtful, unreadable)
     return Finding.exact(
         audit="G4",
         name="Identifiers in outgoing files",
         verdict=verdict,
-        value=total,
+        value=float(total + drawn),
         limit=0.0,
         text=text,
-        details={"files": len(evidence.outgoing), "found": counts, "unreadable": unreadable},
+        details={
+            "files": len(evidence.outgoing),
+            "found": counts,
+            "unreadable": unreadable,
+            "pictures": len(fits),
+            "with text": drawn,
+            "perhaps with text": doubtful,
+        },
+    )
+
+
+def _verdict(
+    evidence: Evidence,
+    counts: dict[str, dict[str, int]],
+    drawn: int,
+    doubtful: int,
+    unreadable: int,
+) -> tuple[Verdict, str]:
+    if not evidence.outgoing or evidence.is_identifier is None:
+        return Verdict.INVALID, (
+            "There are no outgoing files, or no list of identifiers to compare them with."
+        )
+    if counts or drawn:
+        named = f"{len(counts)} outgoing files hold what may name a patient: {', '.join(counts)}."
+        seen = f"Text is drawn on {drawn} pictures."
+        return Verdict.FAIL, " ".join([named] * bool(counts) + [seen] * bool(drawn))
+    if unreadable:
+        return Verdict.INVALID, f"{unreadable} outgoing files cannot be read to the end."
+    if doubtful:
+        return Verdict.INCONCLUSIVE, (
+            f"Something on {doubtful} pictures looks like letters or digits; a person has to look."
+        )
+    return Verdict.PASS, (
+        f"No identifier of the cohort stands in the {len(evidence.outgoing)} outgoing files, and "
+        "no legible line of text on a picture."
     )
 
 

@@ -4,6 +4,7 @@ import base64
 import gzip
 import io
 import json
+import struct
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -50,6 +51,30 @@ def png(**text: str) -> bytes:
     return stream.getvalue()
 
 
+def chunk(kind: bytes, inside: bytes) -> bytes:
+    check = struct.pack(">I", zlib.crc32(kind + inside))
+    return struct.pack(">I", len(inside)) + kind + inside + check
+
+
+def with_chunk(kind: bytes, inside: bytes) -> bytes:
+    """Returns a picture with one more chunk before its pixels."""
+    data = png()
+    return data[:33] + chunk(kind, inside) + data[33:]
+
+
+def jpeg(**more: bytes) -> bytes:
+    stream = io.BytesIO()
+    pixels = np.random.default_rng(0).integers(0, 255, (64, 64)).astype(np.uint8)
+    Image.fromarray(pixels).save(stream, "JPEG", **more)
+    return stream.getvalue()
+
+
+def packed(text: bytes, bits: int = 15) -> bytes:
+    """Returns a zlib stream; how it begins depends on its window of 2**bits."""
+    machine = zlib.compressobj(9, zlib.DEFLATED, bits)
+    return machine.compress(text) + machine.flush()
+
+
 def archive(**files: str) -> bytes:
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as packed:
@@ -62,10 +87,50 @@ def dicom(value: bytes) -> bytes:
     return bytes(128) + b"DICM\x02\x00\x00\x00UL\x04\x00\x00\x00\x00\x00" + value
 
 
+XMP = f"<x:xmpmeta><rdf:li>{SECRET}</rdf:li></x:xmpmeta>".encode()
 IDENTIFIERS = {
     "json": {"a.json": json.dumps({"note": f"from {SECRET}."}).encode()},
     "png text": {"a.png": png(Comment=f"id {SECRET}")},
     "png packed text": {"a.png": png(packed=f"id {SECRET} " * 9)},
+    "png tEXt name": {"a.png": with_chunk(b"tEXt", SECRET.encode() + b"\0x")},
+    "png zTXt": {"a.png": with_chunk(b"zTXt", b"x\0\0" + packed(SECRET.encode()))},
+    "png zTXt, small window": {"a.png": with_chunk(b"zTXt", b"x\0\0" + packed(SECRET.encode(), 9))},
+    "png iTXt": {"a.png": with_chunk(b"iTXt", b"x\0\0\0de\0\0" + f"Größe {SECRET}".encode())},
+    "png iTXt translated name": {
+        "a.png": with_chunk(b"iTXt", b"x\0\0\0de\0" + SECRET.encode() + b"\0x")
+    },
+    "png iTXt, packed": {"a.png": with_chunk(b"iTXt", b"x\0\1\0de\0\0" + packed(SECRET.encode()))},
+    "png eXIf": {"a.png": with_chunk(b"eXIf", b"MM\0*\0\0\0\x08" + SECRET.encode() + b"\0")},
+    "png eXIf in utf-16": {
+        "a.png": with_chunk(b"eXIf", b"II*\0\x08\0\0\0" + SECRET.encode("utf-16-le"))
+    },
+    "png tIME that is none": {"a.png": with_chunk(b"tIME", SECRET.encode())},
+    "png private chunk": {"a.png": with_chunk(b"prVt", SECRET.encode())},
+    "png private chunk, gzip": {"a.png": with_chunk(b"prVt", gzip.compress(SECRET.encode()))},
+    "png private chunk, gzip inside": {
+        "a.png": with_chunk(b"prVt", b"data " + gzip.compress(SECRET.encode()))
+    },
+    "png trailing text": {"a.png": png() + SECRET.encode()},
+    "png trailing stream": {"a.png": png() + packed(SECRET.encode())},
+    "png trailing stream after bytes": {"a.png": png() + b"abc" + packed(SECRET.encode(), 12)},
+    "png trailing zip": {"a.png": png() + archive(inside=SECRET)},
+    "png packed text before a trailing zip": {
+        "a.png": png(packed=f"id {SECRET} " * 9) + archive(a="b")
+    },
+    "xmp": {"a.png": with_chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + XMP)},
+    "xmp in utf-16": {
+        "a.png": with_chunk(
+            b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + XMP.decode().encode("utf-16-be")
+        )
+    },
+    "jpeg comment": {"a.jpg": jpeg(comment=SECRET.encode())},
+    "jpeg exif": {"a.jpg": jpeg(exif=b"Exif\0\0MM\0*\0\0\0\x08\0\0" + SECRET.encode())},
+    "jpeg xmp": {"a.jpg": jpeg(xmp=XMP)},
+    "base64 in lines": {
+        "a.txt": base64.encodebytes(
+            packed(np.random.default_rng(0).bytes(200) + b" " + SECRET.encode())
+        )
+    },
     "safetensors header": {"a.safetensors": save({"x": torch.rand(9)}, {"source": SECRET})},
     "safetensors body": {
         "a.safetensors": save(

@@ -1,0 +1,59 @@
+"""The gates that read files, on every file of a real bundle as it would leave."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from invented_cohort import Made
+
+from pipelines.audit import identifier_of
+from pipelines.bundle import contents, decode, hashes, own_words
+from pipelines.store import Run
+from pipelines.subject import reopened
+from privacy import Audit, Evidence, Finding, Policy, Verdict, load_policy
+from privacy.contents import contents as only_a_release
+from privacy.leaks import leaks
+from privacy.precision import precision
+
+Gate = Callable[[Audit, dict[str, bytes]], Finding]
+
+
+@pytest.fixture
+def gate(made: Made) -> Gate:
+    """Returns what judges the bundle of a finished run, with some of its files changed."""
+    run = Run(made.path)
+    patients = reopened(run).patients
+    files = contents(run)
+    policy: Policy = load_policy()
+
+    def judged(audit: Audit, changed: dict[str, bytes]) -> Finding:
+        outgoing = files | changed
+        case = Evidence(
+            release=decode(files),
+            members=patients.members,
+            controls=patients.controls,
+            outgoing=outgoing,
+            manifest=hashes(outgoing),
+            decode=decode,
+            is_identifier=identifier_of(patients),
+            own=own_words(run),
+        )
+        return audit(case, policy, torch.Generator().manual_seed(0))
+
+    return judged
+
+
+@pytest.mark.parametrize("audit", [only_a_release, leaks, precision])
+def test_a_bundle_passes(audit: Audit, gate: Gate) -> None:
+    finding = gate(audit, {})
+    assert finding.verdict is Verdict.PASS, (finding.text, finding.details)
+
+
+def test_a_patients_film_among_the_previews_fails(made: Made, gate: Gate) -> None:
+    own = {path.name: path.read_bytes() for path in Path(made.path / "previews").iterdir()}
+    first, second = sorted(own)[:2]
+    assert gate(only_a_release, {f"previews/{first}": own[second]}).verdict is Verdict.PASS
+    other = own[first][:-12] + b"\0\0\0\x04prVtfilm" + b"\0" * 4 + own[first][-12:]
+    assert gate(only_a_release, {f"previews/{first}": other}).verdict is Verdict.FAIL
+    assert gate(only_a_release, {"film.dcm": b"x"}).verdict is Verdict.FAIL
