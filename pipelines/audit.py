@@ -79,6 +79,7 @@ def run(job: Audit) -> Generator[Progress, None, Json]:
     """
     policy = read_policy(job.policy)
     subject = reopened(require(job.run))
+    torch.set_num_threads(subject.frozen.threads)  # another number rounds differently
     ledger.entries()  # lest a damaged one end the command when its work is done
     reference = None
     if job.reference is not None:

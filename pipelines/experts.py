@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from medidd.data import NORMALIZATION, RealSet
+from medidd.dicom.plan import Unit
 from medidd.methods import METHODS
 from medidd.methods import experts as library
 from medidd.methods.expert_files import read_record
@@ -53,6 +54,7 @@ class Experts:
         device: "auto", "cpu" or "cuda".
         threads: of the CPU.
         max_refused: refused files allowed per usable film.
+        unit: what counts as one patient, "patient", "study" or "image".
         resume: go on with experts that were stopped.
     """
 
@@ -72,6 +74,7 @@ class Experts:
     device: str = "auto"
     threads: int = 1
     max_refused: float = 0.2
+    unit: Unit = "patient"
     resume: bool = False
 
     def training(self) -> Training:
@@ -102,6 +105,7 @@ def run(job: Experts) -> Generator[Progress, None, Path]:
             size=job.size,
             max_refused=job.max_refused,
             seed=job.seed,
+            unit=job.unit,
         )
         classes = len(patients.cohort.classes)
         network = built(classes, job.size, job.width)[job.network]

@@ -56,10 +56,10 @@ def power(n_in: int, n_out: int, policy: Policy) -> Power:
     return Power(
         members=n_in,
         controls=n_out,
-        perfect_epsilon=perfect_epsilon(n_in, n_out),
+        perfect_epsilon=max(0.0, perfect_epsilon(n_in, n_out)),
         one_run_epsilon=one_run_epsilon(min(n_in, n_out)),
         null_se=error,
-        smallest_auc=0.5 + float(norm.ppf(0.95) + norm.ppf(0.8)) * error,
+        smallest_auc=min(1.0, 0.5 + float(norm.ppf(0.95) + norm.ppf(0.8)) * error),
         chance_auc=chance_auc,
         chance_both=chance_both,
         chance_to_pass=chance if n_out >= policy.least_controls else 0.0,

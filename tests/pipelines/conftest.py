@@ -1,6 +1,7 @@
 """One cohort and one finished run for all tests; an installation of their own; short trainings."""
 
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -9,7 +10,7 @@ from invented_cohort import Made, Source, distill, plant, train_experts
 from short_trainings import shortened
 
 import pipelines.distill
-from pipelines.installation import SILENT
+from pipelines.installation import SILENT, home
 
 KEY = "03" * 32
 
@@ -45,6 +46,13 @@ def short_trainings() -> Iterator[None]:
             patch.setattr(module, name, value)
         patch.setattr(pipelines.distill, "baselines_ahead", nothing_ahead)
         yield
+
+
+@pytest.fixture(autouse=True)
+def nothing_exported_yet() -> Iterator[None]:
+    """Forgets what a test exported: all planted cohorts are of the same people."""
+    yield
+    shutil.rmtree(home() / "ledger", ignore_errors=True)
 
 
 @pytest.fixture(autouse=True)
