@@ -24,6 +24,8 @@ from pipelines.options import (
     config,
     films,
     finite,
+    foreign_set,
+    named,
     network,
     parsed,
     policy,
@@ -191,18 +193,30 @@ def experts_command(*, as_json: bool, **options: Any) -> None:
 
 
 @medidd.command("audit")
-@click.argument("run", type=FOLDER)
+@click.argument("run", type=FOLDER, required=False)
 @click.option(
     "--level", type=click.Choice(["screen", "standard"]), default="standard", show_default=True
 )
 @policy
 @reference
+@foreign_set
+@unit
+@computing
+@click.option("--out", type=ANY_PATH, help="Folder of the audit of a set. Default: under runs.")
 @as_json
-def audit_command(*, as_json: bool, **options: Any) -> None:
-    """Audit what a run would release."""
-    from pipelines import audit, summary
+@click.pass_context
+def audit_command(context: click.Context, /, *, as_json: bool, **options: Any) -> None:
+    """Audit what a RUN would release, or a set that somebody else made.
 
-    job = audit.Audit(**options)
+    For a set, name --release, --members and --controls, and no RUN. --level and --reference go with
+    a RUN, all other options but --policy with a set.
+    """
+    from pipelines import audit, foreign, summary
+
+    job = foreign.job_of(named(context), options)
+    if isinstance(job, foreign.Foreign):
+        _show(followed(foreign.run(job)), as_json=as_json)
+        return
     _show(summary.of_audit(job.run, followed(audit.run(job))), as_json=as_json)
 
 

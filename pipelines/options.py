@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 import rich_click as click
 import yaml
+from click.core import ParameterSource
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -67,6 +68,15 @@ def finite(_: click.Context, __: click.Parameter, value: float) -> float:
     if not math.isfinite(value):
         raise click.BadParameter(f"{value} is not a finite number.")
     return value
+
+
+def named(context: click.Context) -> dict[str, str]:
+    """Returns the options that the user named, by parameter, as they are written."""
+    return {
+        str(parameter.name): max(parameter.opts, key=len)
+        for parameter in context.command.params
+        if context.get_parameter_source(str(parameter.name)) is not ParameterSource.DEFAULT
+    }
 
 
 def options(*chosen: Callable[[Command], Command]) -> Callable[[Command], Command]:
@@ -130,6 +140,59 @@ reference = options(
         "--reference-labels",
         type=FILE,
         help="CSV of their labels. Default: as for --labels of medidd distill.",
+    ),
+)
+
+foreign_set = options(
+    click.option(
+        "--release",
+        type=FILE,
+        help="File of a set that somebody else made: .npz, .safetensors, .pt or .pth.",
+    ),
+    click.option(
+        "--members",
+        type=click.Path(exists=True, path_type=Path),
+        help="Folder of the DICOM films it was made of, or .npz of images, labels, patient_ids.",
+    ),
+    click.option(
+        "--controls",
+        type=click.Path(exists=True, path_type=Path),
+        help="Likewise of people who had no part in it.",
+    ),
+    click.option(
+        "--members-labels",
+        type=FILE,
+        help="CSV of their labels. Default: as for --labels of medidd distill.",
+    ),
+    click.option("--controls-labels", type=FILE, help="Likewise."),
+    click.option(
+        "--null",
+        "nulls",
+        type=FILE,
+        multiple=True,
+        help="A set by the same method of other people. Repeat for about five; without, nothing "
+        "can pass.",
+    ),
+    click.option(
+        "--mean",
+        type=float,
+        multiple=True,
+        help="Of standardised floats: display value = intensity * std + mean. Repeat for channels.",
+    ),
+    click.option("--std", type=float, multiple=True, help="Likewise."),
+    click.option(
+        "--experiment",
+        type=click.IntRange(min=0),
+        help="Which set of a file that holds several, from 0.",
+    ),
+    click.option(
+        "--max-rejected",
+        "max_refused",
+        type=click.FloatRange(min=0),
+        callback=finite,
+        default=0.2,
+        show_default=True,
+        help="Unusable files allowed per usable film.",
     ),
 )
 
