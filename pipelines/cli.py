@@ -181,6 +181,7 @@ def distill_command(*, as_json: bool, dry_run: bool, **options: Any) -> None:
     show_default=True,
     help="Of the snapshots on disk.",
 )
+@unit
 @computing
 @resume
 @as_json
@@ -195,7 +196,10 @@ def experts_command(*, as_json: bool, **options: Any) -> None:
 @medidd.command("audit")
 @click.argument("run", type=FOLDER, required=False)
 @click.option(
-    "--level", type=click.Choice(["screen", "standard"]), default="standard", show_default=True
+    "--level",
+    type=click.Choice(["screen", "standard", "full"]),
+    default="standard",
+    show_default=True,
 )
 @policy
 @reference

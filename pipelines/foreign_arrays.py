@@ -148,8 +148,9 @@ def targets(values: Array, images: int) -> tuple[Tensor, bool, str]:
             f"labels from {values.min():g} to {values.max():g}; number the classes from 0, or save "
             "one row of K numbers for each image"
         )
-    known = torch.from_numpy(numbers)
-    return torch.nn.functional.one_hot(known, max(2, int(known.max()) + 1)).float(), True, "classes"
+    classes = max(2, int(numbers.max()) + 1)
+    rows = torch.nn.functional.one_hot(torch.from_numpy(numbers), classes).float()
+    return rows, True, "class numbers"
 
 
 def _channels_first(values: Array) -> Array:

@@ -96,7 +96,7 @@ def _found(raw: Raw, how: Reading) -> Found:
     if raw.patients and len(raw.patients) != len(images):
         raise UnusableError(f"{len(raw.patients)} patients stand beside {len(images)} images")
     side = "x".join(str(n) for n in images.shape[2:])
-    beside = f"; {raw.others} other entries, not looked at" if raw.others else ""
+    beside = f"; other entries, not looked at: {raw.others}" if raw.others else ""
     said = f"{len(images)} images of {side} px, {scale}; {kind}{beside}"
     return Found(images, labels, numbered, raw.classes, raw.patients, said)
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from privacy import Evidence, Finding, Policy, Release, Verdict
+from privacy import Evidence, Finding, Policy, Release, Verdict, burned_in
 from privacy.burned_in import CERTAIN, UNCERTAIN, alphabets, legibility
 from privacy.formats import LARGEST_PICTURE, frames
 from privacy.layers import UnreadableError
@@ -100,9 +100,19 @@ def test_text_is_seen_on_a_film_that_was_turned(turns: int) -> None:
     assert fit(written(grey(), NAME, font(7)).rot90(turns)) >= CERTAIN
 
 
-def test_text_is_seen_in_a_picture_of_nothing_else_and_in_a_large_one() -> None:
+def test_text_is_seen_in_a_picture_of_nothing_else() -> None:
     assert fit(written(torch.zeros(16, 40), NAME, font(7), 1.0)) >= UNCERTAIN
-    assert fit(written(grey(420), NAME, font(7))) >= CERTAIN  # more than one strip
+
+
+@pytest.mark.parametrize("rows", [1, 4, 7])
+def test_a_picture_that_is_searched_in_strips_loses_nothing(
+    rows: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    picture = written(grey(48), NAME, font(8))
+    whole = fit(picture)
+    assert whole >= CERTAIN
+    monkeypatch.setattr(burned_in, "_STRIP", rows * 50)
+    assert fit(picture) == pytest.approx(whole, abs=1e-5)
 
 
 def test_a_side_marker_and_three_letters_are_no_text() -> None:

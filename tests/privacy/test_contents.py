@@ -117,6 +117,7 @@ S, P, T = "synthetic.safetensors", "previews/class0_0.png", "README.md"
 LEAKS: dict[str, dict[str, bytes]] = {
     "a name of no release": {"Miller.txt": b"x"},
     "a name one folder deeper": {"previews/more/a.png": clean()[P]},
+    "a name in a folder named as a picture": {"previews/a.png/Miller": b"x"},
     "a name without its folder": {"class0_0.png": clean()[P]},
     "a way out": {"previews/../../x.png": clean()[P]},
     "a way out within one folder": {"previews/..": clean()[P]},
@@ -197,6 +198,18 @@ def test_without_files_and_without_patterns_nothing_passes(policy: Policy) -> No
     release = labelled(torch.zeros(2, 1, 32, 32))
     nobody = Evidence(release, films[0], films[1], outgoing={"README.md": b"x"})
     assert contents(nobody, policy.model_copy(update={"outgoing": ()}), rng).verdict is Verdict.FAIL
+
+
+@pytest.mark.parametrize("name", ["..", "previews/..", "previews/.", "previews/", "/a"])
+def test_no_pattern_is_wide_enough_to_lead_elsewhere(name: str, policy: Policy) -> None:
+    for text in (name, "previews/a"):
+        outgoing = {text: b"x"}
+        rng = torch.Generator().manual_seed(0)
+        films = [cohort(4, rng, side) for side in ("IN", "OUT")]
+        case = Evidence(labelled(torch.zeros(2, 1, 32, 32)), *films, outgoing=outgoing)
+        wide = policy.model_copy(update={"outgoing": ("*", "*/*")})
+        passed = contents(case, wide, rng).verdict is Verdict.PASS
+        assert passed == (text == "previews/a")
 
 
 def test_noise_and_digests_are_no_archives(policy: Policy) -> None:
