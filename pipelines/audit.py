@@ -92,7 +92,7 @@ def run(job: Audit) -> Generator[Progress, None, Json]:
 def examine(
     subject: Subject, level: Level, policy: Policy | None = None, reference: Films | None = None
 ) -> Generator[Progress, None, Json]:
-    """Runs the audits of one level, writes ``audit.json``, and enters all but screenings.
+    """Runs the audits of one level; reports and enters in the ledger all but screenings.
 
     Args:
         subject: the run.
@@ -104,8 +104,8 @@ def examine(
     evidence = yield from _gather(subject, level, policy, reference)
     yield Progress(f"audit ({level.value})", 0, 1)
     result = judged(evidence, policy, level, generator(subject.frozen.seed, "audit", level.value))
-    _report(subject, evidence, policy, result)
     if level is not Level.SCREEN:
+        _report(subject, evidence, policy, result)
         with ledger.locked() as append:
             append(entry("audit", subject.patients, result))
     write_json(subject.run.audit, result)
