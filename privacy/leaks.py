@@ -24,7 +24,10 @@ MOST_PARTS = 6
 
 _RUN = re.compile(r"[^\x00-\x1f\x7f\ufffd]{4,}")
 # Windows programs write a zero beside each letter; every second byte of other text is no word.
-_WIDE = re.compile(rb"(?:[\x20-\xff]\x00){4,}|(?:\x00[\x20-\xff]){4,}")
+_WIDE = re.compile(
+    rb"(?:[\x20-\xff]\x00){4,}|(?:\x00[\x20-\xff]){4,}"
+    rb"|(?:[\x20-\xff]\x00{3}){4,}|(?:\x00{3}[\x20-\xff]){4,}"  # NumPy writes four bytes a letter
+)
 _CHUNK = re.compile(r"[^\s\"'`<>(){}\[\],;=|&*?!\\]{4,}")
 _NUMBER = re.compile(r"[+-]?\d*\.\d+(?:[eE][+-]?\d+)?")
 _SEPARATOR = re.compile(r"[/:.@#_^+-]+")

@@ -148,6 +148,8 @@ IDENTIFIERS = {
     },
     "utf-16": {"a.txt": f"patient {SECRET}".encode("utf-16-le")},
     "utf-16, big end first": {"a.txt": f"patient {SECRET}".encode("utf-16-be")},
+    "utf-32, as NumPy writes": {"a.txt": f"patient {SECRET}".encode("utf-32-le")},
+    "utf-32, big end first": {"a.txt": f"patient {SECRET}".encode("utf-32-be")},
     "utf-16 with its mark": {"a.txt": f"patient {SECRET}".encode("utf-16")},
     "utf-16 within bytes": {"a.bin": b"\x01\x02\x03" + SECRET.encode("utf-16-be") + b"\x07\x08"},
     "utf-16 beside zeros": {"a.bin": bytes(9) + SECRET.encode("utf-16-le") + bytes(9)},
