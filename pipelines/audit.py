@@ -11,6 +11,7 @@ from medidd.dicom.identifiers import keyed, tokens_of
 from pipelines import ledger
 from pipelines.bundle import RELEASE, contents, decode, hashes, own_words
 from pipelines.canaries import canary_releases
+from pipelines.encoder import Encoder, read_encoder
 from pipelines.installation import key
 from pipelines.internal import FOLDER, write_internal
 from pipelines.matched import matched
@@ -51,6 +52,8 @@ class Audit:
         reference: folder of other people's films to make null releases of; None to make them of the
             run's controls.
         reference_labels: table of their labels; None for the usual places.
+        encoder: network, as ONNX, that tells whether two films show one person; None where there is
+            none.
     """
 
     run: Path
@@ -58,6 +61,7 @@ class Audit:
     policy: Path | None = None
     reference: Path | None = None
     reference_labels: Path | None = None
+    encoder: Path | None = None
 
     def __post_init__(self) -> None:
         if self.reference_labels is not None and self.reference is None:
@@ -74,23 +78,28 @@ def run(job: Audit) -> Generator[Progress, None, Json]:
     """Audits, rewrites ``audit.json`` and the report; the generator's value is the audit.
 
     Raises:
-        Stop: there is no finished run, its films are gone, or the policy, the reference or the
-            ledger cannot be used.
+        Stop: there is no finished run, its films are gone, or the policy, the reference, the
+            encoder or the ledger cannot be used.
     """
     policy = read_policy(job.policy)
     subject = reopened(require(job.run))
     torch.set_num_threads(subject.frozen.threads)  # another number rounds differently
     ledger.entries()  # lest a damaged one end the command when its work is done
+    encoder = read_encoder(job.encoder, subject.patients.members.images.shape[1:])
     reference = None
     if job.reference is not None:
         reference = yield from read_reference(subject, job.reference, job.reference_labels)
-    result = yield from examine(subject, Level(job.level), policy, reference)
+    result = yield from examine(subject, Level(job.level), policy, reference, encoder)
     write_report(subject.run, subject.patients)
     return result
 
 
 def examine(
-    subject: Subject, level: Level, policy: Policy | None = None, reference: Films | None = None
+    subject: Subject,
+    level: Level,
+    policy: Policy | None = None,
+    reference: Films | None = None,
+    encoder: Encoder | None = None,
 ) -> Generator[Progress, None, Json]:
     """Runs the audits of one level; reports and enters in the ledger all but screenings.
 
@@ -99,11 +108,13 @@ def examine(
         level: how thorough.
         policy: what is required; None for medidd's own.
         reference: films of other people for null releases; None for the run's controls.
+        encoder: what tells people apart; None where nothing does.
     """
     policy = policy or load_policy()
-    evidence = yield from _gather(subject, level, policy, reference)
+    evidence = yield from _gather(subject, level, policy, reference, encoder)
     yield Progress(f"audit ({level.value})", 0, 1)
     result = judged(evidence, policy, level, generator(subject.frozen.seed, "audit", level.value))
+    result |= {"encoder": encoder.sha256 if encoder else None}
     if level is not Level.SCREEN:
         _report(subject, evidence, policy, result)
         with ledger.locked() as append:
@@ -114,7 +125,11 @@ def examine(
 
 
 def _gather(
-    subject: Subject, level: Level, policy: Policy, reference: Films | None
+    subject: Subject,
+    level: Level,
+    policy: Policy,
+    reference: Films | None,
+    encoder: Encoder | None,
 ) -> Generator[Progress, None, Evidence]:
     """Collects, and for a standard audit makes, all that the audits look at."""
     run, frozen, recipe = subject.run, subject.frozen, subject.recipe
@@ -130,6 +145,7 @@ def _gather(
         nulls=nulls,
         fits=recipients(recipe, seed=frozen.seed, device=frozen.device),
         matches=matched(recipe, seed=frozen.seed, device=frozen.device),
+        encoder=encoder,
         unit=subject.patients.unit,
         start=recipe.start,
         outgoing=outgoing,

@@ -22,6 +22,7 @@ from pipelines.options import (
     as_json,
     computing,
     config,
+    encoder,
     films,
     finite,
     foreign_set,
@@ -202,6 +203,7 @@ def experts_command(*, as_json: bool, **options: Any) -> None:
     show_default=True,
 )
 @policy
+@encoder
 @reference
 @foreign_set
 @unit
@@ -213,7 +215,7 @@ def audit_command(context: click.Context, /, *, as_json: bool, **options: Any) -
     """Audit what a RUN would release, or a set that somebody else made.
 
     For a set, name --release, --members and --controls, and no RUN. --level and --reference go with
-    a RUN, all other options but --policy with a set.
+    a RUN, --policy and --encoder with both, all others with a set.
     """
     from pipelines import audit, foreign, summary
 

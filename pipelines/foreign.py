@@ -9,7 +9,7 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Collection, Generator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from medidd.dicom.cohort import Cohort
 from medidd.dicom.plan import Unit
 from pipelines.audit import Audit, identifier_of, judged
 from pipelines.bundle import hashes
+from pipelines.encoder import read_encoder
 from pipelines.foreign_arrays import Reading, UnusableError
 from pipelines.foreign_films import read_side, sides
 from pipelines.foreign_release import Found, chosen, content, null_release, read, released
@@ -80,6 +81,8 @@ class Foreign:
         device: "auto", "cpu" or "cuda".
         threads: of the CPU.
         policy: the user's own policy; None for medidd's.
+        encoder: network, as ONNX, that tells whether two films show one person; None where there is
+            none.
         out: folder of the audit; None for one named after the release.
     """
 
@@ -99,6 +102,7 @@ class Foreign:
     device: str = "auto"
     threads: int = 1
     policy: Path | None = None
+    encoder: Path | None = None
     out: Path | None = None
 
     def reading(self) -> Reading:
@@ -147,6 +151,7 @@ def run(job: Foreign) -> Generator[Progress, None, Answer]:
     how = job.reading()
     data = content(job.release)
     found = chosen(job.release, read(job.release, data, how), job.experiment)
+    encoder = read_encoder(job.encoder, found.images.shape[1:])
     others = {path: content(path) for path in job.nulls}
     nulls = {path: read(path, held, how) for path, held in others.items()}
     asked = job.asked(data, others.values())
@@ -154,13 +159,13 @@ def run(job: Foreign) -> Generator[Progress, None, Answer]:
     fresh = claim(place, asked, resume=True)
     try:
         patients = yield from _patients(job, place, found)
-        evidence = _evidence(job, data, found, nulls, patients)
+        evidence = replace(_evidence(job, data, found, nulls, patients), encoder=encoder)
     except Stop:
         if fresh:
             place.discard()
         raise
     yield Progress("audit", 0, 2)
-    result = _judged(job, evidence, policy)
+    result = _judged(job, evidence, policy) | {"encoder": encoder.sha256 if encoder else None}
     yield Progress("audit", 1, 2, "report")
     findings = [Finding.from_json(finding) for finding in result["findings"]]
     write_internal(

@@ -129,6 +129,13 @@ policy = click.option(
     "--policy", type=FILE, help="TOML to audit by. Default: medidd's own policy.toml."
 )
 
+encoder = click.option(
+    "--encoder",
+    type=FILE,
+    help="ONNX file of a network that turns films into vectors, alike for films of one person. "
+    "Without one, attackers who hold another film of a patient are not assessed.",
+)
+
 reference = options(
     click.option(
         "--reference",

@@ -78,6 +78,7 @@ def same_patient(evidence: Evidence, policy: Policy, rng: Generator) -> Finding:
         [one <= 0.05 for one in p], device=likeness.device
     )
     value, needed = float(linked.sum()), 20 * len(released) - 1
+    enough = len(strangers) >= needed
     return Finding(
         audit="A5c",
         name=NAME,
@@ -90,11 +91,12 @@ def same_patient(evidence: Evidence, policy: Policy, rng: Generator) -> Finding:
         text=_text(int(value), len(released), verifier)
         + (
             ""
-            if len(strangers) >= needed
+            if enough
             else f" Not assessable: {len(strangers)} controls are too few to tell a likeness of "
             f"{len(released)} images from chance ({needed} are needed)."
         ),
         details={
+            "assessable": enough,
             "linked images": linked.nonzero().flatten().tolist(),
             "largest likeness": round(float(likeness.max()), 3),
             "threshold": round(verifier.threshold, 3),

@@ -46,9 +46,11 @@ def test_few_controls_cannot_tell_likeness_from_chance(
     finding = same_patient(evidence(release, members, few, encoder=encoder), policy, rng)
     assert "Not assessable: 78 controls are too few" in finding.text
     assert finding.verdict is Verdict.PASS
+    assert not finding.details["assessable"]
     enough = controls.of(controls.ids[:79])
     finding = same_patient(evidence(release, members, enough, encoder=encoder), policy, rng)
     assert finding.verdict is Verdict.FAIL
+    assert finding.details["assessable"]
     assert "Not assessable" not in finding.text
     two = controls.of(controls.ids[:2])
     finding = same_patient(evidence(release, members, two, encoder=encoder), policy, rng)
