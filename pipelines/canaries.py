@@ -7,22 +7,17 @@ all is learned from all, and tells of none of them whether he was there.
 """
 
 from collections.abc import Generator
-from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from pipelines.experts import about, train_experts
-from pipelines.learn import learn
 from pipelines.progress import Progress
-from pipelines.recipe import Recipe
-from pipelines.seeds import derived, generator
+from pipelines.relearn import relearn
+from pipelines.seeds import generator
 from pipelines.subject import Subject
-from pipelines.synthetic import quantized
 from privacy.evidence import Canaries
-from privacy.release import Films, Release
+from privacy.release import Films
 from privacy.tail import atypicality
 
 RUNS = 16
@@ -42,26 +37,20 @@ def canary_releases(subject: Subject) -> Generator[Progress, None, Canaries]:
         subject.patients.controls, subject.recipe.classes, generator(frozen.seed, "canaries")
     )
     coins = torch.rand(RUNS, len(films.ids), generator=generator(frozen.seed, "canary coins"))
-    included, folder = coins < 0.5, subject.run.private / "canaries"
-    releases = []
-    for number, drawn in enumerate(included):
-        rows = drawn.nonzero().flatten().tolist()
-        together = members.beside(films.at(rows)) if rows else members
-        recipe = yield from _on_its_own_experts(
-            subject, together, folder / f"{number}-experts", number
-        )
-        synthetic = yield from learn(
-            recipe,
-            together,
-            stage=f"planted distillation {number + 1} of {RUNS}",
-            seed=derived(frozen.seed, "canary run", number),
-            device=frozen.device,
-            checkpoint=folder / f"{number}.safetensors",
-            log=folder / f"{number}.jsonl",
-        )
-        made = quantized(synthetic, {})
-        releases.append(Release(made.display, made.labels))
-    return Canaries(films, included, tuple(releases))
+    included = coins < 0.5
+    together = (
+        members.beside(films.at(rows)) if rows else members
+        for rows in (drawn.nonzero().flatten().tolist() for drawn in included)
+    )
+    releases = yield from relearn(
+        subject,
+        together,
+        RUNS,
+        purpose="canary run",
+        stage="planted distillation",
+        folder=subject.run.private / "canaries",
+    )
+    return Canaries(films, included, releases)
 
 
 def planted(controls: Films, classes: int, rng: torch.Generator) -> Films:
@@ -96,25 +85,3 @@ def patterns(like: Tensor) -> Tensor:
     coins = torch.rand(len(like), 1, BLOCKS, BLOCKS, generator=generator(0, "pattern"))
     drawn = interpolate((coins < 0.5).to(like.dtype), size=like.shape[-2:], mode="nearest")
     return drawn.expand_as(like)
-
-
-def _on_its_own_experts(
-    subject: Subject, films: Films, folder: Path, number: int
-) -> Generator[Progress, None, Recipe]:
-    """Returns the run's recipe for these films: experts, if it has any, are trained on them."""
-    frozen, recipe = subject.frozen, subject.recipe
-    if frozen.experts is None:
-        return recipe
-    method: Any = recipe.method
-    of = about(films, recipe.classes, frozen)
-    yield from train_experts(
-        method.network,
-        {**frozen.experts, "seed": derived(frozen.seed, "canary experts", number)},
-        films,
-        recipe.classes,
-        of,
-        folder,
-        device=frozen.device,
-        stage=f"experts of planted distillation {number + 1}",
-    )
-    return recipe.on_experts(folder, of)

@@ -4,22 +4,19 @@ They are made of the run's controls, or of the films of another folder.
 """
 
 import hashlib
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from pipelines.experts import about, train_experts
-from pipelines.learn import learn
-from pipelines.pace import seconds_per_step, spoken
 from pipelines.progress import Progress
 from pipelines.recipe import Recipe
-from pipelines.seeds import derived, generator
+from pipelines.relearn import relearn
+from pipelines.seeds import generator
 from pipelines.stop import Exit, Stop
 from pipelines.subject import Subject
-from pipelines.synthetic import quantized
 from privacy.nulls import Nulls, folds
 from privacy.policy import Policy
 from privacy.release import Films, Release
@@ -44,8 +41,7 @@ def null_releases(subject: Subject) -> Generator[Progress, None, Nulls]:
         controls.of({one for one in controls.ids if fold_of[one] != number})
         for number in range(COUNT)
     )
-    releases = yield from _learned(subject, others, subject.run.private / "nulls")
-    return Nulls(releases, fold_of)
+    return Nulls((yield from _learned(subject, others, subject.run.private / "nulls")), fold_of)
 
 
 def reference_releases(subject: Subject, reference: Films) -> Generator[Progress, None, Nulls]:
@@ -73,7 +69,7 @@ def reference_releases(subject: Subject, reference: Films) -> Generator[Progress
     pixels = hashlib.sha256(reference.images.numpy().tobytes())
     pixels.update(reference.labels.numpy().tobytes())
     folder = subject.run.private / "nulls" / f"reference-{pixels.hexdigest()[:16]}"
-    return Nulls((yield from _learned(subject, iter(drawn), folder)), None)
+    return Nulls((yield from _learned(subject, drawn, folder)), None)
 
 
 def _by_class(films: Films) -> dict[int, list[Any]]:
@@ -97,64 +93,10 @@ def _drawn(films: Films, like: dict[int, list[Any]], rng: torch.Generator) -> se
 
 
 def _learned(
-    subject: Subject, others: Iterator[Films], folder: Path
+    subject: Subject, others: Iterable[Films], folder: Path
 ) -> Generator[Progress, None, tuple[Release, ...]]:
-    """Learns a release from each of ``others``, kept in ``folder`` while there is more to do."""
-    frozen = subject.frozen
-    releases = []
-    for number, films in enumerate(others):
-        if not number:
-            yield Progress("null releases", 0, COUNT, _estimate(subject, films, folder))
-        recipe = yield from _on_its_own_experts(
-            subject, films, folder / f"{number}-experts", number
+    return (
+        yield from relearn(
+            subject, others, COUNT, purpose="null", stage="null release", folder=folder
         )
-        synthetic = yield from learn(
-            recipe,
-            films,
-            stage=f"null release {number + 1} of {COUNT}",
-            seed=derived(frozen.seed, "null", number),
-            device=frozen.device,
-            checkpoint=folder / f"{number}.safetensors",
-            log=folder / f"{number}.jsonl",
-        )
-        null = quantized(synthetic, {})
-        releases.append(Release(null.display, null.labels))
-    return tuple(releases)
-
-
-def _estimate(subject: Subject, films: Films, folder: Path) -> str:
-    """Returns how long the null releases that are not begun will take; '' where nobody knows."""
-    recipe, frozen = subject.recipe, subject.frozen
-    missing = sum(not (folder / f"{number}.safetensors").exists() for number in range(COUNT))
-    if not missing:
-        return ""
-    largest = int(torch.bincount(films.labels).max())
-    try:
-        step = seconds_per_step(recipe, largest, frozen.size, frozen.device)
-    except (ValueError, FloatingPointError):  # what serves films may not serve noise
-        return ""
-    besides = "" if frozen.experts is None else ", besides their experts"
-    return f"about {spoken(missing * recipe.steps * step)}{besides}"
-
-
-def _on_its_own_experts(
-    subject: Subject, films: Films, folder: Path, number: int
-) -> Generator[Progress, None, Recipe]:
-    """Returns the run's recipe for other films: experts, if it has any, are trained on those."""
-    frozen, recipe = subject.frozen, subject.recipe
-    if frozen.experts is None:
-        return recipe
-    method: Any = recipe.method
-    seed = derived(frozen.seed, "null experts", number)
-    of = about(films, recipe.classes, frozen)
-    yield from train_experts(
-        method.network,
-        {**frozen.experts, "seed": seed},
-        films,
-        recipe.classes,
-        of,
-        folder,
-        device=frozen.device,
-        stage=f"experts of null release {number + 1}",
     )
-    return recipe.on_experts(folder, of)
