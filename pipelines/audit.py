@@ -1,5 +1,6 @@
 """Judges exactly the bytes that a run would release."""
 
+import hashlib
 import re
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
@@ -24,10 +25,10 @@ from pipelines.reference import read_reference
 from pipelines.report import write_report
 from pipelines.seeds import generator
 from pipelines.stop import Exit, Stop
-from pipelines.store import Json, Run, read_json, require, write_json
+from pipelines.store import Json, Run, dumped, read_json, require, write_json
 from pipelines.subject import Subject, reopened
 from privacy.evidence import Evidence
-from privacy.finding import Finding
+from privacy.finding import Finding, Verdict
 from privacy.gate import Decision, decide, wording
 from privacy.nulls import Nulls
 from privacy.policy import Level, Policy, load_policy
@@ -197,9 +198,11 @@ def entry(kind: ledger.Kind, patients: Patients, result: Json) -> ledger.Entry:
     return ledger.Entry(
         kind=kind,
         release=result["sha256"][RELEASE],
+        judged=hashlib.sha256(dumped([result["sha256"], result["policy"]])).hexdigest(),
         people=ledger.people(patients),
         verdict=result["verdict"],
         level=result["level"],
+        failed=tuple(f["audit"] for f in result["findings"] if f["verdict"] == Verdict.FAIL.value),
         accepted=result["accepted"],
     )
 

@@ -65,12 +65,20 @@ def run(job: Export) -> Generator[Progress, None, Path]:
     _require_verdict(job, result, accepted)
     files = contents(found)
     with ledger.locked() as append:
+        made = entry("export", subject.patients, result)
+        if failed := ledger.failure(made.judged):
+            raise Stop(
+                f"{job.run}: not exported. An audit failed these very files by this policy, at "
+                f"level {failed.level} on {failed.date}, and no other audit undoes that; distil "
+                "anew with another --seed",
+                Exit.AUDIT,
+            )
         if refusal := _last_look(subject, files, result, accepted, policy):
             raise Stop(f"{job.run}: not exported. {refusal}", Exit.AUDIT)
         if accepted is not None:
             files, result = with_acceptance(files, result, accepted)
+            made = made.model_copy(update={"accepted": accepted})
         # Before a byte is written: whoever is stopped from here on has exported.
-        made = entry("export", subject.patients, result)
         number = append(made)
     try:
         _write(job.to, finished(files, result))

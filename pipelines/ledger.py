@@ -32,6 +32,7 @@ from pipelines.patients import Patients
 from pipelines.stop import Exit, Stop
 from pipelines.store import dumped, read_json, write
 from privacy.evidence import Earlier
+from privacy.finding import Verdict
 from privacy.gate import Acceptance
 
 Kind = Literal["export", "audit", "aborted"]
@@ -46,9 +47,11 @@ class Entry(BaseModel):
     Attributes:
         kind: what was done.
         release: SHA-256 of the release file.
+        judged: SHA-256 of all that leaves and of the policy it was judged by; empty in old ones.
         people: keyed hashes of everybody the release was distilled from, and of their films.
         verdict: of the audit.
         level: of the audit.
+        failed: audits that failed it.
         accepted: the word of whoever let an undecided release leave.
         aborts: number of the entry that is taken back; 0 for none.
         date: when it was made, in UTC; filled in as the entry is added.
@@ -62,6 +65,8 @@ class Entry(BaseModel):
     people: tuple[str, ...]
     verdict: str
     level: str
+    judged: str = ""
+    failed: tuple[str, ...] = ()
     accepted: Acceptance | None = None
     aborts: int = 0
     date: str = ""
@@ -123,6 +128,21 @@ def earlier(cohort: Cohort) -> list[Earlier]:
         )
         for entry in entries()
     ]
+
+
+def failure(judged: str) -> Entry | None:
+    """Returns the first audit that refused just these files by just this policy, if any did.
+
+    What was refused for an earlier export alone (G7) is none: that export may be taken back.
+
+    Raises:
+        Stop: the ledger is damaged or cannot be read.
+    """
+    for one in entries():
+        refused = one.kind == "audit" and one.verdict == Verdict.FAIL.value
+        if refused and one.judged == judged and set(one.failed) != {"G7"}:
+            return one
+    return None
 
 
 def people(patients: Patients) -> tuple[str, ...]:

@@ -29,7 +29,9 @@ from own_policy import own_policy
 
 import pipelines.export
 from pipelines import installation, ledger
-from pipelines.store import Run
+from pipelines.audit import entry
+from pipelines.store import Run, read_json
+from pipelines.subject import reopened
 from pipelines.synthetic import read_release
 from privacy.gate import Acceptance
 from privacy.policy import Policy
@@ -279,6 +281,21 @@ def test_other_images_of_the_same_patients_do_not_leave(passing: Run, tmp_path: 
     assert "subtracted from each other" in ended.err
     assert not (tmp_path / "second").exists()
     assert [one.kind for one in ledger.entries()] == ["export", "audit"]
+
+
+def test_what_one_audit_refused_no_other_lets_leave(passing: Run, tmp_path: Path) -> None:
+    """As where level full refuses, and somebody tries level standard instead."""
+    run = Run(copied(passing.path, tmp_path / "run"))
+    said = read_json(run.audit)
+    refused = {"audit": "A8", "verdict": "FAIL"}
+    full = said | {"verdict": "FAIL", "level": "full", "findings": [*said["findings"], refused]}
+    with ledger.locked() as append:
+        append(entry("audit", reopened(run).patients, full))
+    ended = called("export", run.path, "--to", tmp_path / "bundle")
+    assert ended.code == 6
+    assert "at level full on 20" in ended.err
+    assert "--seed" in ended.err
+    assert not (tmp_path / "bundle").exists()
 
 
 def test_of_two_exports_at_once_one_is_refused(

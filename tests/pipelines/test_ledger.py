@@ -36,8 +36,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def an_entry(kind: ledger.Kind = "export", release: str = "ab", **more: object) -> Entry:
     return Entry.model_validate(
-        {"kind": kind, "release": release, "people": ("p1", "p2"), "verdict": "PASS"}
-        | {"level": "standard"}
+        {"kind": kind, "release": release, "judged": "ef", "people": ("p1", "p2")}
+        | {"verdict": "PASS", "level": "standard"}
         | more
     )
 
@@ -73,6 +73,25 @@ def test_an_export_that_did_not_happen_is_taken_back_and_stays_written(home: Pat
     add(an_entry("aborted", release="cd", aborts=second))
     assert [one.release for one in ledger.entries()] == ["ab"]
     assert (first, len(list(home.glob("ledger/*.json")))) == (1, 3)
+
+
+@pytest.mark.parametrize(
+    ("more", "counts"),
+    [
+        ({"verdict": "FAIL", "failed": ("A8",)}, True),
+        ({"verdict": "FAIL", "failed": ("G7", "A8"), "level": "full"}, True),
+        ({"verdict": "FAIL", "failed": ("A8",), "judged": "gh"}, False),
+        ({"verdict": "FAIL", "failed": ("G7",)}, False),
+        ({"verdict": "INCONCLUSIVE", "failed": ("A1",)}, False),
+        ({"verdict": "FAIL", "failed": ("A8",), "kind": "export"}, False),
+        ({}, False),
+    ],
+)
+def test_a_failure_is_of_these_files_by_this_policy(more: dict[str, object], counts: bool) -> None:
+    assert ledger.failure("ef") is None
+    add(an_entry("audit"), an_entry(**{"kind": "audit"} | more), an_entry("audit"))  # type: ignore[arg-type]
+    found = ledger.failure("ef")
+    assert (found == ledger.entries()[1]) if counts else found is None
 
 
 def emptied(folder: Path) -> None:
@@ -312,5 +331,7 @@ def test_only_audits_that_can_pass_are_entered_and_nobody_is_named(
     audit = json.loads((run / "audit.json").read_text())
     assert (found.kind, found.level, found.verdict) == ("audit", "standard", audit["verdict"])
     assert found.release == audit["sha256"]["synthetic.safetensors"]
+    failed = [one["audit"] for one in audit["findings"] if one["verdict"] == "FAIL"]
+    assert list(found.failed) == failed
     texts = [(path.name, path.read_bytes()) for path in home.glob("ledger/*")]
     assert found_in(texts, [*traces(source), str(tmp_path).encode()]) == []
