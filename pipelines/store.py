@@ -160,6 +160,12 @@ def require(path: Path) -> Run:
     run = Run(path)
     if not run.job.exists():
         raise Stop(f"{path}: not a run; make one with medidd distill", Exit.USAGE)
+    if "release" in read_json(run.job)["job"]:
+        raise Stop(
+            f"{path}: the audit of a set that somebody else made, and no run; there is nothing of "
+            "it to export or to audit again but by --release",
+            Exit.USAGE,
+        )
     if not run.report.exists():
         raise Stop(
             f"{path}: the run is not finished; repeat its medidd distill command with --resume",

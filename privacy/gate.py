@@ -112,13 +112,18 @@ def wording(decision: Decision, findings: Sequence[Finding], *, to: int = 1) -> 
             f"{bounds}. Leakage smaller than this, to single atypical patients, or by other "
             f"attacks is not excluded. {_NOT_ANONYMOUS}"
         )
+    # A set that somebody else made is not medidd's to export.
+    refused, kept = (
+        ("Not passed", "")
+        if decision.level is Level.FOREIGN
+        else ("Export refused", ", so not exported")
+    )
     start = {
-        Verdict.FAIL: "Export refused.",
-        Verdict.INVALID: "Export refused: the audit is incomplete or not valid.",
+        Verdict.FAIL: f"{refused}.",
+        Verdict.INVALID: f"{refused}: the audit is incomplete or not valid.",
     }.get(
         decision.verdict,
-        "Not decided, so not exported: the cohort is too small, a bound too wide, or a person "
-        "has to look.",
+        f"Not decided{kept}: the cohort is too small, a bound too wide, or a person has to look.",
     )
     return " ".join([start, *(decision.reasons if to == 1 else _not_passed(decision, findings))])
 

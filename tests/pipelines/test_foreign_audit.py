@@ -169,6 +169,17 @@ def test_noise_without_null_releases_is_not_decided(screened: Made) -> None:
     )
 
 
+def test_it_is_no_run_to_export(screened: Made, tmp_path: Path) -> None:
+    for command in (
+        ("export", screened.path, "--to", tmp_path / "bundle"),
+        ("audit", screened.path),
+    ):
+        ended = called(*command)
+        assert ended.code == 2
+        assert "the audit of a set that somebody else made, and no run" in ended.err
+    assert not (tmp_path / "bundle").exists()
+
+
 def test_every_audit_that_was_not_made_is_named(screened: Made) -> None:
     result = read_json(screened.path / "audit.json")
     made = {finding["audit"] for finding in result["findings"]}

@@ -134,6 +134,13 @@ def test_the_wording_never_promises_anonymity(policy: Policy) -> None:
         assert ("Export refused" in sentence) == (verdict is not Verdict.INCONCLUSIVE)
 
 
+@pytest.mark.parametrize("verdict", set(Verdict) - {Verdict.PASS})
+def test_of_a_set_that_somebody_else_made_no_export_is_spoken(verdict: Verdict) -> None:
+    said = wording(Decision(verdict, Level.FOREIGN, ("A2: open",)), [])
+    assert said.startswith("Not ")
+    assert "export" not in said.lower()
+
+
 def undecided(policy: Policy) -> tuple[Decision, list[Finding]]:
     text = "Not assessable with 47 controls."
     changed = altered("A2", verdict=Verdict.INCONCLUSIVE, text=text)
