@@ -40,6 +40,7 @@ PLANTED = "noise, one film planted"
 @click.option("--to", type=click.Path(path_type=Path), required=True, help="Folder of the runs.")
 @click.option("--ipc", type=int, default=3)
 @click.option("--size", type=int, default=32)
+@click.option("--seed", type=int, default=0, help="Of the runs: another one draws other controls.")
 @click.option("--level", "levels", multiple=True, default=("screen", "standard"))
 @click.option("--only", multiple=True, type=click.Choice([*RUNS, PLANTED]))
 def main(
@@ -48,18 +49,20 @@ def main(
     to: Path,
     ipc: int,
     size: int,
+    seed: int,
     levels: tuple[str, ...],
     only: tuple[str, ...],
 ) -> None:
     """Makes, audits and prints."""
     films = ["--dicom-dir", dicom_dir, *(["--labels", labels] if labels else [])]
+    shape = ["--ipc", ipc, "--size", size, "--seed", seed]
     chosen = only or (*RUNS, PLANTED)
     click.echo("| release | level | verdict | findings | seconds |\n|---|---|---|---|---|")
     for name in chosen:
-        run = to / name.replace(", ", "-").replace(" ", "-")
+        run = to / f"{name.replace(', ', '-').replace(' ', '-')}{f'-{seed}' if seed else ''}"
         recipe = RUNS["noise" if name == PLANTED else name]
         if not (run / "report.html").exists():
-            called("distill", *films, "--ipc", ipc, "--size", size, *recipe, "--out", run)
+            called("distill", *films, *shape, *recipe, "--out", run)
             if name == PLANTED:
                 plant(Run(run))
         for level in levels:
