@@ -1,0 +1,108 @@
+"""Whatever a process does not survive costs one item, and nothing is left behind."""
+
+import ctypes
+import multiprocessing
+import os
+import signal
+import time
+from collections.abc import Iterator
+from itertools import islice
+
+import pytest
+
+from medidd.dicom.errors import REASONS
+from medidd.dicom.isolation import Lost, isolated
+
+
+def double(number: int) -> int:
+    return 2 * number
+
+
+def dangerous(what: str) -> str:
+    match what:
+        case "crash":
+            ctypes.string_at(0)
+        case "abort":
+            os.abort()
+        case "exit":
+            os._exit(0)
+        case "hang":
+            while True:
+                time.sleep(1)
+        case "hang in C":
+            signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+            ctypes.CDLL(None).pause()
+        case "fill the memory":
+            return str(len(bytearray(2**36)))
+        case "raise":
+            raise ValueError(what)
+        case "speak":
+            os.write(1, b"ZZPHI")
+            os.write(2, b"ZZPHI")
+    return what
+
+
+def pid(_: int) -> int:
+    return os.getpid()
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_every_item_has_its_result(workers: int) -> None:
+    found = dict(isolated(double, range(200), workers=workers))
+    assert found == {number: 2 * number for number in range(200)}
+
+
+def test_nothing_to_do_is_done_at_once() -> None:
+    assert list(isolated(double, [])) == []
+
+
+@pytest.mark.parametrize(
+    ("what", "code"),
+    [
+        ("crash", "decoder_crash"),
+        ("abort", "decoder_crash"),
+        ("exit", "decoder_crash"),
+        ("raise", "decoder_crash"),
+        ("fill the memory", "decoder_crash"),
+        ("hang", "timeout"),
+        ("hang in C", "timeout"),
+    ],
+)
+def test_what_kills_a_process_costs_one_item(what: str, code: str) -> None:
+    items = ["a", what, "b", what, "c"]
+    found = list(isolated(dangerous, items, workers=2, seconds=1))
+    assert sorted(item for item, _ in found) == sorted(items)
+    for item, result in found:
+        assert result == (Lost(code) if item == what else item)
+    assert code in REASONS
+
+
+def test_what_a_process_says_is_heard_by_nobody(capfd: pytest.CaptureFixture[str]) -> None:
+    assert dict(isolated(dangerous, ["speak"])) == {"speak": "speak"}
+    assert capfd.readouterr() == ("", "")
+
+
+def test_items_are_taken_as_they_are_wanted() -> None:
+    taken: list[int] = []
+
+    def endless() -> Iterator[int]:
+        number = 0
+        while True:
+            taken.append(number)
+            yield number
+            number += 1
+
+    some = list(islice(isolated(double, endless(), workers=2), 10))
+    assert len(some) == 10
+    assert len(taken) <= 10 + 2 + 1
+
+
+def test_whoever_stops_early_leaves_no_process(tmp_path: object) -> None:  # noqa: ARG001
+    before = set(multiprocessing.active_children())
+    results = isolated(pid, range(1000), workers=2)
+    pids = {result for _, result in islice(results, 50)}
+    results.close()  # type: ignore[attr-defined]
+    assert set(multiprocessing.active_children()) == before
+    for one in pids:
+        with pytest.raises(ProcessLookupError):
+            os.kill(one, 0)
