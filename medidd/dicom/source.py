@@ -1,0 +1,140 @@
+"""Where a file lies: on the disk, or in a zip archive, which is read in memory and never unpacked.
+
+Nothing is written, so no name in an archive can lead out of a folder, and nothing is read that is
+larger than a film can be.
+"""
+
+import os
+import stat
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path, PurePosixPath
+from typing import IO
+
+from medidd.dicom.errors import Refused
+
+LARGEST = 2**28
+"""Bytes of the largest member that is read: twice a film of ``header.MAX_PIXELS``."""
+RATIO = 200
+"""An archive that unpacks to more times its size, and to more than four largest members, is a
+bomb. Films shrink to a half or a third."""
+
+
+@dataclass(frozen=True, order=True, repr=False)
+class Source:
+    """A file; without a repr, for names of files identify people.
+
+    Attributes:
+        path: of the file, or of the archive it lies in.
+        member: its name in the archive; '' on the disk.
+    """
+
+    path: Path
+    member: str = ""
+
+    @property
+    def place(self) -> Path:
+        """Where the file lies, or would if its archive were unpacked where it is."""
+        parts = PurePosixPath(self.member.replace("\\", "/")).parts
+        return (
+            self.path.parent.joinpath(*(p for p in parts if p not in ("/", "..")))
+            if parts
+            else self.path
+        )
+
+    def open(self) -> IO[bytes]:
+        """Opens the file to be read.
+
+        Raises:
+            OSError: it cannot be.
+            Refused: its archive is broken.
+        """
+        if not self.member:
+            return self.path.open("rb")
+        try:
+            return _archive(self.path, *_state(self.path)).open(self.member)
+        except (zipfile.BadZipFile, NotImplementedError, KeyError, RuntimeError):
+            raise Refused("bad_zip") from None
+
+    def state(self) -> tuple[int, int]:
+        """Returns what changes where the file does: its size or check sum, and a time.
+
+        Raises:
+            OSError: it is gone.
+        """
+        size, time = _state(self.path)
+        if self.member:
+            size = _archive(self.path, size, time).getinfo(self.member).CRC
+        return size, time
+
+
+def sources(root: Path) -> Iterator[Source | Refused]:
+    """Yields every file under ``root`` and in its archives, by name, or why it is none.
+
+    Symbolic links are refused, not followed: they may lead out of the folder, or round in it.
+    """
+    closed: list[OSError] = []
+    for folder, folders, files in os.walk(root, onerror=closed.append):
+        folders.sort()
+        # Unlike Path's, this never raises an error with the path in its text.
+        links = [name for name in folders if os.path.islink(Path(folder) / name)]  # noqa: PTH114
+        for name in sorted(files) + links:
+            yield from _in(Path(folder) / name)
+    for _ in closed:
+        yield Refused("unreadable")
+
+
+def _in(path: Path) -> Iterator[Source | Refused]:
+    try:
+        if path.is_symlink():
+            raise Refused("symlink_skipped")
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise Refused("not_a_file")
+        if not _is_archive(path):
+            yield Source(path)
+            return
+        members = _archive(path, *_state(path)).infolist()
+    except OSError:
+        yield Refused("unreadable")
+        return
+    except zipfile.BadZipFile:
+        yield Refused("bad_zip")
+        return
+    except Refused as refusal:
+        yield refusal
+        return
+    unpacked = sum(member.file_size for member in members)
+    if unpacked > max(RATIO * path.stat().st_size, 4 * LARGEST):
+        yield Refused("zip_bomb")
+        return
+    for member in sorted(members, key=lambda member: member.filename):
+        if not member.is_dir():
+            code = _why_not(member)
+            yield Refused(code) if code else Source(path, member.filename)
+
+
+def _why_not(member: zipfile.ZipInfo) -> str | None:
+    """Returns why a member is not read; None if it is."""
+    if stat.S_ISLNK(member.external_attr >> 16):
+        return "symlink_skipped"
+    if member.flag_bits & 1:
+        return "encrypted_zip"
+    return "zip_bomb" if member.file_size > LARGEST else None
+
+
+def _is_archive(path: Path) -> bool:
+    with path.open("rb") as file:
+        start = file.read(4)
+    return start == b"PK\x03\x04" or path.suffix.lower() == ".zip"
+
+
+def _state(path: Path) -> tuple[int, int]:
+    found = path.stat()
+    return found.st_size, found.st_mtime_ns
+
+
+@lru_cache(maxsize=4)
+def _archive(path: Path, size: int, time: int) -> zipfile.ZipFile:  # noqa: ARG001 - of these bytes
+    return zipfile.ZipFile(path)

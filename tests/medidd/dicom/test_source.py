@@ -1,0 +1,145 @@
+"""Files on the disk and in archives; what would lead out, loop or blow up is refused."""
+
+import io
+import os
+import stat
+import zipfile
+import zlib
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from medidd.dicom import source
+from medidd.dicom.errors import REASONS, Refused
+from medidd.dicom.source import Source, sources
+
+
+def found(root: Path) -> dict[str, bytes]:
+    """Reads every file; a key is its place under the root."""
+    read = {}
+    for one in sources(root):
+        assert isinstance(one, Source)
+        with one.open() as file:
+            read[one.place.relative_to(root).as_posix()] = file.read()
+    return read
+
+
+def codes(root: Path) -> Counter[str]:
+    return Counter(one.code for one in sources(root) if isinstance(one, Refused))
+
+
+def archived(path: Path, **members: bytes) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as made:
+        for name, data in members.items():
+            made.writestr(name, data)
+    return path
+
+
+def test_an_archive_is_read_as_if_it_were_unpacked_where_it_is(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "1").write_bytes(b"one")
+    archived(tmp_path / "b" / "many.zip", **{"x/2": b"two", "3": b"three", "empty/": b""})
+    archived(tmp_path / "without suffix", **{"4": b"four"})
+    assert found(tmp_path) == {"a/1": b"one", "b/x/2": b"two", "b/3": b"three", "4": b"four"}
+    assert {path.name for path in tmp_path.iterdir()} == {"a", "b", "without suffix"}
+
+
+def test_no_name_in_an_archive_leads_out(tmp_path: Path) -> None:
+    root = tmp_path / "in"
+    archived(root / "z.zip", **{"../../etc/1": b"1", "/root/2": b"2", "..\\3": b"3"})
+    assert found(root) == {"etc/1": b"1", "root/2": b"2", "3": b"3"}
+
+
+def test_the_order_is_that_of_the_names(tmp_path: Path) -> None:
+    archived(tmp_path / "m.zip", b=b"", a=b"")
+    for name in ("z", "l", "n"):
+        (tmp_path / name).write_bytes(b"")
+    assert [one.place.name for one in sources(tmp_path) if isinstance(one, Source)] == [
+        *("l", "a", "b", "n", "z")
+    ]
+
+
+def bomb(path: Path) -> None:
+    archived(path, zeros=bytes(2 * 10**6))
+
+
+def encrypted(path: Path) -> None:
+    archived(path, film=b"film")
+    data = bytearray(path.read_bytes())
+    for mark, place in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        data[data.index(mark) + place] |= 1
+    path.write_bytes(data)
+
+
+def linked(path: Path) -> None:
+    link = zipfile.ZipInfo("link")
+    link.external_attr = (stat.S_IFLNK | 0o777) << 16
+    with zipfile.ZipFile(path, "w") as made:
+        made.writestr(link, "/etc/passwd")
+
+
+def cut(path: Path) -> None:
+    archived(path, film=bytes(1000))
+    path.write_bytes(path.read_bytes()[:-30])
+
+
+def no_zip(path: Path) -> None:
+    path.write_bytes(b"nothing of the kind")
+
+
+def overlapping(path: Path) -> None:
+    """Many names for the same bytes."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as made:
+        made.writestr("zeros", bytes(900_000))
+        for number in range(500):
+            again = zipfile.ZipInfo(f"{number:05}")
+            made.filelist.append(again)
+            for name in ("compress_type", "CRC", "compress_size", "file_size", "header_offset"):
+                setattr(again, name, getattr(made.filelist[0], name))
+    path.write_bytes(packed.getvalue())
+
+
+@pytest.mark.parametrize(
+    ("make", "code"),
+    [
+        (bomb, "zip_bomb"),
+        (overlapping, "zip_bomb"),
+        (encrypted, "encrypted_zip"),
+        (linked, "symlink_skipped"),
+        (cut, "bad_zip"),
+        (no_zip, "bad_zip"),
+    ],
+)
+def test_a_bad_archive_is_one_refusal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make: object, code: str
+) -> None:
+    monkeypatch.setattr(source, "LARGEST", 10**6)
+    make(tmp_path / "bad.zip")  # type: ignore[operator]
+    assert codes(tmp_path) == {code: 1}
+    assert code in REASONS
+
+
+def test_a_member_that_lies_about_itself_is_refused_when_it_is_read(tmp_path: Path) -> None:
+    path = archived(tmp_path / "lies.zip", film=os.urandom(1000))
+    data = bytearray(path.read_bytes())
+    data[100] ^= 0xFF
+    path.write_bytes(data)
+    (one,) = sources(tmp_path)
+    assert isinstance(one, Source)
+    with pytest.raises((zipfile.BadZipFile, zlib.error)), one.open() as file:
+        file.read()
+
+
+def test_a_state_changes_where_the_file_does(tmp_path: Path) -> None:
+    path = archived(tmp_path / "z.zip", a=b"1", b=b"2")
+    before = [one.state() for one in sources(tmp_path) if isinstance(one, Source)]
+    assert len(set(before)) == 2
+    archived(path, a=b"1", b=b"3")
+    after = [one.state() for one in sources(tmp_path) if isinstance(one, Source)]
+    assert before[1] != after[1]
+    path.unlink()
+    with pytest.raises(FileNotFoundError):
+        Source(path, "a").state()
