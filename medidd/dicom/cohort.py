@@ -160,7 +160,7 @@ def _fill(rows: Rows, plan: Plan, size: int) -> Iterator[tuple[int, int]]:
 def _decode(rows: Rows, row: int, reader: "RadiographReader", film: Film) -> str | None:
     """Fills a row; returns the reason code where it cannot be filled."""
     try:
-        pixels, _ = reader.get_data(reader.read(film.path))
+        pixels, _ = reader.get_data(reader.open(film.source))
     except Refused as refusal:
         return refusal.code
     rows.images[row] = np.rint(pixels * 65535)

@@ -8,7 +8,6 @@ import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
@@ -17,6 +16,7 @@ from pydicom import Dataset
 
 from medidd.dicom.errors import Refused
 from medidd.dicom.header import read, refusing
+from medidd.dicom.source import Source
 
 Item = TypeVar("Item")
 Key = TypeVar("Key", bound=Hashable)
@@ -27,7 +27,7 @@ class Film:
     """A film of the cohort to be; without a repr, for it identifies a person.
 
     Attributes:
-        path: where the file lies.
+        source: the file.
         instance: SOPInstanceUID.
         patient: keyed hash of whatever counts as one patient.
         label: name of the class.
@@ -37,7 +37,7 @@ class Film:
         traits: sex, band of age and keyed hash of the device by name; '' where not known.
     """
 
-    path: Path
+    source: Source
     instance: str
     patient: str
     label: str
@@ -104,10 +104,15 @@ def _agree(copies: Sequence[Film]) -> bool:
         return False
     try:
         with refusing("header_error"):
-            contents = [Dataset(read(copy.path, pixels=True)) for copy in copies]
-            return all(content == contents[0] for content in contents[1:])
+            first = _content(copies[0])
+            return all(_content(copy) == first for copy in copies[1:])
     except Refused:
         return False
+
+
+def _content(film: Film) -> Dataset:
+    with film.source.open() as file:
+        return Dataset(read(file, pixels=True))
 
 
 def _grouped(pairs: Iterable[tuple[Key, Item]]) -> dict[Key, list[Item]]:

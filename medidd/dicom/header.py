@@ -5,13 +5,12 @@ silenced by ``quiet`` and turned into a reason code.
 """
 
 import logging
-import stat
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, BinaryIO, cast
 
 from pydicom import Dataset, dcmread, uid
 from pydicom.dataset import FileDataset
@@ -19,6 +18,7 @@ from pydicom.multival import MultiValue
 from pydicom.pixels.decoders.base import get_decoder
 
 from medidd.dicom.errors import Refused
+from medidd.dicom.source import Source
 from medidd.dicom.traits import age_band, maker, sex_of
 
 MAX_PIXELS = 2**26
@@ -42,7 +42,7 @@ class Header:
     """What a cohort needs to know of a radiograph; without a repr, for it identifies people.
 
     Attributes:
-        path: where the file lies.
+        source: the file.
         links: SOP instance, study and series UID, accession number and PatientID by keyword; empty
             where the file has none.
         issuer: IssuerOfPatientID, which tells equal PatientIDs of two hospitals apart.
@@ -52,13 +52,18 @@ class Header:
         device: manufacturer and model in words, or ''.
     """
 
-    path: Path
+    source: Source
     links: dict[str, str]
     issuer: str
     identifiers: frozenset[str]
     sex: str = ""
     age: str = ""
     device: str = ""
+
+    @property
+    def path(self) -> Path:
+        """Where the file lies; see ``Source.place``."""
+        return self.source.place
 
 
 @contextmanager
@@ -89,30 +94,29 @@ def refusing(code: str) -> Iterator[None]:
         raise Refused(code) from None
 
 
-def read_header(path: Path) -> Header:
+def read_header(source: Source) -> Header:
     """Returns the header of a radiograph.
 
     Raises:
         Refused: the file is no radiograph that can be used.
     """
-    if path.name.upper() == "DICOMDIR":
+    if source.place.name.upper() == "DICOMDIR":
         raise Refused("dicomdir_ignored")
     with refusing("unreadable"):
-        if path.is_symlink():
-            raise Refused("symlink_skipped")
-        if not stat.S_ISREG(path.stat().st_mode):
-            raise Refused("not_a_file")
-        with path.open("rb") as file:
-            _require_dicom(path, file.read(132))
+        source.require_file()
+        with source.open() as file:
+            _require_dicom(file.read(132))
             file.seek(0)
             with refusing("header_error"):
-                return _header(path, file)
+                return _header(source, file)
 
 
-def read(source: Path | BinaryIO, *, pixels: bool) -> FileDataset:
+def read(file: IO[bytes], *, pixels: bool) -> FileDataset:
     """Returns the object in a file, also where it lacks the preamble and file meta information."""
     tags = None if pixels else list(_TAGS)
-    found = dcmread(source, force=True, stop_before_pixels=not pixels, specific_tags=tags)
+    # What pydicom takes for a file has a read, a seek and a tell; the rest of IO it does without.
+    opened = cast("BinaryIO", file)
+    found = dcmread(opened, force=True, stop_before_pixels=not pixels, specific_tags=tags)
     if not len(found.file_meta):
         implicit, little = found.original_encoding
         native = uid.ImplicitVRLittleEndian if implicit else uid.ExplicitVRLittleEndian
@@ -128,17 +132,15 @@ def text(found: Dataset, keyword: str) -> str:
     return "" if value is None else str(value).strip(" \0")
 
 
-def _require_dicom(path: Path, start: bytes) -> None:
+def _require_dicom(start: bytes) -> None:
     if start[:4] == b"PK\x03\x04":
         raise Refused("nested_archive")
-    if path.suffix.lower() == ".zip":
-        raise Refused("bad_zip")
     # Where the preamble is missing pydicom would take any text: ask for group 0002 or 0008.
     if start[128:] != b"DICM" and start[:2] not in (b"\x02\x00", b"\x08\x00"):
         raise Refused("not_dicom")
 
 
-def _header(path: Path, file: BinaryIO) -> Header:
+def _header(source: Source, file: IO[bytes]) -> Header:
     found = read(file, pixels=False)
     _require_radiograph(found)
     _require_grayscale(found)
@@ -151,7 +153,7 @@ def _header(path: Path, file: BinaryIO) -> Header:
     names = {text(found, keyword) for keyword in (*_NAMES, *_STAFF)}
     identifiers = frozenset({*links.values(), *names} - {""})
     return Header(
-        path,
+        source,
         links,
         text(found, "IssuerOfPatientID"),
         identifiers,

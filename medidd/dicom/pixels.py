@@ -23,6 +23,7 @@ from medidd.dicom.errors import Refused
 from medidd.dicom.framing import square
 from medidd.dicom.header import read, read_header, refusing
 from medidd.dicom.lut import Floats
+from medidd.dicom.source import Source
 
 gdcm.Trace.WarningOff()  # its C++ code writes to the terminal past any filter of ours
 gdcm.Trace.ErrorOff()
@@ -48,9 +49,12 @@ class RadiographReader(ImageReader):
         Raises:
             Refused: it is no radiograph that can be used.
         """
-        path = Path(data)
-        read_header(path)
-        with refusing("unreadable"), path.open("rb") as file, refusing("header_error"):
+        return self.open(Source(Path(data)))
+
+    def open(self, source: Source) -> FileDataset:
+        """Returns as ``read``, of a file that may lie in an archive."""
+        read_header(source)
+        with refusing("unreadable"), source.open() as file, refusing("header_error"):
             return read(file, pixels=True)
 
     def get_data(self, img: FileDataset) -> tuple[Floats, dict[str, Any]]:

@@ -73,11 +73,11 @@ def make_plan(
     _require_anonymous_classes(films, headers)
     films, copies = once(films)
     try:
-        states = [film.path.stat() for film in films]
+        states = [film.source.state() for film in films]
     except OSError:
         raise CohortError(f"{root}: files went away while being read; run again") from None
     rows = [
-        [film.instance, film.patient, film.label, film.split, state.st_size, state.st_mtime_ns]
+        [film.instance, film.patient, film.label, film.split, *state]
         for film, state in zip(films, states, strict=True)
     ]
     return Plan(
@@ -152,7 +152,7 @@ def _film(header: Header, labels: Labels, key: bytes, unit: Unit) -> Film:
     stands_for: dict[Unit, str] = {"patient": patient or study, "study": study, "image": image}
     device = keyed(key, f"device|{header.device}")[:8] if header.device else ""
     return Film(
-        header.path,
+        header.source,
         links["SOPInstanceUID"],
         stands_for[unit],
         label,
@@ -178,10 +178,10 @@ def _require_labelled(
 
 def _require_anonymous_classes(films: Iterable[Film], headers: Iterable[Header]) -> None:
     """Refuses classes that are patients, as where each has a folder: classes are published."""
-    identifiers = {header.path: header.identifiers for header in headers}
+    identifiers = {header.source: header.identifiers for header in headers}
     shared: dict[str, set[str]] = {}
     for film in films:
-        tokens = tokens_of_identifiers(identifiers[film.path])
+        tokens = tokens_of_identifiers(identifiers[film.source])
         shared[film.label] = shared.get(film.label, tokens) & tokens
     named = sum(bool(tokens_of(label) & tokens) for label, tokens in shared.items())
     if named:

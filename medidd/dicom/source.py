@@ -44,6 +44,18 @@ class Source:
             else self.path
         )
 
+    def require_file(self) -> None:
+        """Checks that there is a file to be opened: to open a pipe would wait forever.
+
+        Raises:
+            OSError: there is nothing.
+            Refused: it is a symbolic link, a pipe or a device.
+        """
+        if self.path.is_symlink():
+            raise Refused("symlink_skipped")
+        if not stat.S_ISREG(self.path.stat().st_mode):
+            raise Refused("not_a_file")
+
     def open(self) -> IO[bytes]:
         """Opens the file to be read.
 
@@ -88,10 +100,7 @@ def sources(root: Path) -> Iterator[Source | Refused]:
 
 def _in(path: Path) -> Iterator[Source | Refused]:
     try:
-        if path.is_symlink():
-            raise Refused("symlink_skipped")
-        if not stat.S_ISREG(path.stat().st_mode):
-            raise Refused("not_a_file")
+        Source(path).require_file()
         if not _is_archive(path):
             yield Source(path)
             return

@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -62,6 +63,29 @@ def test_file_names_and_their_order_do_not_matter(studies: Path, tmp_path: Path)
         (studies / f"{number}.dcm").rename(folder / f"{9 - number}")
     run(studies, tmp_path / "two")
     assert content(tmp_path / "one") == content(tmp_path / "two")
+
+
+def test_films_in_archives_are_the_same_films(studies: Path, tmp_path: Path) -> None:
+    run(studies, tmp_path / "one")
+    with zipfile.ZipFile(studies / "many", "w", zipfile.ZIP_DEFLATED) as made:
+        for number in range(2, 7):
+            made.write(studies / f"{number}.dcm", f"ward/{number}")
+            (studies / f"{number}.dcm").unlink()
+    cohort = run(studies, tmp_path / "two")
+    assert cohort.refused == {"not_dicom": 1}
+    one, two = content(tmp_path / "one"), content(tmp_path / "two")
+    for name in ("images.npy", "films.jsonl", "tokens"):
+        assert one[name] == two[name]
+
+
+def test_an_archive_is_a_folder_of_classes_too(studies: Path, tmp_path: Path) -> None:
+    (studies / "labels.csv").unlink()
+    with zipfile.ZipFile(studies / "all.zip", "w") as made:
+        for number in range(1, 7):
+            made.write(studies / f"{number}.dcm", f"{('well', 'ill')[number % 2]}/{number}")
+            (studies / f"{number}.dcm").unlink()
+    (studies / "well").mkdir()
+    assert run(studies, tmp_path / "c").classes == ("ill", "well")
 
 
 @pytest.mark.parametrize("stop_at", [1, 3, 5, 6])

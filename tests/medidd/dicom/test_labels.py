@@ -7,6 +7,7 @@ import pytest
 from medidd.dicom.errors import CohortError, Refused
 from medidd.dicom.header import Header
 from medidd.dicom.labels import read_labels
+from medidd.dicom.source import Source
 
 LINKS = {
     "SOPInstanceUID": "1.2.1",
@@ -17,7 +18,7 @@ LINKS = {
 
 
 def header(path: Path) -> Header:
-    return Header(path, LINKS, "", frozenset())
+    return Header(Source(path), LINKS, "", frozenset())
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Every reason code, on one bad file in a good folder."""
 
+import io
 import os
 import zipfile
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from pydicom.pixels.decoders.base import get_decoder
 from medidd.dicom import header
 from medidd.dicom.cohort import Cohort, ingest
 from medidd.dicom.errors import REASONS
+from medidd.dicom.source import LARGEST
 
 Film = Callable[..., Any]
 Case = Callable[[Path, Film], None]
@@ -49,8 +51,27 @@ def link(root: Path, film: Film) -> None:  # noqa: ARG001
 
 
 def archive(root: Path, film: Film) -> None:  # noqa: ARG001
-    with zipfile.ZipFile(root / "bad.zip", "w") as made:
+    inner = io.BytesIO()
+    with zipfile.ZipFile(inner, "w") as made:
         made.write(root / "1.dcm")
+    with zipfile.ZipFile(root / "bad.zip", "w") as made:
+        made.writestr("bad.zip", inner.getvalue())
+
+
+def under_password(root: Path, film: Film) -> None:
+    archive(root, film)
+    data = bytearray((root / "bad.zip").read_bytes())
+    data[data.rindex(b"PK\x01\x02") + 8] |= 1
+    (root / "bad.zip").write_bytes(data)
+
+
+def bomb(root: Path, film: Film) -> None:  # noqa: ARG001
+    with (
+        zipfile.ZipFile(root / "bad.zip", "w", zipfile.ZIP_DEFLATED) as made,
+        made.open("zeros", "w", force_zip64=True) as member,
+    ):
+        for _ in range(LARGEST // 2**22 + 1):
+            member.write(bytes(2**22))
 
 
 def unlabelled(root: Path, film: Film) -> None:
@@ -121,6 +142,8 @@ CASES: dict[str, Case] = {
     "unreadable": with_bytes(b"", "closed"),
     "bad_zip": with_bytes(b"no zip", "bad.zip"),
     "nested_archive": archive,
+    "encrypted_zip": under_password,
+    "zip_bomb": bomb,
     "not_dicom": with_bytes(b"ZZPHI"),
     "header_error": nonsense_number,
     "no_image": with_elements(PixelData=None),
