@@ -1,11 +1,14 @@
 """medidd talks to nobody."""
 
 import os
+import shutil
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
-from invented_cohort import Source, called, distill
+from invented_cohort import ROOT, SMALL, Source, called, distill
 
 from pipelines.installation import SILENT
 
@@ -27,6 +30,23 @@ def test_a_distillation_opens_no_connection(
     assert called("audit", tmp_path / "run").code == 0
     assert called("evaluate", tmp_path / "run", "--network", "mlp").code == 0
     assert tried == []
+
+
+def test_a_run_is_made_where_there_is_no_network(source: Source, tmp_path: Path) -> None:
+    alone = ["unshare", "--map-root-user", "--net"]
+    if shutil.which("unshare") is None or subprocess.run([*alone, "true"], check=False).returncode:
+        pytest.skip("this system lets nobody take the network away from a process")
+    program = Path(__file__).with_name("short_trainings.py")
+    films = ["--dicom-dir", source.folder, "--ipc", 1, *SMALL, "--out", tmp_path / "run"]
+    ended = subprocess.run(
+        [*alone, sys.executable, str(program), "distill", *map(str, films)],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert (tmp_path / "run" / "report.html").exists()
 
 
 def test_dependencies_are_told_to_be_silent() -> None:
