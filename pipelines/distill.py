@@ -9,6 +9,7 @@ import torch
 
 from medidd.data import NORMALIZATION
 from medidd.dicom.plan import Unit
+from medidd.dicom.reading import DEFAULT, Reading
 from medidd.distill import Prepares
 from pipelines import ledger
 from pipelines.ahead import baselines_ahead
@@ -53,6 +54,7 @@ class Distill:
         width: filters per block of the ConvNet.
         threads: of the CPU.
         max_refused: refused files allowed per usable film.
+        reading: how films are read.
         out: the run's folder; None for one named after the job.
         resume: go on with a run that was stopped.
     """
@@ -73,6 +75,7 @@ class Distill:
     width: int = 32
     threads: int = 1
     max_refused: float = 0.2
+    reading: Reading = DEFAULT
     out: Path | None = None
     resume: bool = False
 
@@ -98,6 +101,7 @@ class Distill:
             device_name=device(self.device).type,
             threads=self.threads,
             max_refused=self.max_refused,
+            reading=self.reading,
         )
         frozen.recipe(UNKNOWN_CLASSES)
         return frozen
@@ -128,6 +132,7 @@ def run(job: Distill) -> Generator[Progress, None, Run]:
             max_refused=job.max_refused,
             seed=job.seed,
             unit=job.unit,
+            reading=job.reading,
         )
         subject = Subject(place, frozen, patients)
         require_enough(patients, job.ipc, unfold=subject.recipe.shown // job.ipc)

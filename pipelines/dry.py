@@ -31,7 +31,14 @@ def run(job: Distill) -> Answer:
     frozen = job.frozen()
     place = job.place(frozen)
     try:
-        plan = make_plan(job.dicom_dir, job.labels, size=job.size, key=key(), unit=job.unit)
+        plan = make_plan(
+            job.dicom_dir,
+            job.labels,
+            size=job.size,
+            key=key(),
+            unit=job.unit,
+            reading=job.reading,
+        )
         plan.require_usable(job.dicom_dir, job.max_refused)
     except TooManyRefused as error:
         raise Stop(str(error), Exit.REFUSED_FILES) from None

@@ -15,6 +15,7 @@ import torch
 
 from medidd.data import NORMALIZATION, RealSet
 from medidd.dicom.plan import Unit
+from medidd.dicom.reading import DEFAULT, Reading
 from medidd.methods import METHODS
 from medidd.methods import experts as library
 from medidd.methods.expert_files import read_record
@@ -54,6 +55,7 @@ class Experts:
         device: "auto", "cpu" or "cuda".
         threads: of the CPU.
         max_refused: refused files allowed per usable film.
+        reading: how films are read.
         unit: what counts as one patient, "patient", "study" or "image".
         resume: go on with experts that were stopped.
     """
@@ -74,6 +76,7 @@ class Experts:
     device: str = "auto"
     threads: int = 1
     max_refused: float = 0.2
+    reading: Reading = DEFAULT
     unit: Unit = "patient"
     resume: bool = False
 
@@ -94,6 +97,7 @@ def run(job: Experts) -> Generator[Progress, None, Path]:
     asked = dataclasses.asdict(job) | {
         "source": source_of(key(), job.dicom_dir, job.labels),
         "device": where.type,
+        "reading": job.reading.to_json(),
     }
     unnamed = {name: asked[name] for name in asked if name not in _UNASKED}
     fresh = claim(place, unnamed, resume=job.resume)
@@ -106,6 +110,7 @@ def run(job: Experts) -> Generator[Progress, None, Path]:
             max_refused=job.max_refused,
             seed=job.seed,
             unit=job.unit,
+            reading=job.reading,
         )
         classes = len(patients.cohort.classes)
         network = built(classes, job.size, job.width)[job.network]

@@ -17,10 +17,11 @@ import torch
 
 from medidd.dicom.cohort import Cohort
 from medidd.dicom.plan import Unit
+from medidd.dicom.reading import DEFAULT, Reading
 from pipelines.audit import Audit, identifier_of, judged
 from pipelines.bundle import hashes
 from pipelines.encoder import read_encoder
-from pipelines.foreign_arrays import Reading, UnusableError
+from pipelines.foreign_arrays import Scale, UnusableError
 from pipelines.foreign_films import read_side, sides
 from pipelines.foreign_release import Found, chosen, content, null_release, read, released
 from pipelines.frozen import source_of
@@ -75,6 +76,7 @@ class Foreign:
         std: likewise.
         experiment: which set of a file that holds several, from 0; None for the only one.
         max_refused: refused files allowed per usable film.
+        reading: how films are read.
         unit: what counts as one patient.
         width: filters per block of the ConvNets that attack.
         seed: of everything random.
@@ -96,6 +98,7 @@ class Foreign:
     std: tuple[float, ...] = ()
     experiment: int | None = None
     max_refused: float = 0.2
+    reading: Reading = DEFAULT
     unit: Unit = "patient"
     width: int = 32
     seed: int = 0
@@ -105,14 +108,14 @@ class Foreign:
     encoder: Path | None = None
     out: Path | None = None
 
-    def reading(self) -> Reading:
+    def scale(self) -> Scale:
         """Returns what floats stand for.
 
         Raises:
             Stop: the constants are none.
         """
         try:
-            return Reading(self.mean, self.std)
+            return Scale(self.mean, self.std)
         except UnusableError as error:
             raise Stop(str(error), error.code) from None
 
@@ -127,6 +130,7 @@ class Foreign:
             "std": list(self.std),
             "experiment": self.experiment,
             "max_refused": self.max_refused,
+            "reading": self.reading.to_json(),
             "unit": self.unit,
             "width": self.width,
             "seed": self.seed,
@@ -148,7 +152,7 @@ def run(job: Foreign) -> Generator[Progress, None, Answer]:
     """
     torch.set_num_threads(job.threads)
     policy = read_policy(job.policy)
-    how = job.reading()
+    how = job.scale()
     data = content(job.release)
     found = chosen(job.release, read(job.release, data, how), job.experiment)
     encoder = read_encoder(job.encoder, found.images.shape[1:])
@@ -196,6 +200,7 @@ def _patients(job: Foreign, place: Run, found: Found) -> Generator[Progress, Non
             place=place.private / role,
             max_refused=job.max_refused,
             unit=job.unit,
+            reading=job.reading,
         )
 
     members = yield from side("members", job.members, job.members_labels)

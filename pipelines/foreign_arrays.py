@@ -36,7 +36,7 @@ class UnusableError(ValueError):
 
 
 @dataclass(frozen=True)
-class Reading:
+class Scale:
     """What floats stand for, which no file says: display value = intensity * std + mean.
 
     Attributes:
@@ -77,7 +77,7 @@ class Reading:
         return Normalization(mean, std).display(images)
 
 
-def intensities(values: Array, how: Reading, levels: int | None) -> tuple[Tensor, str]:
+def intensities(values: Array, how: Scale, levels: int | None) -> tuple[Tensor, str]:
     """Returns display values (n, 1, H, W) in float32, and in words what they were.
 
     Values that are learned without bounds may lie a little outside [0, 1]. They are kept: a
@@ -173,7 +173,7 @@ def _channels_first(values: Array) -> Array:
     return images
 
 
-def _of_floats(shown: Tensor, how: Reading) -> tuple[Tensor, str]:
+def _of_floats(shown: Tensor, how: Scale) -> tuple[Tensor, str]:
     if not shown.isfinite().all():
         raise UnusableError("an intensity is not a finite number; make the set anew")
     low, high = float(shown.min()), float(shown.max())

@@ -15,8 +15,9 @@ from medidd.dicom.cohort import Cohort
 from medidd.dicom.errors import CohortError
 from medidd.dicom.identifiers import keyed, tokens_of_identifiers
 from medidd.dicom.plan import Unit
+from medidd.dicom.reading import DEFAULT, Reading
 from medidd.split import Role
-from pipelines.foreign_arrays import Reading
+from pipelines.foreign_arrays import Scale
 from pipelines.foreign_release import content, read
 from pipelines.installation import key
 from pipelines.patients import Patients, read_films
@@ -36,6 +37,7 @@ def read_side(
     place: Path,
     max_refused: float,
     unit: Unit,
+    reading: Reading = DEFAULT,
 ) -> Generator[Progress, None, Cohort]:
     """Reads the films of one side; the generator's value is the cohort.
 
@@ -47,6 +49,7 @@ def read_side(
         place: where the cohort is kept.
         max_refused: refused files allowed per usable film.
         unit: what counts as one patient.
+        reading: how films are read.
 
     Raises:
         Stop: there is no cohort in it.
@@ -63,6 +66,7 @@ def read_side(
             size=size,
             max_refused=max_refused,
             unit=unit,
+            reading=reading,
             stage=f"read {role}",
         )
         return Cohort.open(place)
@@ -153,7 +157,7 @@ def _renumbered(cohort: Cohort, classes: tuple[str, ...]) -> npt.NDArray[np.int6
 
 def _of_arrays(path: Path, size: int, unit: Unit) -> Cohort:
     """Reads films that a researcher keeps as arrays, already of the size they are compared at."""
-    found, *_ = read(path, content(path), Reading())
+    found, *_ = read(path, content(path), Scale())
     if not found.patients or not found.numbered:
         raise Stop(
             f"{path}: films need labels that are class numbers, and patient_ids; add them",

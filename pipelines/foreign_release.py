@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from pipelines.foreign_arrays import Reading, UnusableError, intensities, targets
+from pipelines.foreign_arrays import Scale, UnusableError, intensities, targets
 from pipelines.foreign_files import READERS, Raw
 from pipelines.stop import Exit, Stop
 from privacy.layers import LARGEST
@@ -71,7 +71,7 @@ def content(path: Path) -> bytes:
         raise Stop(f"{path}: {error.strerror}; name a file that can be read", Exit.DATA) from None
 
 
-def read(path: Path, data: bytes, how: Reading) -> list[Found]:
+def read(path: Path, data: bytes, how: Scale) -> list[Found]:
     """Returns the set in a file, or the sets of all its experiments.
 
     Raises:
@@ -86,7 +86,7 @@ def read(path: Path, data: bytes, how: Reading) -> list[Found]:
         raise Stop(f"{path}: {error}", error.code) from None
 
 
-def _found(raw: Raw, how: Reading) -> Found:
+def _found(raw: Raw, how: Scale) -> Found:
     images, scale = intensities(raw.images, how, raw.levels)
     labels, numbered, kind = targets(raw.labels, len(images))
     if raw.classes and (len(raw.classes) < labels.shape[1] or len(set(raw.classes)) < 2):

@@ -17,6 +17,7 @@ import torch
 
 from medidd.dicom.identifiers import keyed
 from medidd.dicom.plan import Unit
+from medidd.dicom.reading import DEFAULT, Reading
 from pipelines.recipe import Recipe, recipe
 from pipelines.stop import Exit, Stop
 from pipelines.store import Json, Run, read_json
@@ -42,6 +43,7 @@ class Frozen:
         device_name: "cpu" or "cuda".
         threads: of the CPU; another number rounds differently.
         max_refused: refused files allowed per usable film.
+        reading: how films are read.
     """
 
     source: str
@@ -59,6 +61,7 @@ class Frozen:
     device_name: str
     threads: int
     max_refused: float
+    reading: Reading = DEFAULT
 
     @property
     def device(self) -> torch.device:
@@ -86,7 +89,10 @@ class Frozen:
 
     def to_json(self) -> Json:
         """Returns a plain dict."""
-        return asdict(self) | {"settings": dict(self.settings)}
+        return asdict(self) | {
+            "settings": dict(self.settings),
+            "reading": self.reading.to_json(),
+        }
 
     def facts(self, classes: tuple[str, ...], normalization: Json) -> Json:
         """Returns what is written into the release: only what a recipient may know."""
@@ -97,6 +103,7 @@ class Frozen:
             "ipc": made.shown,
             "classes": list(classes),
             "normalization": normalization,
+            "reading": self.reading.to_json(),
             "seed": self.seed,
             "steps": made.steps,
             "fields": made.fields,
@@ -112,8 +119,9 @@ def thawed(run: Run) -> Frozen:
         Stop: another version of medidd was asked for it.
     """
     try:
-        return Frozen(**read_json(run.job)["job"])
-    except TypeError:
+        asked = read_json(run.job)["job"]
+        return Frozen(**(asked | {"reading": Reading.from_json(asked["reading"])}))
+    except (KeyError, TypeError, ValueError):
         raise Stop(
             f"{run.path}: a run of another version of medidd; make it anew with medidd distill",
             Exit.USAGE,

@@ -15,6 +15,8 @@ import rich_click as click
 import yaml
 from click.core import ParameterSource
 
+from pipelines.reading import NAMES, reading
+
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -71,9 +73,12 @@ def finite(_: click.Context, __: click.Parameter, value: float) -> float:
 
 
 def named(context: click.Context) -> dict[str, str]:
-    """Returns the options that the user named, by parameter, as they are written."""
+    """Returns the options that the user named, by parameter, as they are written.
+
+    The choices of ``reading`` stand under this name.
+    """
     return {
-        str(parameter.name): max(parameter.opts, key=len)
+        "reading" if parameter.name in NAMES else str(parameter.name): max(parameter.opts, key=len)
         for parameter in context.command.params
         if context.get_parameter_source(str(parameter.name)) is not ParameterSource.DEFAULT
     }
@@ -114,6 +119,7 @@ films = options(
         show_default=True,
         help="Unusable files allowed per usable film.",
     ),
+    reading,
 )
 
 unit = click.option(
@@ -201,6 +207,7 @@ foreign_set = options(
         show_default=True,
         help="Unusable files allowed per usable film.",
     ),
+    reading,
 )
 
 accepting = options(

@@ -9,6 +9,7 @@ import torch
 from medidd.dicom.cohort import Cohort, ingest
 from medidd.dicom.errors import CohortError, TooManyRefused
 from medidd.dicom.plan import Unit
+from medidd.dicom.reading import DEFAULT, Reading
 from medidd.split import Role, assign
 from pipelines.installation import key
 from pipelines.progress import Progress
@@ -75,6 +76,7 @@ def read_patients(
     max_refused: float,
     seed: int,
     unit: Unit = "patient",
+    reading: Reading = DEFAULT,
 ) -> Generator[Progress, None, Patients]:
     """Reads the films of a folder into a run; the generator's value is its patients.
 
@@ -86,7 +88,13 @@ def read_patients(
     """
     if not run.ledger.exists():
         yield from read_films(
-            run.cohort, folder, labels, size=size, max_refused=max_refused, unit=unit
+            run.cohort,
+            folder,
+            labels,
+            size=size,
+            max_refused=max_refused,
+            unit=unit,
+            reading=reading,
         )
     return assigned(run, open_cohort(run), key=key(), seed=seed)
 
@@ -99,6 +107,7 @@ def read_films(
     size: int,
     max_refused: float,
     unit: Unit,
+    reading: Reading,
     stage: str = "read films",
 ) -> Generator[Progress, None, None]:
     """Reads the films of a folder into ``place``, as a cohort.
@@ -107,7 +116,14 @@ def read_films(
         Stop: they make none.
     """
     steps = ingest(
-        folder, labels, size=size, folder=place, key=key(), max_refused=max_refused, unit=unit
+        folder,
+        labels,
+        size=size,
+        folder=place,
+        key=key(),
+        max_refused=max_refused,
+        unit=unit,
+        reading=reading,
     )
     try:
         for done, total in steps:

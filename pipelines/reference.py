@@ -31,6 +31,7 @@ def read_reference(
             size=frozen.size,
             max_refused=frozen.max_refused,
             unit=own.unit,
+            reading=frozen.reading,
             stage="read reference",
         )
     except Stop as stop:

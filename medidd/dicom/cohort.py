@@ -17,6 +17,7 @@ import numpy.typing as npt
 from medidd.dicom.duplicates import Film, same_pixels
 from medidd.dicom.errors import CohortError, Refused
 from medidd.dicom.plan import VERSION, Plan, Unit, make_plan, require_usable, unnamed
+from medidd.dicom.reading import DEFAULT, Reading
 from medidd.dicom.storage import COHORT, FILMS, IMAGES, TOKENS, Rows, read_json, write
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ class Cohort:
         names: keyed hashes of each film's PatientID, if it has one, study and object, (n,): by
             these a film is found again in a cohort with another unit.
         traits: sex, band of age and device of each film by name, (n,); '' where not known.
+        warned: films that are used though something is odd about them, by code.
     """
 
     images: npt.NDArray[np.uint16]
@@ -55,6 +57,7 @@ class Cohort:
     unnamed: int = 0
     names: tuple[frozenset[str], ...] = ()
     traits: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    warned: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def tells_patients_apart(self) -> bool:
@@ -94,6 +97,7 @@ class Cohort:
             about["patient_id_missing"],
             tuple(frozenset(film["names"]) for film in films),
             {name: [film[name] for film in films] for name in ("sex", "age", "device")},
+            about["warned"],
         )
 
 
@@ -106,6 +110,7 @@ def ingest(
     key: bytes,
     max_refused: float = 0.2,
     unit: Unit = "patient",
+    reading: Reading = DEFAULT,
 ) -> Iterator[tuple[int, int]]:
     """Makes a cohort of the radiographs under ``root``.
 
@@ -119,6 +124,7 @@ def ingest(
         key: under which patients and identifiers are hashed. It must not lie in ``folder``.
         max_refused: refused files allowed per usable film.
         unit: what counts as one patient.
+        reading: how films are read.
 
     Yields:
         Films done, and films in all.
@@ -127,7 +133,7 @@ def ingest(
         TooManyRefused: more files were refused than ``max_refused`` allows.
         CohortError: the films make no cohort.
     """
-    plan = make_plan(root, labels, size=size, key=key, unit=unit)
+    plan = make_plan(root, labels, size=size, key=key, unit=unit, reading=reading)
     plan.require_usable(root, max_refused)
     total = len(plan.films)
     if read_json(folder / COHORT).get("fingerprint") == plan.fingerprint:
@@ -141,11 +147,11 @@ def ingest(
 def _fill(rows: Rows, plan: Plan, size: int) -> Iterator[tuple[int, int]]:
     from medidd.dicom.pixels import RadiographReader  # takes seconds: only where films are decoded
 
-    reader = RadiographReader(size)
+    reader = RadiographReader(size, plan.reading)
     undone = np.flatnonzero(rows.done == 0).tolist()
     total = len(plan.films)
     yield total - len(undone), total
-    outcomes: dict[int, str | None] = {}
+    outcomes: dict[int, tuple[str, ...]] = {}
     try:
         for left, row in zip(range(len(undone) - 1, -1, -1), undone, strict=True):
             outcomes[row] = _decode(rows, row, reader, plan.films[row])
@@ -157,18 +163,19 @@ def _fill(rows: Rows, plan: Plan, size: int) -> Iterator[tuple[int, int]]:
         rows.settle(outcomes)
 
 
-def _decode(rows: Rows, row: int, reader: "RadiographReader", film: Film) -> str | None:
-    """Fills a row; returns the reason code where it cannot be filled."""
+def _decode(rows: Rows, row: int, reader: "RadiographReader", film: Film) -> tuple[str, ...]:
+    """Fills a row; returns its warnings, or the reason code where it cannot be filled."""
     try:
-        pixels, _ = reader.get_data(reader.open(film.source))
+        pixels, about = reader.get_data(reader.open(film.source))
     except Refused as refusal:
-        return refusal.code
+        return (refusal.code,)
     rows.images[row] = np.rint(pixels * 65535)
-    return None
+    warnings: tuple[str, ...] = about["warnings"]
+    return warnings
 
 
 def _finish(rows: Rows, plan: Plan, root: Path, folder: Path, max_refused: float) -> None:
-    filled = np.flatnonzero(rows.done == 1).tolist()
+    filled = rows.filled()
     copies, stands_for = same_pixels(rows.images, filled, plan.films)
     kept = [row for row in filled if row not in copies]
     films = [replace(plan.films[row], patient=stands_for[plan.films[row].patient]) for row in kept]
@@ -179,7 +186,9 @@ def _finish(rows: Rows, plan: Plan, root: Path, folder: Path, max_refused: float
         "version": VERSION,
         "size": rows.images.shape[1],
         "classes": classes,
+        "reading": plan.reading.to_json(),
         "refused": dict(sorted(refused.items())),
+        "warned": dict(sorted(Counter(rows.warned(kept)).items())),
         "unit": plan.unit,
         "patient_id_missing": unnamed(films),
         "patients_merged": sum(one != other for one, other in stands_for.items()),

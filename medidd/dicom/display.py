@@ -8,46 +8,46 @@ the inversion, for it would turn white otherwise.
 from collections.abc import Callable
 
 import numpy as np
-import numpy.typing as npt
 from pydicom import Dataset
 from pydicom.multival import MultiValue
 
-from medidd.dicom.errors import Refused
 from medidd.dicom.lut import Floats, integer, table
-
-Mask = npt.NDArray[np.bool_]
-Stored = npt.NDArray[np.integer]
+from medidd.dicom.picture import Mask, Picture
+from medidd.dicom.reading import Voi
+from medidd.dicom.values import Stored, Values
 
 _PERCENTILES = (0.5, 99.5)
 
 
-def display(stored: Stored, film: Dataset) -> Floats:
-    """Returns display values in [0, 1], (rows, columns); 0 is black.
+def display(
+    stored: Stored, film: Dataset, voi: Voi = "auto", hidden: Mask | None = None
+) -> Picture:
+    """Returns the picture that a film's stored values make.
 
     Args:
         stored: stored values, (rows, columns).
         film: the header; its Pixel Data is not touched.
+        voi: where the range of the display comes from.
+        hidden: pixels behind a shutter, (rows, columns): black, and of no weight; None for none.
 
     Raises:
         Refused: a look-up table is short, values are not finite, or all are the same.
     """
-    padding = padded(stored, film)
-    inside = slice(None) if padding is None else ~padding
+    values = Values(stored, hidden)
+    values.drop(padded(values.each, film))
     with np.errstate(all="ignore"):  # what overflows is refused
-        values = _modality(stored, film)
-        _require_range(values[inside])
-        shown = _voi(values, inside, film)
-    _require_range(shown[inside])
+        manufacturers = _modality(values.each, film)
+        values.require_range(manufacturers)
+        shown = _voi(manufacturers, values, film, voi)
+    values.require_range(shown)
     # Presentation LUT Shape INVERSE says MONOCHROME1 once more (PS3.3 C.8.11.3); invert once.
     if film.PhotometricInterpretation == "MONOCHROME1":
         np.subtract(1, shown, out=shown)
-    if padding is not None:
-        shown[padding] = 0
-    return shown
+    return values.picture(shown)
 
 
-def padded(stored: Stored, film: Dataset) -> Mask | None:
-    """Returns where Pixel Padding Value, or the range it begins, stands (PS3.3 C.7.5.1.1.2)."""
+def padded(values: Stored, film: Dataset) -> Mask | None:
+    """Returns which values Pixel Padding Value, or the range it begins, names (C.7.5.1.1.2)."""
     if film.get("PixelPaddingValue") is None:
         return None
     first = int(film.PixelPaddingValue)
@@ -57,17 +57,14 @@ def padded(stored: Stored, film: Dataset) -> Mask | None:
         ends = [integer(end, signed=True) for end in ends]
     else:
         ends = [end % 2**16 for end in ends]  # some write SS though the pixels are unsigned
-    return (stored >= min(ends)) & (stored <= max(ends))
+    return (values >= min(ends)) & (values <= max(ends))
 
 
-def _require_range(values: Floats) -> None:
-    if values.size == 0:
-        raise Refused("constant_image")
-    low, high = values.min(), values.max()  # either is NaN where any value is
-    if not np.isfinite([low, high]).all():
-        raise Refused("non_finite")
-    if low == high:
-        raise Refused("constant_image")
+def conflicting(film: Dataset) -> bool:
+    """Whether Presentation LUT Shape contradicts Photometric Interpretation (PS3.3 C.8.11.3)."""
+    wanted = {"MONOCHROME1": "INVERSE", "MONOCHROME2": "IDENTITY"}
+    shape = film.get("PresentationLUTShape")
+    return bool(shape) and shape != wanted[film.PhotometricInterpretation]
 
 
 def _modality(stored: Stored, film: Dataset) -> Floats:
@@ -80,21 +77,23 @@ def _modality(stored: Stored, film: Dataset) -> Floats:
     return values
 
 
-def _voi(values: Floats, inside: Mask | slice, film: Dataset) -> Floats:
+def _voi(manufacturers: Floats, values: Values, film: Dataset, voi: Voi) -> Floats:
     """Returns [0, 1] by the VOI LUT, else the first window, else percentiles (PS3.3 C.11.2)."""
-    if film.get("VOILUTSequence"):
+    if voi in ("auto", "lut") and film.get("VOILUTSequence"):
         lut = table(film.VOILUTSequence[0], signed=_can_be_negative(film))
         # By what the table reaches, not by its depth: some say 16 bits and use 12.
-        shown: Floats = lut(values) / np.maximum(lut.entries.max(), np.float32(1))
+        shown: Floats = lut(manufacturers) / np.maximum(lut.entries.max(), np.float32(1))
         return shown
-    center, width = _number(film, "WindowCenter"), _number(film, "WindowWidth")
-    window, narrowest = _WINDOWS.get(str(film.get("VOILUTFunction")), _WINDOWS["LINEAR"])
-    if center is not None and width is not None and width >= narrowest:
-        return window(values, center, width)
-    low, high = np.percentile(values[inside], _PERCENTILES)
+    if voi in ("auto", "window"):
+        center, width = _number(film, "WindowCenter"), _number(film, "WindowWidth")
+        window, narrowest = _WINDOWS.get(str(film.get("VOILUTFunction")), _WINDOWS["LINEAR"])
+        if center is not None and width is not None and width >= narrowest:
+            return window(manufacturers, center, width)
+    whole = (0.0, 100.0)
+    low, high = values.percentiles(manufacturers, whole if voi == "none" else _PERCENTILES)
     if low == high:
-        low, high = values[inside].min(), values[inside].max()
-    return linear_exact(values, (low + high) / 2, high - low)
+        low, high = values.percentiles(manufacturers, whole)
+    return linear_exact(manufacturers, (low + high) / 2, high - low)
 
 
 def _can_be_negative(film: Dataset) -> bool:

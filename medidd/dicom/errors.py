@@ -25,13 +25,15 @@ REASONS = {
     "sop_class_excluded": "no radiograph: neither CR nor DX storage",
     "for_processing": "raw detector data; send the FOR PRESENTATION object",
     "secondary_capture": "a screenshot or scanned film",
-    "multiframe": "more than one frame",
+    "multiframe": "more than one frame; --frames takes one of them",
     "color": "a color image",
     "photometric_invalid": "neither MONOCHROME1 nor MONOCHROME2",
     "too_large": "more than 2**26 pixels",
     "burned_in_tag": "the header says that identifiers are burned into the pixels",
+    "view_excluded": "another view than those asked for",
+    "view_unknown": "the view is not said, and some are asked for",
     "unsupported_transfer_syntax": "no decoder exists for the transfer syntax",
-    "codec_missing": "the decoder is not installed; install python-gdcm, pylibjpeg and pyjpegls",
+    "codec_missing": "the decoder is not installed; pip install 'medidd[codecs]'",
     "label_missing": "no label in the table, or an empty or uncertain one",
     "label_unmapped": "several labels in one cell; name one target",
     "duplicate": "the same object once more; one copy is used",
@@ -45,8 +47,19 @@ REASONS = {
 }
 """Reason codes, a stable interface, and what each means."""
 
-HARMLESS = frozenset({"not_dicom", "dicomdir_ignored", "duplicate", "duplicate_pixels"})
-"""Codes that cost no film; a ``labels.csv`` beside the films is no failure."""
+WARNINGS = {
+    "presentation_lut_conflict": "Presentation LUT Shape contradicts Photometric Interpretation, "
+    "which is believed",
+    "shutter_ignored": "the shutter leaves nothing open or is not described; the film is not cut",
+    "burned_in_suspected": "something like a line of text stands in the pixels; look at the film",
+    "burned_in_masked": "something like a line of text was painted over",
+}
+"""Codes of what is odd about films that are used, and what each means."""
+
+HARMLESS = frozenset(
+    {"not_dicom", "dicomdir_ignored", "duplicate", "duplicate_pixels", "view_excluded"}
+)
+"""Codes that cost no film that was asked for; a ``labels.csv`` beside the films is no failure."""
 
 
 class CohortError(Exception):

@@ -7,6 +7,7 @@ from pydicom import Dataset
 from pydicom.multival import MultiValue
 
 from medidd.dicom.lut import Floats
+from medidd.dicom.picture import Picture
 
 _PROPORTIONS = (
     "PixelAspectRatio",
@@ -14,20 +15,22 @@ _PROPORTIONS = (
     "PixelSpacing",
     "NominalScannedPixelSpacing",
 )
+_STRIP = 32  # rows looked up at once: they stay in the cache
 
 
-def square(shown: Floats, film: Dataset, size: int) -> Floats:
-    """Returns display values (rows, columns) as the film is read, (size, size)."""
+def square(picture: Picture, film: Dataset, size: int) -> Floats:
+    """Returns the display values of a film as it is read, (size, size)."""
     aspect = pixel_aspect(film)
     right, down = _directions(film)
     if right in ("H", "F") and down in ("L", "R", "A", "P"):
-        shown, aspect, right, down = shown.T, 1 / aspect, down, right
+        picture, aspect = picture.turned(lambda pixels: np.ascontiguousarray(pixels.T)), 1 / aspect
+        right, down = down, right
     # The reader faces the patient: the patient's left is at the right. Laterals stay as they are.
     if right == "R":
-        shown = shown[:, ::-1]
+        picture = picture.turned(lambda pixels: pixels[:, ::-1])
     if down == "H":
-        shown = shown[::-1]
-    return letterbox(shown, aspect, size)
+        picture = picture.turned(lambda pixels: pixels[::-1])
+    return letterbox(picture, aspect, size)
 
 
 def pixel_aspect(film: Dataset) -> float:
@@ -42,21 +45,28 @@ def pixel_aspect(film: Dataset) -> float:
     return 1.0
 
 
-def letterbox(shown: Floats, aspect: float, size: int) -> Floats:
-    """Returns ``shown`` (rows, columns) resampled by area to fit (size, size), centered on black.
+def letterbox(picture: Picture, aspect: float, size: int) -> Floats:
+    """Returns display values in [0, 1] resampled by area to fit (size, size), centered on black.
 
     Args:
-        shown: display values in [0, 1].
+        picture: the film, (rows, columns).
         aspect: height of a pixel over its width.
         size: pixels.
     """
-    rows, columns = shown.shape
+    rows, columns = picture.shape
     longest = max(rows * aspect, columns)
     height = max(1, round(size * rows * aspect / longest))
     width = max(1, round(size * columns / longest))
     top, left = (size - height) // 2, (size - width) // 2
+    low = np.zeros((height, columns), np.float32)
+    shares = _shares(rows, height)
+    for first in range(0, rows, _STRIP):
+        last = min(first + _STRIP, rows)
+        # A strip touches few rows of the result: from the one under its top to that at its foot.
+        reach = slice(first * height // rows, min(-(-last * height // rows) + 1, height))
+        low[reach] += shares[reach, first:last] @ picture.rows(first, last)
     framed = np.zeros((size, size), np.float32)
-    small = _shares(rows, height) @ np.ascontiguousarray(shown) @ _shares(columns, width).T
+    small = low @ _shares(columns, width).T
     framed[top : top + height, left : left + width] = np.clip(small, 0, 1)
     return framed
 

@@ -17,9 +17,12 @@ from pydicom.dataset import FileDataset
 from pydicom.multival import MultiValue
 from pydicom.pixels.decoders.base import get_decoder
 
+from medidd.dicom import codecs
 from medidd.dicom.errors import Refused
+from medidd.dicom.reading import DEFAULT, Reading
 from medidd.dicom.source import Source
 from medidd.dicom.traits import age_band, maker, sex_of
+from medidd.dicom.views import matches, view_of
 
 MAX_PIXELS = 2**26
 MODALITIES = frozenset({"CR", "DX", "RG"})
@@ -32,8 +35,11 @@ _KINDS = ("SOPClassUID", "Modality", "ImageType", "PresentationIntentType", "Bur
 _PIXELS = ("Rows", "Columns", "SamplesPerPixel", "PhotometricInterpretation")
 _BITS = ("BitsAllocated", "BitsStored", "PixelRepresentation")
 _OTHERS = ("IssuerOfPatientID", "NumberOfFrames")
+_VIEWS = ("ViewPosition", "ViewCodeSequence", "SeriesDescription")
 _TRAITS = ("PatientSex", "PatientAge", "StudyDate", "Manufacturer", "ManufacturerModelName")
-_TAGS = [*_LINKS, *_NAMES, *_STAFF, *_KINDS, *_PIXELS, *_BITS, *_OTHERS, *_TRAITS]
+_TAGS = [*_LINKS, *_NAMES, *_STAFF, *_KINDS, *_PIXELS, *_BITS, *_OTHERS, *_VIEWS, *_TRAITS]
+codecs.register()
+
 _AT_PIXELS = (b"\xe0\x7f", b"\x7f\xe0")  # group 7FE0 in little and in big endian
 
 
@@ -94,8 +100,12 @@ def refusing(code: str) -> Iterator[None]:
         raise Refused(code) from None
 
 
-def read_header(source: Source) -> Header:
+def read_header(source: Source, reading: Reading = DEFAULT) -> Header:
     """Returns the header of a radiograph.
+
+    Args:
+        source: the file.
+        reading: which radiographs are used.
 
     Raises:
         Refused: the file is no radiograph that can be used.
@@ -108,7 +118,7 @@ def read_header(source: Source) -> Header:
             _require_dicom(file.read(132))
             file.seek(0)
             with refusing("header_error"):
-                return _header(source, file)
+                return _header(source, file, reading)
 
 
 def read(file: IO[bytes], *, pixels: bool) -> FileDataset:
@@ -140,10 +150,13 @@ def _require_dicom(start: bytes) -> None:
         raise Refused("not_dicom")
 
 
-def _header(source: Source, file: IO[bytes]) -> Header:
+def _header(source: Source, file: IO[bytes], reading: Reading) -> Header:
     found = read(file, pixels=False)
     _require_radiograph(found)
-    _require_grayscale(found)
+    if reading.burned_in == "reject" and text(found, "BurnedInAnnotation") == "YES":
+        raise Refused("burned_in_tag")
+    _require_grayscale(found, reading)
+    _require_view(found, reading.views)
     _require_decoder(found.file_meta.get("TransferSyntaxUID"))
     deflated = found.file_meta.TransferSyntaxUID == uid.DeflatedExplicitVRLittleEndian
     # pydicom stops at the pixels; of a deflated file it has read everything.
@@ -193,14 +206,23 @@ def _require_radiograph(found: Dataset) -> None:
         raise Refused("secondary_capture")
     if kind not in RADIOGRAPHS:
         raise Refused("sop_class_excluded")
-    if text(found, "BurnedInAnnotation") == "YES":
-        raise Refused("burned_in_tag")
 
 
-def _require_grayscale(found: Dataset) -> None:
+def _require_view(found: Dataset, wanted: tuple[str, ...]) -> None:
+    if not wanted:
+        return
+    view = view_of(found)
+    if view == "":
+        raise Refused("view_unknown")
+    if view is None or not matches(view, wanted):
+        raise Refused("view_excluded")
+
+
+def _require_grayscale(found: Dataset, reading: Reading) -> None:
     if not all(text(found, keyword) for keyword in (*_PIXELS, *_BITS)):
         raise Refused("missing_tag")
-    if int(text(found, "NumberOfFrames") or 1) != 1:
+    frames = int(text(found, "NumberOfFrames") or 1)
+    if frames < 1 or (frames > 1 and reading.frames == "reject"):
         raise Refused("multiframe")
     photometric = text(found, "PhotometricInterpretation")
     if int(found.SamplesPerPixel) != 1 or photometric == "PALETTE COLOR":

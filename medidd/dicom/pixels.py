@@ -11,18 +11,16 @@ from pathlib import Path
 from typing import Any
 
 import gdcm  # type: ignore[import-untyped]
-import numpy as np
 import torch
 from monai.config import KeysCollection
 from monai.data import ImageReader
 from monai.transforms import MapTransform
 from pydicom.dataset import FileDataset
 
-from medidd.dicom.display import Stored, display
-from medidd.dicom.errors import Refused
-from medidd.dicom.framing import square
 from medidd.dicom.header import read, read_header, refusing
 from medidd.dicom.lut import Floats
+from medidd.dicom.preparation import prepared
+from medidd.dicom.reading import DEFAULT, Reading
 from medidd.dicom.source import Source
 
 gdcm.Trace.WarningOff()  # its C++ code writes to the terminal past any filter of ours
@@ -34,10 +32,12 @@ class RadiographReader(ImageReader):
 
     Attributes:
         size: height and width of what ``get_data`` returns, pixels.
+        reading: how films are read.
     """
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, reading: Reading = DEFAULT) -> None:
         self.size = size
+        self.reading = reading
 
     def verify_suffix(self, filename: object) -> bool:  # noqa: ARG002 - MONAI's signature
         """Returns True: hospitals' files have any suffix or none; ``read`` looks inside."""
@@ -53,27 +53,31 @@ class RadiographReader(ImageReader):
 
     def open(self, source: Source) -> FileDataset:
         """Returns as ``read``, of a file that may lie in an archive."""
-        read_header(source)
+        read_header(source, self.reading)
         with refusing("unreadable"), source.open() as file, refusing("header_error"):
             return read(file, pixels=True)
 
     def get_data(self, img: FileDataset) -> tuple[Floats, dict[str, Any]]:
-        """Returns display values in [0, 1], (size, size), and no metadata.
+        """Returns display values in [0, 1], (size, size), and as "warnings" what is odd about them.
 
         Raises:
             Refused: the pixels cannot be decoded or shown.
         """
-        stored = _stored(img)
-        with refusing("header_error"):
-            return square(display(stored, img), img, self.size), {}
+        return prepared(img, self.size, self.reading)
 
 
 class LoadRadiographd(MapTransform):
     """Replaces the paths under ``keys`` by display values in [0, 1], float32 (1, size, size)."""
 
-    def __init__(self, keys: KeysCollection, size: int, allow_missing_keys: bool = False) -> None:
+    def __init__(
+        self,
+        keys: KeysCollection,
+        size: int,
+        allow_missing_keys: bool = False,
+        reading: Reading = DEFAULT,
+    ) -> None:
         super().__init__(keys, allow_missing_keys)
-        self.reader = RadiographReader(size)
+        self.reader = RadiographReader(size, reading)
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Returns ``data`` with images for paths; ``Refused`` names what cannot be read."""
@@ -82,17 +86,3 @@ class LoadRadiographd(MapTransform):
             pixels, _ = self.reader.get_data(self.reader.read(loaded[key]))
             loaded[key] = torch.from_numpy(pixels)[None]
         return loaded
-
-
-def _stored(film: FileDataset) -> Stored:
-    """Returns stored values, (rows, columns)."""
-    with refusing("pixels_truncated"):
-        data: bytes = film.PixelData
-    expected = int(film.Rows) * int(film.Columns) * int(film.BitsAllocated) // 8
-    if not film.file_meta.TransferSyntaxUID.is_compressed and len(data) < expected:
-        raise Refused("pixels_truncated")
-    with refusing("pixels_invalid"):
-        stored: Stored = film.pixel_array
-        if stored.shape != (film.Rows, film.Columns) or stored.dtype.kind not in "iu":
-            raise Refused("pixels_invalid")
-        return np.asarray(stored)

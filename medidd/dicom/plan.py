@@ -13,9 +13,10 @@ from medidd.dicom.errors import HARMLESS, CohortError, Refused, TooManyRefused, 
 from medidd.dicom.header import Header
 from medidd.dicom.identifiers import keyed, tokens_of, tokens_of_identifiers
 from medidd.dicom.labels import Labels, read_labels
+from medidd.dicom.reading import DEFAULT, Reading
 from medidd.dicom.scan import scan
 
-VERSION = 2
+VERSION = 3
 
 Unit = Literal["patient", "study", "image"]
 """What counts as one patient. Whoever says "study" or "image" answers for it that no patient has
@@ -35,6 +36,7 @@ class Plan:
         tokens: keyed hashes of all identifiers.
         fingerprint: keyed hash of all that the rows follow from.
         by_folder: whether, for want of a table, folders were taken for classes.
+        reading: how the films are read.
     """
 
     films: tuple[Film, ...]
@@ -43,6 +45,7 @@ class Plan:
     tokens: frozenset[str]
     fingerprint: str
     by_folder: bool
+    reading: Reading = DEFAULT
 
     def require_usable(self, root: Path, max_refused: float) -> None:
         """Checks the films as they are known before decoding; see ``require_usable``."""
@@ -50,7 +53,13 @@ class Plan:
 
 
 def make_plan(
-    root: Path, table: Path | None, *, size: int, key: bytes, unit: Unit = "patient"
+    root: Path,
+    table: Path | None,
+    *,
+    size: int,
+    key: bytes,
+    unit: Unit = "patient",
+    reading: Reading = DEFAULT,
 ) -> Plan:
     """Returns which films under ``root`` make the cohort; see ``cohort.ingest``."""
     if not (root.is_dir() and os.access(root, os.R_OK | os.X_OK)):
@@ -61,7 +70,7 @@ def make_plan(
     headers: list[Header] = []
     films: list[Film] = []
     refused: Counter[str] = Counter()
-    for found in scan(root):
+    for found in scan(root, reading):
         try:
             if isinstance(found, Refused):
                 raise found
@@ -88,8 +97,9 @@ def make_plan(
             keyed(key, token)
             for token in tokens_of_identifiers({i for h in headers for i in h.identifiers})
         ),
-        keyed(key, json.dumps([VERSION, size, unit, rows])),
+        keyed(key, json.dumps([VERSION, size, unit, reading.to_json(), rows])),
         labels.key == "folder",
+        reading,
     )
 
 

@@ -6,18 +6,20 @@ only after it has reached the disk, so a run that is killed loses rows but never
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from medidd.dicom.errors import REASONS
+from medidd.dicom.errors import REASONS, WARNINGS
 
 COHORT, FILMS, IMAGES, TOKENS = "cohort.json", "films.jsonl", "images.npy", "tokens"
 _ROWS, _DONE, _PLAN = "rows.npy", "done.npy", "plan.json"
-_CODES = ("undone", "filled", *REASONS)
+_REFUSED = ("undone", *REASONS)
+_FILLED = 128  # and a bit for each warning
+_WARNED = {code: 1 << place for place, code in enumerate(WARNINGS)}
 
 
 class Rows:
@@ -25,7 +27,8 @@ class Rows:
 
     Attributes:
         images: one film per row, (n, size, size); 0 to 65535 stand for [0, 1].
-        done: per row 0, 1 where it is filled, or the place of the reason why not, (n,).
+        done: per row 0, the place of the reason why it is not filled, or from 128 on, where it
+            is, a bit for each warning, (n,).
     """
 
     def __init__(self, folder: Path, count: int, size: int, fingerprint: str) -> None:
@@ -42,16 +45,30 @@ class Rows:
             write(folder / _PLAN, json.dumps({"fingerprint": fingerprint}).encode())
         self.images, self.done = (np.load(path, mmap_mode="r+") for path in paths)
 
-    def settle(self, outcomes: dict[int, str | None]) -> None:
-        """Marks rows as filled (None) or as refused for a reason, after they reached the disk."""
+    def settle(self, outcomes: Mapping[int, Sequence[str]]) -> None:
+        """Marks rows as filled, with their warnings, or refused, after they reached the disk.
+
+        Args:
+            outcomes: codes by row: one of ``REASONS`` where it was refused, else ``WARNINGS``.
+        """
         self.images.flush()
-        for row, code in outcomes.items():
-            self.done[row] = _CODES.index(code) if code else 1
+        for row, codes in outcomes.items():
+            refused = [_REFUSED.index(code) for code in codes if code in REASONS]
+            warned = sum(_WARNED[code] for code in codes if code in WARNINGS)
+            self.done[row] = refused[0] if refused else _FILLED + warned
         self.done.flush()
+
+    def filled(self) -> list[int]:
+        """Returns the rows that are filled."""
+        return [int(row) for row in np.flatnonzero(self.done >= _FILLED)]
 
     def refused(self) -> list[str]:
         """Returns the reason codes of the rows that could not be filled."""
-        return [_CODES[state] for state in self.done if state > 1]
+        return [_REFUSED[state] for state in self.done if 0 < state < _FILLED]
+
+    def warned(self, rows: Iterable[int]) -> list[str]:
+        """Returns the warnings about ``rows``, which are filled."""
+        return [code for row in rows for code, bit in _WARNED.items() if self.done[row] & bit]
 
     def publish(self, rows: Sequence[int]) -> None:
         """Writes the finished images: ``rows`` of these, in their order."""

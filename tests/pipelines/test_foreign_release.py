@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from pipelines import foreign_files, foreign_release
-from pipelines.foreign_arrays import Reading, UnusableError
+from pipelines.foreign_arrays import Scale, UnusableError
 from pipelines.foreign_release import Found, content, read
 from pipelines.stop import Exit, Stop
 from pipelines.store import Run
@@ -25,8 +25,8 @@ from pipelines.synthetic import read_release
 
 SIDE = 16
 CLASSES = torch.tensor([0, 0, 1, 1])
-AS_THEY_ARE = Reading()
-PUBLISHED = Reading((0.4,), (0.25,))
+AS_THEY_ARE = Scale()
+PUBLISHED = Scale((0.4,), (0.25,))
 
 
 def bytes_of_images() -> Tensor:
@@ -41,7 +41,7 @@ STANDARD = (SHOWN - 0.4) / 0.25
 ONE_HOT = torch.nn.functional.one_hot(CLASSES, 2).float()
 
 
-def opened(path: Path, how: Reading = AS_THEY_ARE) -> list[Found]:
+def opened(path: Path, how: Scale = AS_THEY_ARE) -> list[Found]:
     return read(path, content(path), how)
 
 
@@ -88,7 +88,7 @@ def raw(name: str, data: bytes) -> Callable[[Path], Path]:
 
 SMALL = GRAYS.numpy()
 ACCURACY = np.float64(71.5)
-FORMS: dict[str, tuple[Callable[[Path], Path], Reading]] = {
+FORMS: dict[str, tuple[Callable[[Path], Path], Scale]] = {
     "uint8": (npz(images=SMALL, labels=CLASSES.numpy()), AS_THEY_ARE),
     "no axis of channels": (npz(images=SMALL[:, 0], labels=CLASSES.numpy()), AS_THEY_ARE),
     "channels last": (npz(x=np.moveaxis(SMALL, 1, 3), y=CLASSES.numpy()), AS_THEY_ARE),
@@ -116,7 +116,7 @@ FORMS: dict[str, tuple[Callable[[Path], Path], Reading]] = {
             images=(SHOWN.repeat(1, 3, 1, 1) - torch.tensor([0.4, 0.5, 0.6]).view(3, 1, 1)) / 0.25,
             labels=CLASSES.numpy(),
         ),
-        Reading((0.4, 0.5, 0.6), (0.25, 0.25, 0.25)),
+        Scale((0.4, 0.5, 0.6), (0.25, 0.25, 0.25)),
     ),
 }
 
@@ -419,7 +419,7 @@ def test_a_wrong_scale_is_refused(tmp_path: Path) -> None:
     with pytest.raises(Stop, match="whose scale is known"):
         opened(npz(images=SMALL, labels=CLASSES)(tmp_path), PUBLISHED)
     with pytest.raises(Stop, match="1 channels, 3 of --mean"):
-        opened(npz(images=SHOWN, labels=CLASSES)(tmp_path), Reading((0.4,) * 3, (0.2,) * 3))
+        opened(npz(images=SHOWN, labels=CLASSES)(tmp_path), Scale((0.4,) * 3, (0.2,) * 3))
 
 
 @pytest.mark.parametrize(
@@ -430,7 +430,7 @@ def test_constants_that_are_none_are_refused(
     mean: tuple[float, ...], std: tuple[float, ...]
 ) -> None:
     with pytest.raises(UnusableError, match="--mean and --std go together"):
-        Reading(mean, std)
+        Scale(mean, std)
 
 
 def test_a_file_that_is_none_is_named(tmp_path: Path) -> None:

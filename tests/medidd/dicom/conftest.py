@@ -28,6 +28,7 @@ def film() -> MakeFilm:
         made.PatientID, made.PatientName = f"ZZPHI-{number:04}", f"ZZPHI{number:04}^GIVEN"
         made.AccessionNumber = f"ZZPHIA{number:04}"
         made.Modality, made.PhotometricInterpretation = "CR", "MONOCHROME2"
+        made.ViewPosition = "PA"
         made.Rows, made.Columns = stored.shape
         made.SamplesPerPixel, made.PixelRepresentation = 1, int(stored.dtype.kind == "i")
         made.BitsAllocated = made.BitsStored = stored.dtype.itemsize * 8

@@ -8,10 +8,16 @@ import numpy as np
 import pytest
 from pydicom import Dataset
 
-from medidd.dicom.display import display
+from medidd.dicom import display as module
 from medidd.dicom.errors import Refused
 
 Film = Callable[..., Any]
+
+
+def display(stored: Any, film: Any, **options: Any) -> np.ndarray[Any, Any]:
+    return module.display(stored, film, **options).rows()
+
+
 UNSIGNED = np.arange(0, 4095, 13, np.uint16).reshape(9, 35)
 SIGNED = np.arange(-2000, 2000, 13, np.int16).reshape(28, 11)
 

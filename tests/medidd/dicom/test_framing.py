@@ -8,9 +8,25 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from medidd.dicom.framing import letterbox, square
+from medidd.dicom import framing
+from medidd.dicom.picture import Picture
 
 Film = Callable[..., Any]
+
+
+def picture(shown: np.ndarray[Any, Any]) -> Picture:
+    index = np.arange(shown.size, dtype=np.uint32).reshape(shown.shape)
+    return Picture(index, np.ascontiguousarray(shown, np.float32).ravel())
+
+
+def square(shown: np.ndarray[Any, Any], film: Any, size: int) -> np.ndarray[Any, Any]:
+    return framing.square(picture(shown), film, size)
+
+
+def letterbox(shown: np.ndarray[Any, Any], aspect: float, size: int) -> np.ndarray[Any, Any]:
+    return framing.letterbox(picture(shown), aspect, size)
+
+
 SHOWN = np.zeros((30, 40), np.float32)
 SHOWN[:10, :10] = 1  # the patient's head and right, as a film is read
 

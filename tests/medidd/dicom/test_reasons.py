@@ -16,6 +16,7 @@ from pydicom.pixels.decoders.base import get_decoder
 from medidd.dicom import header
 from medidd.dicom.cohort import Cohort, ingest
 from medidd.dicom.errors import REASONS
+from medidd.dicom.reading import Reading
 from medidd.dicom.source import LARGEST
 
 Film = Callable[..., Any]
@@ -158,6 +159,8 @@ CASES: dict[str, Case] = {
     "photometric_invalid": with_elements(PhotometricInterpretation="RGB"),
     "too_large": with_elements(Rows=65535, Columns=65535),
     "burned_in_tag": with_elements(BurnedInAnnotation="YES"),
+    "view_excluded": with_elements(ViewPosition="AP"),
+    "view_unknown": with_elements(ViewPosition=""),
     "unsupported_transfer_syntax": unknown_syntax,
     "codec_missing": rle,
     "label_missing": unlabelled,
@@ -186,7 +189,9 @@ def test_a_bad_file_is_refused_for_one_reason(
         monkeypatch.setattr(header, "get_decoder", without_rle)
     if code == "unreadable":
         monkeypatch.setattr(Path, "open", open_unless_closed)
-    steps = ingest(studies, None, size=8, folder=tmp_path / "c", key=b"key", max_refused=1.0)
+    reading = Reading(views=("PA",) if code.startswith("view_") else ())
+    options: dict[str, Any] = {"size": 8, "key": b"key", "max_refused": 1.0, "reading": reading}
+    steps = ingest(studies, None, folder=tmp_path / "c", **options)
     assert len(list(steps)) > 1
     cohort = Cohort.open(tmp_path / "c")
     expected = {"not_dicom": 1}  # the table of labels

@@ -1,0 +1,80 @@
+"""How films are read: every choice that changes their pixels or which of them are used.
+
+Films that are to be compared must be read alike, so one object travels from the command to the
+reader, and into the fingerprint of what was made with it.
+"""
+
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, TypeVar, get_args
+
+from medidd.dicom.views import CHOICES
+
+Voi = Literal["auto", "window", "lut", "percentile", "none"]
+Frames = Literal["reject", "first", "middle"]
+BurnedIn = Literal["reject", "mask", "keep"]
+Crop = Literal["none", "shutter", "auto"]
+
+VOIS: tuple[Voi, ...] = get_args(Voi)
+FRAMES: tuple[Frames, ...] = get_args(Frames)
+BURNED_IN: tuple[BurnedIn, ...] = get_args(BurnedIn)
+CROPS: tuple[Crop, ...] = get_args(Crop)
+
+Choice = TypeVar("Choice", bound=str)
+
+
+def _require(name: str, value: Choice, known: tuple[Choice, ...]) -> None:
+    if value not in known:
+        raise ValueError(f"{name}: no {value!r}; there are: {', '.join(known)}")
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How films are read.
+
+    Attributes:
+        voi: what makes display values: "auto" the VOI LUT, else the window, else percentiles;
+            "lut" or "window" that one, else percentiles; "percentile" always; "none" the whole
+            range of the values.
+        views: names of the views that are used, sorted; all where there are none.
+        frames: what becomes of objects with several frames.
+        burned_in: what becomes of identifiers in the pixels; see ``burned_in``.
+        crop: what is cut away; see ``cropping``.
+        fast_j2k: whether JPEG 2000 is decoded at a lower resolution where that is enough.
+
+    Raises:
+        ValueError: a choice is not one of those there are.
+    """
+
+    voi: Voi = "auto"
+    views: tuple[str, ...] = ()
+    frames: Frames = "reject"
+    burned_in: BurnedIn = "reject"
+    crop: Crop = "shutter"
+    fast_j2k: bool = False
+
+    def __post_init__(self) -> None:
+        _require("voi", self.voi, VOIS)
+        _require("frames", self.frames, FRAMES)
+        _require("burned-in", self.burned_in, BURNED_IN)
+        _require("crop", self.crop, CROPS)
+        for view in self.views:
+            _require("views", view, CHOICES)
+        object.__setattr__(self, "views", tuple(sorted(set(self.views))))
+        if self.fast_j2k and self.burned_in == "mask":
+            raise ValueError(
+                "burned-in: text is found by its exact values, which a lower resolution has not; "
+                "leave out fast-j2k, or do not mask"
+            )
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns a plain dict; nothing in it identifies anybody."""
+        return asdict(self) | {"views": list(self.views)}
+
+    @classmethod
+    def from_json(cls, found: dict[str, Any]) -> "Reading":
+        """Returns what ``to_json`` was made of; TypeError where another version made it."""
+        return cls(**(found | {"views": tuple(found["views"])}))
+
+
+DEFAULT = Reading()
+"""How films are read unless somebody says otherwise."""

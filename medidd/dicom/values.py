@@ -1,0 +1,104 @@
+"""The stored values of a film, each once: what the grayscale pipeline runs on."""
+
+from collections.abc import Sequence
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from medidd.dicom.errors import Refused
+from medidd.dicom.lut import Floats
+from medidd.dicom.picture import Index, Mask, Picture
+
+Stored = npt.NDArray[np.integer]
+
+_STRIDE = 16  # pixels; the sample that nearly always shows that a film is not of one value
+_STRIP = 2**16  # pixels counted at once: their copy as large integers stays in the cache
+
+
+class Values:
+    """The values between the smallest and the largest of a film.
+
+    Attributes:
+        each: these values, rising, (n,).
+    """
+
+    def __init__(self, stored: Stored, hidden: Mask | None = None) -> None:
+        """Takes stored values and where they are hidden, (rows, columns)."""
+        self.each: Stored
+        self._index: Index
+        self._hidden = hidden
+        stored = stored.astype(stored.dtype.newbyteorder("="), copy=False)
+        if stored.dtype.itemsize <= 2:
+            # A negative value's bits, read as unsigned, are a place in the table as good as any.
+            self._index = stored.view(f"u{stored.dtype.itemsize}")
+            self.each = np.arange(int(stored.min()), int(stored.max()) + 1).astype(stored.dtype)
+            self._places = self.each.view(self._index.dtype)
+        else:
+            self.each, places = np.unique(stored, return_inverse=True)
+            self._index = places.reshape(stored.shape).astype(np.uint32)
+            self._places = np.arange(len(self.each), dtype=np.uint32)
+        self._used = np.ones(len(self.each), bool)
+
+    def drop(self, padding: Mask | None) -> None:
+        """Leaves values that are padding, (n,), out of account; they become black."""
+        if padding is not None:
+            self._used &= ~padding
+
+    @cached_property
+    def counts(self) -> npt.NDArray[np.intp]:
+        """How many pixels that are neither padding nor hidden have each value, (n,)."""
+        seen = self._index if self._hidden is None else self._index[~self._hidden]
+        flat = np.ravel(seen)
+        length = int(self._places.max()) + 1
+        total = np.zeros(length, np.intp)
+        for first in range(0, flat.size, _STRIP):
+            total += np.bincount(flat[first : first + _STRIP], minlength=length)
+        counted: npt.NDArray[np.intp] = np.where(self._used, total[self._places], 0)
+        return counted
+
+    def require_range(self, mapped: Floats) -> None:
+        """Checks what the values are mapped to, (n,), as far as pixels have them.
+
+        Raises:
+            Refused: they are not finite, or all the same.
+        """
+        if self._varies(mapped) and np.isfinite(mapped[self._used]).all():
+            return
+        there = mapped[self.counts > 0]
+        if not np.isfinite(there).all():
+            raise Refused("non_finite")
+        if there.size == 0 or there.min() == there.max():
+            raise Refused("constant_image")
+
+    def _varies(self, mapped: Floats) -> bool:
+        """Whether a few pixels show already that not all are the same."""
+        part = (slice(None, None, _STRIDE), slice(None, None, _STRIDE))
+        sample = (
+            self._index[part] if self._hidden is None else self._index[part][~self._hidden[part]]
+        )
+        shown = self._table(mapped, np.nan)[sample]
+        shown = shown[~np.isnan(shown)]
+        return bool(shown.size) and bool(shown.min() < shown.max())
+
+    def percentiles(self, mapped: Floats, wanted: Sequence[float]) -> list[float]:
+        """Returns percentiles of what the pixels' values are mapped to, (n,), interpolated."""
+        order = np.argsort(mapped, kind="stable")
+        reached = np.cumsum(self.counts[order])
+        found = []
+        for percent in wanted:
+            place = (reached[-1] - 1) * percent / 100
+            below, above = np.searchsorted(reached, [np.floor(place), np.ceil(place)], "right")
+            low, high = (float(mapped[order[at]]) for at in (below, above))
+            found.append(low + (high - low) * (place - np.floor(place)))
+        return found
+
+    def picture(self, shown: Floats) -> Picture:
+        """Returns the picture that shows each value as ``shown``, (n,) says, and padding black."""
+        return Picture(self._index, self._table(shown, 0.0), self._hidden)
+
+    def _table(self, mapped: Floats, unused: float) -> Floats:
+        """Returns an entry for each place that a pixel can name."""
+        entries = np.zeros(int(self._places.max()) + 1, np.float32)
+        entries[self._places] = np.where(self._used, mapped, np.float32(unused))
+        return entries
