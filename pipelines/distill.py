@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from medidd.data import NORMALIZATION
+from medidd.dicom.labelling import USUAL, Labelling
 from medidd.dicom.plan import Unit
 from medidd.dicom.reading import DEFAULT, Reading
 from medidd.distill import Prepares
@@ -40,7 +41,7 @@ class Distill:
     Attributes:
         dicom_dir: the folder.
         ipc: images per class.
-        labels: table of labels; None for the usual places.
+        labels: where they are and how they are read.
         unit: what counts as one patient, "patient", "study" or "image".
         method: a method, or a start for a baseline.
         start: where S begins.
@@ -61,7 +62,7 @@ class Distill:
 
     dicom_dir: Path
     ipc: int
-    labels: Path | None = None
+    labels: Labelling = USUAL
     unit: Unit = "patient"
     method: str = "dm"
     start: str = "noise"
@@ -86,7 +87,8 @@ class Distill:
             Stop: a name or a setting is not one of those there are.
         """
         frozen = Frozen(
-            source=source_of(key(), self.dicom_dir, self.labels),
+            source=source_of(key(), self.dicom_dir, self.labels.table),
+            labelling=self.labels.choices(),
             unit=self.unit,
             method=self.method,
             start=self.start,

@@ -19,6 +19,7 @@ from pipelines.recipients import RECIPIENTS
 from pipelines.seeds import generator
 from pipelines.stop import Exit, Stop
 from pipelines.summary import Answer, unknown_patients
+from pipelines.unmatched import notes
 from pipelines.worth import FULL, NETWORKS, RECIPIENT
 
 
@@ -74,6 +75,7 @@ def run(job: Distill) -> Answer:
         f"a standard audit another {spoken(seconds['standard audit'])}",
         f"would need about {memory / 2**30:.1f} GiB of memory",
     ]
+    lines += notes(plan.refused, plan.unknown_keys)
     if job.unit == "patient":
         lines += unknown_patients(unnamed(plan.films))
     value = {
@@ -81,6 +83,7 @@ def run(job: Distill) -> Answer:
         "films": dict(sorted(films.items())),
         "patients": patients,
         "refused": dict(sorted(plan.refused.items())),
+        "unknown_keys": plan.unknown_keys,
         "steps": recipe.steps,
         "seconds": {name: round(value, 1) for name, value in seconds.items()},
         "memory_bytes": memory,

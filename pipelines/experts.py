@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from medidd.data import NORMALIZATION, RealSet
+from medidd.dicom.labelling import USUAL, Labelling
 from medidd.dicom.plan import Unit
 from medidd.dicom.reading import DEFAULT, Reading
 from medidd.methods import METHODS
@@ -40,7 +41,7 @@ class Experts:
     Attributes:
         dicom_dir: the folder.
         out: where the experts go.
-        labels: table of labels; None for the usual places.
+        labels: where they are and how they are read.
         size: height and width in pixels.
         network: architecture.
         width: filters per block of the ConvNet.
@@ -62,7 +63,7 @@ class Experts:
 
     dicom_dir: Path
     out: Path
-    labels: Path | None = None
+    labels: Labelling = USUAL
     size: int = 32
     network: str = "convnet"
     width: int = 32
@@ -95,7 +96,8 @@ def run(job: Experts) -> Generator[Progress, None, Path]:
     torch.set_num_threads(job.threads)
     place, where = Run(job.out), device(job.device)
     asked = dataclasses.asdict(job) | {
-        "source": source_of(key(), job.dicom_dir, job.labels),
+        "source": source_of(key(), job.dicom_dir, job.labels.table),
+        "labelling": job.labels.choices(),
         "device": where.type,
         "reading": job.reading.to_json(),
     }

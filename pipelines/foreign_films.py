@@ -14,6 +14,7 @@ import numpy.typing as npt
 from medidd.dicom.cohort import Cohort
 from medidd.dicom.errors import CohortError
 from medidd.dicom.identifiers import keyed, tokens_of_identifiers
+from medidd.dicom.labelling import Labelling
 from medidd.dicom.plan import Unit
 from medidd.dicom.reading import DEFAULT, Reading
 from medidd.split import Role
@@ -62,7 +63,7 @@ def read_side(
         yield from read_films(
             place,
             source,
-            labels,
+            Labelling(labels),
             size=size,
             max_refused=max_refused,
             unit=unit,
@@ -148,6 +149,7 @@ def _joined(members: Cohort, controls: Cohort, classes: tuple[str, ...]) -> Coho
             for name, words in members.traits.items()
             if name in controls.traits
         },
+        unknown_keys=members.unknown_keys + controls.unknown_keys,
     )
 
 

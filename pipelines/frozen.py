@@ -29,6 +29,7 @@ class Frozen:
 
     Attributes:
         source: keyed hash of the folder and the table of labels.
+        labelling: how the table is read.
         unit: what counts as one patient.
         method: a method, or a start for a baseline.
         start: where S begins.
@@ -47,6 +48,7 @@ class Frozen:
     """
 
     source: str
+    labelling: Mapping[str, Any]
     unit: Unit
     method: str
     start: str
@@ -91,6 +93,7 @@ class Frozen:
         """Returns a plain dict."""
         return asdict(self) | {
             "settings": dict(self.settings),
+            "labelling": dict(self.labelling),
             "reading": self.reading.to_json(),
         }
 

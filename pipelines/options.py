@@ -5,11 +5,12 @@ Nothing heavy is imported here, so that ``medidd --help`` is there at once.
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import rich_click as click
 import yaml
@@ -17,11 +18,17 @@ from click.core import ParameterSource
 
 from pipelines.reading import NAMES, reading
 
+if TYPE_CHECKING:
+    from medidd.dicom.labelling import Uncertain
+
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 ANY_PATH = click.Path(path_type=Path)
+
+KEYS = ("path", "SOPInstanceUID", "StudyInstanceUID", "AccessionNumber", "PatientID")
+UNCERTAINS: tuple[Uncertain, ...] = ("drop", "positive", "negative")
 
 
 def configured(context: click.Context, _: click.Parameter, path: Path | None) -> Path | None:
@@ -95,14 +102,60 @@ def options(*chosen: Callable[[Command], Command]) -> Callable[[Command], Comman
     return decorated
 
 
-films = options(
-    click.option("--dicom-dir", type=FOLDER, required=True, help="Folder of DICOM studies."),
+def labelled(command: Command) -> Command:
+    """Adds the options about labels, which reach the command as one object."""
+
+    @functools.wraps(command)
+    def gathered(
+        *args: Any,
+        labels: Path | None,
+        key: str | None,
+        target: str | None,
+        uncertain: Uncertain,
+        **rest: Any,
+    ) -> Any:
+        from medidd.dicom.labelling import Labelling
+
+        try:
+            how = Labelling(labels, key, target, uncertain)
+        except ValueError as error:
+            raise click.UsageError(f"--target: {error}.") from None
+        return command(*args, labels=how, **rest)
+
+    return _about_labels(cast("Command", gathered))
+
+
+_about_labels = options(
     click.option(
         "--labels",
         type=FILE,
-        help="CSV of labels. Default: labels.csv in the folder or beside it, else a folder per "
-        "class.",
+        help="CSV or datalist (JSON) of labels. Default: labels.csv or labels.json in the folder "
+        "or beside it, else a folder per class.",
     ),
+    click.option(
+        "--label-key",
+        "key",
+        type=click.Choice(KEYS, case_sensitive=False),
+        help="Column that finds the films. Default: the table's first of these.",
+    ),
+    click.option(
+        "--target",
+        metavar="NAME",
+        help="Of several columns the one to learn, or of several findings in a cell the one to "
+        "tell from all others.",
+    ),
+    click.option(
+        "--uncertain",
+        type=click.Choice(UNCERTAINS),
+        default="drop",
+        show_default=True,
+        help="What a film counts as whose target is -1, ? or uncertain.",
+    ),
+)
+
+films = options(
+    click.option("--dicom-dir", type=FOLDER, required=True, help="Folder of DICOM studies."),
+    labelled,
     click.option(
         "--size",
         type=click.IntRange(16, 256),

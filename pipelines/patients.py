@@ -8,6 +8,7 @@ import torch
 
 from medidd.dicom.cohort import Cohort, ingest
 from medidd.dicom.errors import CohortError, TooManyRefused
+from medidd.dicom.labelling import Labelling
 from medidd.dicom.plan import Unit
 from medidd.dicom.reading import DEFAULT, Reading
 from medidd.split import Role, assign
@@ -15,6 +16,7 @@ from pipelines.installation import key
 from pipelines.progress import Progress
 from pipelines.stop import Exit, Stop
 from pipelines.store import Run, once
+from pipelines.unmatched import unmatched
 from privacy.release import Films
 
 
@@ -70,7 +72,7 @@ def films_of(cohort: Cohort, rows: Sequence[int]) -> Films:
 def read_patients(
     run: Run,
     folder: Path,
-    labels: Path | None,
+    labels: Labelling,
     *,
     size: int,
     max_refused: float,
@@ -102,7 +104,7 @@ def read_patients(
 def read_films(
     place: Path,
     folder: Path,
-    labels: Path | None,
+    labels: Labelling,
     *,
     size: int,
     max_refused: float,
@@ -128,10 +130,13 @@ def read_films(
     try:
         for done, total in steps:
             yield Progress(stage, done, total)
+        made = Cohort.open(place)
     except TooManyRefused as error:
         raise Stop(str(error), Exit.REFUSED_FILES) from None
     except CohortError as error:
         raise Stop(str(error), Exit.DATA) from None
+    if note := unmatched(made.refused, made.unknown_keys):
+        yield Progress(stage, total, total, note)
 
 
 def open_cohort(run: Run) -> Cohort:

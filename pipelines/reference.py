@@ -6,6 +6,7 @@ from pathlib import Path
 
 from medidd.dicom.cohort import Cohort
 from medidd.dicom.errors import CohortError
+from medidd.dicom.labelling import Labelling
 from pipelines.patients import films_of, read_films
 from pipelines.progress import Progress
 from pipelines.stop import Exit, Stop
@@ -18,6 +19,8 @@ def read_reference(
 ) -> Generator[Progress, None, Films]:
     """Reads the films of a folder, as large as the run's; the generator's value is these films.
 
+    Their labels are read as the run's own were, lest the classes mean something else.
+
     Raises:
         Stop: they make no cohort, have other classes, or are of people of the run's own cohort.
     """
@@ -27,7 +30,7 @@ def read_reference(
         yield from read_films(
             place,
             folder,
-            labels,
+            Labelling(labels, **frozen.labelling),
             size=frozen.size,
             max_refused=frozen.max_refused,
             unit=own.unit,

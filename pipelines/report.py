@@ -12,6 +12,7 @@ from pipelines.internal import FOLDER, PAGE
 from pipelines.patients import Patients
 from pipelines.store import Json, Run, read_json, write
 from pipelines.synthetic import Release, png, read_release
+from pipelines.unmatched import unmatched
 from pipelines.worth import NETWORKS
 
 COLUMNS = {
@@ -55,6 +56,7 @@ def write_report(run: Run, patients: Patients) -> None:
             counts=_counts(patients),
             class_counts=_class_counts(patients),
             refused=_refused(patients),
+            unmatched=unmatched(patients.cohort.refused, patients.cohort.unknown_keys),
             summary=summary(release, metrics),
             next_step=next_step(audit),
             audit=audit,

@@ -5,11 +5,13 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from medidd.dicom.cohort import Cohort
 from pipelines.audit import sentence
 from pipelines.patients import open_cohort
 from pipelines.report import ROWS, next_step
 from pipelines.store import Json, Run, read_json
 from pipelines.synthetic import read_release
+from pipelines.unmatched import notes
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,8 @@ def of(run: Run, seconds: float) -> Answer:
         f"audit ({audit['level']}): {audit['verdict']}. {next_step(audit)}",
         f"look at: {run.report}",
     ]
-    lines += unknown_patients(unnamed_films(run))
+    cohort = open_cohort(run)
+    lines += [*notes(cohort.refused, cohort.unknown_keys), *unknown_patients(unnamed(cohort))]
     if audit["verdict"] not in ("FAIL", "INVALID"):
         lines.append(f"next:    medidd {command} {shlex.quote(str(run.path))}{target}")
     value = {
@@ -70,14 +73,15 @@ def of(run: Run, seconds: float) -> Answer:
         "classes": facts["classes"],
         "metrics": metrics,
         "audit": {key: audit[key] for key in ("verdict", "level", "reasons")},
+        "refused": cohort.refused,
+        "unknown_keys": cohort.unknown_keys,
         "seconds": seconds,
     }
     return Answer(lines, value)
 
 
-def unnamed_films(run: Run) -> int:
-    """Returns how many films of the run have no patient, though patients are what it counts."""
-    cohort = open_cohort(run)
+def unnamed(cohort: Cohort) -> int:
+    """Returns how many films have no patient, though patients are what the cohort counts."""
     return 0 if cohort.tells_patients_apart else cohort.unnamed
 
 

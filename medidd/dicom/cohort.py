@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from medidd.dicom.duplicates import Film, same_pixels
 from medidd.dicom.errors import CohortError, Refused
+from medidd.dicom.labelling import Labelling
 from medidd.dicom.plan import VERSION, Plan, Unit, make_plan, require_usable, unnamed
 from medidd.dicom.reading import DEFAULT, Reading
 from medidd.dicom.storage import COHORT, FILMS, IMAGES, TOKENS, Rows, read_json, write
@@ -44,6 +45,7 @@ class Cohort:
             these a film is found again in a cohort with another unit.
         traits: sex, band of age and device of each film by name, (n,); '' where not known.
         warned: films that are used though something is odd about them, by code.
+        unknown_keys: keys in the table of labels that no film has.
     """
 
     images: npt.NDArray[np.uint16]
@@ -58,6 +60,7 @@ class Cohort:
     names: tuple[frozenset[str], ...] = ()
     traits: Mapping[str, Sequence[str]] = field(default_factory=dict)
     warned: Mapping[str, int] = field(default_factory=dict)
+    unknown_keys: int = 0
 
     @property
     def tells_patients_apart(self) -> bool:
@@ -98,12 +101,13 @@ class Cohort:
             tuple(frozenset(film["names"]) for film in films),
             {name: [film[name] for film in films] for name in ("sex", "age", "device")},
             about["warned"],
+            about.get("unknown_keys", 0),
         )
 
 
 def ingest(
     root: Path,
-    labels: Path | None,
+    labels: Labelling | None,
     *,
     size: int,
     folder: Path,
@@ -118,7 +122,7 @@ def ingest(
 
     Args:
         root: folder of DICOM files.
-        labels: table of labels; see ``labels.read_labels``.
+        labels: where they are; None for the usual places, see ``labels.read_labels``.
         size: height and width of the images, pixels.
         folder: where the cohort is kept; for its owner only.
         key: under which patients and identifiers are hashed. It must not lie in ``folder``.
@@ -191,6 +195,7 @@ def _finish(rows: Rows, plan: Plan, root: Path, folder: Path, max_refused: float
         "warned": dict(sorted(Counter(rows.warned(kept)).items())),
         "unit": plan.unit,
         "patient_id_missing": unnamed(films),
+        "unknown_keys": plan.unknown_keys,
         "patients_merged": sum(one != other for one, other in stands_for.items()),
         "fingerprint": plan.fingerprint,
     }

@@ -1,26 +1,23 @@
-"""Which class each film belongs to: a table, or one folder per class.
+"""Which class each film belongs to: a table, a datalist, or one folder per class."""
 
-The table is read as text throughout: what guesses types turns the patient 00000001 into 1 and the
-label "None" into nothing.
-"""
-
-import csv
-import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from medidd.dicom.datalist import read_datalist
 from medidd.dicom.errors import CohortError, Refused
 from medidd.dicom.header import Header
-
-KEYS = ("path", "SOPInstanceUID", "StudyInstanceUID", "AccessionNumber", "PatientID")
-"""Columns by which a row finds its films; a table's first in this order counts."""
-
-SPLITS = ("train", "val", "test")
-
-_UNKNOWN = frozenset({"", "-1", "-1.0", "nan", "?", "unknown", "uncertain"})
-_SHEETS = (".xlsx", ".xls", ".ods")
-_HINT = "save the table as CSV (UTF-8)"
+from medidd.dicom.label_table import KEYS, SPREADSHEETS, LabelTable, plain, read_csv
+from medidd.dicom.labelling import (
+    Labelling,
+    Says,
+    as_it_stands,
+    is_named,
+    is_yes_or_no,
+    one_among,
+    yes_or_no,
+)
+from medidd.dicom.splits import split_of
 
 
 @dataclass(frozen=True, repr=False)
@@ -31,11 +28,13 @@ class Labels:
         key: one of ``KEYS``, or "folder": the first folder under the root is the class.
         bases: folders that paths in the table may be relative to, and the root first of all.
         rows: label and split by the key's value.
+        says: the class that a folder's name says.
     """
 
     key: str
     bases: tuple[Path, ...]
     rows: dict[str, tuple[str, str]]
+    says: Says = str
 
     def of(self, header: Header) -> tuple[str, str]:
         """Returns a film's label and its split, '' where the table has none.
@@ -45,71 +44,81 @@ class Labels:
         """
         if self.key == "folder":
             parts = header.path.relative_to(self.bases[0]).parts
-            found = (parts[0], "") if len(parts) > 1 else None
-        elif self.key == "path":
-            paths = [_relative(header.path, base) for base in self.bases]
-            found = next((self.rows[path] for path in paths if path in self.rows), None)
+            found = (self.says(parts[0]), "") if len(parts) > 1 else ("", "")
         else:
-            found = self.rows.get(header.links[self.key])
-        if found is None:
+            found = self.rows.get(self._row(header), ("", ""))
+        if not found[0]:
             raise Refused("label_missing")
         if "|" in found[0]:
             raise Refused("label_unmapped")
         return found
 
+    def unknown(self, headers: Iterable[Header]) -> int:
+        """Returns how many keys of the table no film has."""
+        return len(self.rows.keys() - {self._row(header) for header in headers})
 
-def read_labels(root: Path, table: Path | None) -> Labels:
+    def _row(self, header: Header) -> str:
+        """Returns the key by which the table knows the film, '' where it does not."""
+        if self.key != "path":
+            return header.links.get(self.key, "")
+        path = header.path.resolve()
+        below = [path.relative_to(base) for base in self.bases if path.is_relative_to(base)]
+        written = (one.as_posix() for one in (*below, path))
+        return next((one for one in written if one in self.rows), "")
+
+
+def read_labels(root: Path, labelling: Labelling) -> Labels:
     """Returns the labels for the films under ``root``.
 
     Args:
         root: folder of the films.
-        table: a CSV file; by default ``labels.csv`` in ``root`` or beside it, and where there is
-            none, one folder per class.
+        labelling: the table and how it is read; without one, ``labels.csv`` or ``labels.json`` in
+            ``root`` or beside it, and where there is none, one folder per class.
 
     Raises:
         CohortError: there are no labels, or the table cannot be understood.
     """
-    beside = root.resolve().parent
-    if table is None:
-        table = next((t for t in _usual(root, beside) if t.is_file()), None)
+    table = labelling.table or next((t for t in _usual(root) if t.is_file()), None)
     if table is not None:
-        if table.suffix.lower() in _SHEETS:
-            raise CohortError(f"the table of labels is a spreadsheet; {_HINT}")
-        return _read_table(table, root)
-    if not any(child.is_dir() and not child.is_symlink() for child in root.iterdir()):
+        read = read_datalist if table.suffix.lower() == ".json" else read_csv
+        return _by_table(read(table), (root.resolve(), table.resolve().parent), labelling)
+    folders = [child.name for child in root.iterdir() if child.is_dir() and not child.is_symlink()]
+    if not folders:
         raise CohortError(
             f"{root}: no labels; put a labels.csv there with a column {' or '.join(KEYS)} and a "
             "column label, or the films into one folder per class"
         )
-    return Labels("folder", (root,), {})
+    return _by_folder(root, folders, labelling)
 
 
-def _usual(root: Path, beside: Path) -> Iterable[Path]:
-    for suffix in (".csv", *_SHEETS):
-        yield from (folder / f"labels{suffix}" for folder in (root, beside))
+def _usual(root: Path) -> Iterator[Path]:
+    for suffix in (".csv", ".json", *SPREADSHEETS):
+        yield from (folder / f"labels{suffix}" for folder in (root, root.resolve().parent))
 
 
-def _read_table(table: Path, root: Path) -> Labels:
-    try:
-        text = table.read_text(encoding="utf-8-sig")
-        first = text.partition("\n")[0]
-        delimiter = max(",;\t", key=first.count)
-        lines = list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True))
-    except OSError:
-        raise CohortError("the table of labels cannot be read; check its permissions") from None
-    except (UnicodeDecodeError, csv.Error):
-        raise CohortError(f"the table of labels is no CSV in UTF-8; {_HINT}") from None
-    if len(lines) < 2:
-        raise CohortError("the table of labels is empty; give it a header line and one row a film")
-    key, key_column, label_column, split_column = _columns(lines[0])
+def _by_folder(root: Path, folders: Iterable[str], labelling: Labelling) -> Labels:
+    if labelling.key is not None:
+        raise CohortError(f"{root}: no table of labels for --label-key; name it with --labels")
+    if labelling.target is None:
+        return Labels("folder", (root,), {})
+    target = labelling.target.strip()
+    if not any(is_named(target, folder) for folder in folders):
+        raise CohortError(
+            f"{root}: no table of labels, and no folder of it is the --target; name the table with "
+            "--labels, or check the spelling"
+        )
+    return Labels("folder", (root,), {}, one_among(labelling, target))
+
+
+def _by_table(table: LabelTable, bases: tuple[Path, Path], labelling: Labelling) -> Labels:
+    key, key_column = _key_column(table, labelling)
+    split_column = next(iter(table.named("split")), None)
+    label_column, says = _label_column(table, labelling)
     seen: dict[str, set[tuple[str, str]]] = {}
-    for line in lines[1:]:
-        cells = [cell.strip() for cell in line] + [""] * len(lines[0])
-        value, label = cells[key_column], cells[label_column]
-        split = cells[split_column].lower() if split_column is not None else ""
-        if split not in ("", *SPLITS):
-            raise CohortError(f"the table of labels has an unknown split; use {', '.join(SPLITS)}")
-        if value and label.lower() not in _UNKNOWN:
+    for row in table.rows:
+        value, label = row[key_column], says(row[label_column])
+        split = _split(row[split_column]) if split_column is not None else ""
+        if value and label:
             seen.setdefault(_posix(value) if key == "path" else value, set()).add((label, split))
     clashes = sum(len(found) > 1 for found in seen.values())
     if clashes:
@@ -117,38 +126,72 @@ def _read_table(table: Path, root: Path) -> Labels:
             f"the table of labels contradicts itself for {clashes} values of {key}; "
             "give each one label and one split"
         )
-    bases = (root, table.resolve().parent)
     return Labels(key, bases, {value: found.pop() for value, found in seen.items()})
 
 
-def _columns(header: list[str]) -> tuple[str, int, int, int | None]:
-    """Returns the key's name and the columns of key, label and split (None where there is none)."""
-    names = ["".join(filter(str.isalnum, name)).lower() for name in header]
-    present = [key for key in KEYS if key.lower() in names]
-    if not present:
+def _key_column(table: LabelTable, labelling: Labelling) -> tuple[str, int]:
+    for key in KEYS if labelling.key is None else (labelling.key,):
+        if columns := table.named(key):
+            return key, columns[0]
+    if labelling.key is not None:
         raise CohortError(
-            f"the table of labels has no column that finds films; name one {', '.join(KEYS)}"
+            f"the table of labels has no column {labelling.key}, which --label-key names; "
+            "name another, or the column so"
         )
+    raise CohortError(
+        f"the table of labels has no column that finds films; name one {', '.join(KEYS)}"
+    )
+
+
+def _split(cell: str) -> str:
+    if cell and not split_of(cell):
+        raise CohortError("the table of labels has an unknown split; use train, val, test")
+    return split_of(cell)
+
+
+def _label_column(table: LabelTable, labelling: Labelling) -> tuple[int, Says]:
+    """Returns the column of the label, and what its cells say."""
     known = {"split", *(key.lower() for key in KEYS)}
-    others = [column for column, name in enumerate(names) if name not in known]
-    if "label" in names:
-        label = names.index("label")
-    elif len(others) == 1:
-        label = others[0]
-    else:
+    others = [at for at, name in enumerate(table.header) if plain(name) not in known]
+    if labelling.target is not None:
+        return _target_column(table, others, labelling, labelling.target.strip())
+    columns = table.named("label") or others
+    if len(columns) != 1:
         raise CohortError(
-            f"the table of labels has {len(others)} columns that could be the label; "
-            "name one of them label"
+            f"the table of labels has {len(columns)} columns that could be the label; name the one "
+            "to use with --target COLUMN, or name one of them label"
         )
-    split = names.index("split") if "split" in names else None
-    return present[0], names.index(present[0].lower()), label, split
+    return columns[0], as_it_stands
+
+
+def _target_column(
+    table: LabelTable, others: list[int], labelling: Labelling, target: str
+) -> tuple[int, Says]:
+    columns = [at for at in table.named(target) if at in others]
+    if len(columns) == 1:
+        cells = table.cells(columns[0])
+        if is_yes_or_no(cells):
+            return columns[0], yes_or_no(labelling, target)
+        if labelling.uncertain != "drop":
+            raise CohortError(
+                f"--uncertain {labelling.uncertain}: the column that --target names holds other "
+                "words than 0 and 1, so nothing in it is present or absent; drop --uncertain"
+            )
+        return columns[0], as_it_stands
+    if not columns:
+        columns = [at for at in others if any(is_named(target, c) for c in table.cells(at))]
+        columns = [at for at in table.named("label") if at in columns] or columns
+    if not columns:
+        raise CohortError(
+            "the table of labels has no column and no cell that --target names; check the spelling"
+        )
+    if len(columns) > 1:
+        raise CohortError(
+            f"--target: {len(columns)} columns of the table of labels hold it; "
+            "name the one that counts label"
+        )
+    return columns[0], one_among(labelling, target)
 
 
 def _posix(path: str) -> str:
     return PurePosixPath(path.replace("\\", "/")).as_posix()
-
-
-def _relative(path: Path, base: Path) -> str:
-    """Returns ``path`` as a table writes it relative to ``base``; '' if it does not lie below."""
-    path, base = path.resolve(), base.resolve()
-    return path.relative_to(base).as_posix() if path.is_relative_to(base) else ""

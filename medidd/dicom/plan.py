@@ -12,6 +12,7 @@ from medidd.dicom.duplicates import Film, once
 from medidd.dicom.errors import HARMLESS, CohortError, Refused, TooManyRefused, counts
 from medidd.dicom.header import Header
 from medidd.dicom.identifiers import keyed, tokens_of, tokens_of_identifiers
+from medidd.dicom.labelling import USUAL, Labelling
 from medidd.dicom.labels import Labels, read_labels
 from medidd.dicom.reading import DEFAULT, Reading
 from medidd.dicom.scan import scan
@@ -37,6 +38,7 @@ class Plan:
         fingerprint: keyed hash of all that the rows follow from.
         by_folder: whether, for want of a table, folders were taken for classes.
         reading: how the films are read.
+        unknown_keys: keys in the table of labels that no film has.
     """
 
     films: tuple[Film, ...]
@@ -45,6 +47,7 @@ class Plan:
     tokens: frozenset[str]
     fingerprint: str
     by_folder: bool
+    unknown_keys: int
     reading: Reading = DEFAULT
 
     def require_usable(self, root: Path, max_refused: float) -> None:
@@ -54,7 +57,7 @@ class Plan:
 
 def make_plan(
     root: Path,
-    table: Path | None,
+    labelling: Labelling | None,
     *,
     size: int,
     key: bytes,
@@ -66,7 +69,7 @@ def make_plan(
         raise CohortError(f"{root}: no folder that can be read; name the one that holds the films")
     if not any(files for _, _, files in os.walk(root)):
         raise CohortError(f"{root}: no DICOM file in it; name the folder that holds the films")
-    labels = read_labels(root, table)
+    labels = read_labels(root, labelling or USUAL)
     headers: list[Header] = []
     films: list[Film] = []
     refused: Counter[str] = Counter()
@@ -99,6 +102,7 @@ def make_plan(
         ),
         keyed(key, json.dumps([VERSION, size, unit, reading.to_json(), rows])),
         labels.key == "folder",
+        labels.unknown(headers),
         reading,
     )
 
@@ -142,10 +146,15 @@ def require_usable(
             f"{root}: {alone} of {len(of_class)} classes have a single patient, who would be "
             f"published as the class; merge or drop these classes{hint}"
         )
-    of_patient = _sets((film.patient, film.split) for film in films)
+    # By PatientID, too: it is one person's, whatever unit the user answers for.
+    of_patient = _sets((name, film.split) for film in films for name in _people(film))
     torn = sum(len(splits) > 1 for splits in of_patient.values())
     if torn:
         raise CohortError(f"{root}: {torn} patients stand in two splits; give each patient one")
+
+
+def _people(film: Film) -> set[str]:
+    return {film.patient, film.names[0]} - {""}
 
 
 def unnamed(films: Iterable[Film]) -> int:

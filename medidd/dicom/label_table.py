@@ -1,0 +1,114 @@
+"""A table of labels as it was saved: a header and rows, all of it text.
+
+What guesses types turns the patient 00000001 into 1 and the label "None" into nothing. No error
+here repeats a cell, not even one of the header: in a table that was saved without its header the
+first row is a patient.
+"""
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from medidd.dicom.errors import CohortError
+
+KEYS = ("path", "SOPInstanceUID", "StudyInstanceUID", "AccessionNumber", "PatientID")
+"""Columns by which a row finds its films; a table's first in this order counts."""
+
+DELIMITERS = ",;\t|"
+SPREADSHEETS = (".xlsx", ".xls", ".ods")
+
+_HINT = "save the table as CSV (UTF-8)"
+
+
+@dataclass(frozen=True, repr=False)
+class LabelTable:
+    """Header and rows; without a repr, for they identify people.
+
+    Attributes:
+        header: names of the columns as they stand there.
+        rows: cells without white space around them, as many in each row as in the header.
+    """
+
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+    def named(self, name: str) -> list[int]:
+        """Returns the columns of that name, whatever their case, spacing and punctuation."""
+        return [at for at, found in enumerate(self.header) if plain(found) == plain(name)]
+
+    def cells(self, column: int) -> set[str]:
+        """Returns what stands in a column."""
+        return {row[column] for row in self.rows}
+
+
+def plain(name: str) -> str:
+    """Returns a column's name without case, spacing and punctuation."""
+    return "".join(filter(str.isalnum, name)).lower()
+
+
+def read_csv(path: Path) -> LabelTable:
+    """Returns the table in a CSV file, whichever of ``DELIMITERS`` it was saved with.
+
+    Raises:
+        CohortError: it is a spreadsheet, no CSV in UTF-8, or empty, or a row is too long.
+    """
+    if path.suffix.lower() in SPREADSHEETS:
+        raise CohortError(f"the table of labels is a spreadsheet; {_HINT}")
+    text = text_of(path, f"the table of labels is no CSV in UTF-8; {_HINT}")
+    found = [_split(text, delimiter) for delimiter in DELIMITERS]
+    lines = max((lines for lines in found if lines is not None), key=_fit, default=None)
+    if lines is None or (None in found and not _fit(lines)[0]):
+        raise CohortError(f"the table of labels is no CSV in UTF-8; {_HINT}")
+    if len(lines) < 2:
+        raise CohortError("the table of labels is empty; give it a header line and one row a film")
+    return _table(lines)
+
+
+def text_of(path: Path, otherwise: str) -> str:
+    """Returns a file's text; ``otherwise`` is what is wrong where it is no UTF-8.
+
+    Raises:
+        CohortError: it is none, or cannot be read.
+    """
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except OSError:
+        raise CohortError("the table of labels cannot be read; check its permissions") from None
+    except UnicodeDecodeError:
+        raise CohortError(otherwise) from None
+
+
+def _split(text: str, delimiter: str) -> list[list[str]] | None:
+    """Returns the lines that are not empty, or None where they cannot be cut like this."""
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    try:
+        lines = [[cell.strip() for cell in line] for line in reader]
+    except csv.Error:
+        return None
+    return [line for line in lines if any(line)]
+
+
+def _fit(lines: Sequence[Sequence[str]]) -> tuple[float, bool, int]:
+    """Says how well lines were cut: rows as long as the header, a column that finds films."""
+    if not lines or len(lines[0]) < 2:
+        return (0.0, False, 0)
+    width = len(lines[0])
+    alike = sum(len(line) == width for line in lines) / len(lines)
+    names = {plain(name) for name in lines[0]}
+    return (alike, any(key.lower() in names for key in KEYS), width)
+
+
+def _table(lines: Sequence[Sequence[str]]) -> LabelTable:
+    header, *rows = lines
+    long = sum(any(row[len(header) :]) for row in rows)
+    if long:
+        raise CohortError(
+            f"{long} rows of the table of labels have more cells than its header; put cells that "
+            "hold the delimiter into quotes"
+        )
+    width = len(header)
+    return LabelTable(
+        tuple(header), tuple((*row[:width], *[""] * (width - len(row))) for row in rows)
+    )
