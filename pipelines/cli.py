@@ -194,6 +194,22 @@ def experts_command(*, as_json: bool, **options: Any) -> None:
     _show(summary.of_experts(followed(experts.run(experts.Experts(**options)))), as_json=as_json)
 
 
+@medidd.command("ingest")
+@films
+@click.option("--out", type=ANY_PATH, required=True, help="Folder of the cohort.")
+@unit
+@as_json
+@config
+def ingest_command(*, as_json: bool, **options: Any) -> None:
+    """Read the films alone, and list those that cannot be used.
+
+    The same command again goes on where it was stopped.
+    """
+    from pipelines import ingest
+
+    _show(followed(ingest.run(ingest.Ingest(**options))), as_json=as_json)
+
+
 @medidd.command("audit")
 @click.argument("run", type=FOLDER, required=False)
 @click.option(

@@ -10,6 +10,7 @@ import torch
 from medidd.dicom.errors import CohortError, TooManyRefused, counts
 from medidd.dicom.plan import make_plan, unnamed
 from medidd.starts import BASELINES
+from pipelines.answer import Answer
 from pipelines.distill import Distill
 from pipelines.installation import key
 from pipelines.nulls import COUNT
@@ -18,7 +19,7 @@ from pipelines.recipe import Recipe
 from pipelines.recipients import RECIPIENTS
 from pipelines.seeds import generator
 from pipelines.stop import Exit, Stop
-from pipelines.summary import Answer, unknown_patients
+from pipelines.summary import unknown_patients
 from pipelines.unmatched import notes
 from pipelines.worth import FULL, NETWORKS, RECIPIENT
 

@@ -18,6 +18,7 @@ import torch
 from medidd.dicom.cohort import Cohort
 from medidd.dicom.plan import Unit
 from medidd.dicom.reading import DEFAULT, Reading
+from pipelines.answer import Answer
 from pipelines.audit import Audit, identifier_of, judged
 from pipelines.bundle import hashes
 from pipelines.encoder import read_encoder
@@ -36,7 +37,6 @@ from pipelines.recipients import recipients
 from pipelines.seeds import derived, generator
 from pipelines.stop import Exit, Stop
 from pipelines.store import RUNS, Json, Run, claim, write_json
-from pipelines.summary import Answer
 from pipelines.threats import untested
 from privacy.evidence import Evidence
 from privacy.finding import Finding

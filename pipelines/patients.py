@@ -89,15 +89,21 @@ def read_patients(
         Stop: the folder gives no cohort, or one that is too small.
     """
     if not run.ledger.exists():
-        yield from read_films(
-            run.cohort,
-            folder,
-            labels,
-            size=size,
-            max_refused=max_refused,
-            unit=unit,
-            reading=reading,
-        )
+        try:
+            yield from read_films(
+                run.cohort,
+                folder,
+                labels,
+                size=size,
+                max_refused=max_refused,
+                unit=unit,
+                reading=reading,
+                refused_list=run.refused,
+            )
+        except Stop as stop:
+            if stop.code != Exit.REFUSED_FILES:
+                raise
+            raise Stop(f"{stop}; medidd ingest lists them by name", Exit.REFUSED_FILES) from None
     return assigned(run, open_cohort(run), key=key(), seed=seed)
 
 
@@ -110,6 +116,7 @@ def read_films(
     max_refused: float,
     unit: Unit,
     reading: Reading,
+    refused_list: Path | None = None,
     stage: str = "read films",
 ) -> Generator[Progress, None, None]:
     """Reads the films of a folder into ``place``, as a cohort.
@@ -126,6 +133,7 @@ def read_films(
         max_refused=max_refused,
         unit=unit,
         reading=reading,
+        refused_list=refused_list,
     )
     try:
         for done, total in steps:

@@ -84,6 +84,11 @@ class Run:
         return self.private / "cohort"
 
     @property
+    def refused(self) -> Path:
+        """Which files were refused, by name: for the owner's eyes."""
+        return self.private / "refused-files.csv"
+
+    @property
     def ledger(self) -> Path:
         """Which patients are members and which controls."""
         return self.private / "ledger.json"
@@ -165,6 +170,10 @@ def require(path: Path) -> Run:
             f"{path}: the audit of a set that somebody else made, and no run; there is nothing of "
             "it to export or to audit again but by --release",
             Exit.USAGE,
+        )
+    if "method" not in read_json(run.job)["job"]:
+        raise Stop(
+            f"{path}: holds films or experts, and no run; make one with medidd distill", Exit.USAGE
         )
     if not run.report.exists():
         raise Stop(

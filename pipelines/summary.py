@@ -2,37 +2,17 @@
 
 import shlex
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 from medidd.dicom.cohort import Cohort
+from medidd.dicom.errors import counts
+from pipelines.answer import Answer
 from pipelines.audit import sentence
 from pipelines.patients import open_cohort
 from pipelines.report import ROWS, next_step
 from pipelines.store import Json, Run, read_json
 from pipelines.synthetic import read_release
 from pipelines.unmatched import notes
-
-
-@dataclass(frozen=True)
-class Answer:
-    """A result in both forms.
-
-    Attributes:
-        lines: for people.
-        value: for scripts.
-    """
-
-    lines: list[str]
-    value: Json
-
-    def text(self) -> str:
-        """Returns the lines."""
-        return "\n".join(self.lines)
-
-    def json(self) -> Json:
-        """Returns the object."""
-        return self.value
 
 
 class Watch:
@@ -63,6 +43,8 @@ def of(run: Run, seconds: float) -> Answer:
         f"look at: {run.report}",
     ]
     cohort = open_cohort(run)
+    if run.refused.exists():
+        lines.append(f"left out: {counts(cohort.refused)}; which files stands in {run.refused}")
     lines += [*notes(cohort.refused, cohort.unknown_keys), *unknown_patients(unnamed(cohort))]
     if audit["verdict"] not in ("FAIL", "INVALID"):
         lines.append(f"next:    medidd {command} {shlex.quote(str(run.path))}{target}")

@@ -19,6 +19,7 @@ from medidd.dicom.errors import CohortError, Refused
 from medidd.dicom.labelling import Labelling
 from medidd.dicom.plan import VERSION, Plan, Unit, make_plan, require_usable, unnamed
 from medidd.dicom.reading import DEFAULT, Reading
+from medidd.dicom.refusals import Refusal, write_refusals
 from medidd.dicom.storage import COHORT, FILMS, IMAGES, TOKENS, Rows, read_json, write
 
 if TYPE_CHECKING:
@@ -115,6 +116,7 @@ def ingest(
     max_refused: float = 0.2,
     unit: Unit = "patient",
     reading: Reading = DEFAULT,
+    refused_list: Path | None = None,
 ) -> Iterator[tuple[int, int]]:
     """Makes a cohort of the radiographs under ``root``.
 
@@ -129,6 +131,8 @@ def ingest(
         max_refused: refused files allowed per usable film.
         unit: what counts as one patient.
         reading: how films are read.
+        refused_list: where refused files are listed by name; None for nowhere. It identifies
+            people, and is also written where too many are refused.
 
     Yields:
         Films done, and films in all.
@@ -138,14 +142,17 @@ def ingest(
         CohortError: the films make no cohort.
     """
     plan = make_plan(root, labels, size=size, key=key, unit=unit, reading=reading)
+    finished = read_json(folder / COHORT).get("fingerprint") == plan.fingerprint
+    if refused_list is not None and not finished:
+        write_refusals(refused_list, root, plan.refusals)
     plan.require_usable(root, max_refused)
     total = len(plan.films)
-    if read_json(folder / COHORT).get("fingerprint") == plan.fingerprint:
+    if finished:
         yield total, total
         return
     rows = Rows(folder, total, size, plan.fingerprint)
     yield from _fill(rows, plan, size)
-    _finish(rows, plan, root, folder, max_refused)
+    _finish(rows, plan, root, folder, max_refused, refused_list)
 
 
 def _fill(rows: Rows, plan: Plan, size: int) -> Iterator[tuple[int, int]]:
@@ -178,12 +185,23 @@ def _decode(rows: Rows, row: int, reader: "RadiographReader", film: Film) -> tup
     return warnings
 
 
-def _finish(rows: Rows, plan: Plan, root: Path, folder: Path, max_refused: float) -> None:
+def _finish(
+    rows: Rows,
+    plan: Plan,
+    root: Path,
+    folder: Path,
+    max_refused: float,
+    refused_list: Path | None,
+) -> None:
     filled = rows.filled()
     copies, stands_for = same_pixels(rows.images, filled, plan.films)
     kept = [row for row in filled if row not in copies]
     films = [replace(plan.films[row], patient=stands_for[plan.films[row].patient]) for row in kept]
-    refused = plan.refused + Counter(rows.refused()) + Counter(copies.values())
+    lost = rows.refused() | copies
+    if refused_list is not None:
+        by_name = (Refusal(plan.films[row].path, code) for row, code in lost.items())
+        write_refusals(refused_list, root, [*plan.refusals, *by_name])
+    refused = plan.refused + Counter(lost.values())
     require_usable(root, films, refused, max_refused, by_folder=plan.by_folder)
     classes = sorted({film.label for film in films})
     about = {

@@ -5,9 +5,10 @@ are all refused: nobody can say which of them is right.
 """
 
 import hashlib
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
@@ -16,6 +17,7 @@ from pydicom import Dataset
 
 from medidd.dicom.errors import Refused
 from medidd.dicom.header import read, refusing
+from medidd.dicom.refusals import Refusal
 from medidd.dicom.source import Source
 
 Item = TypeVar("Item")
@@ -45,18 +47,23 @@ class Film:
     names: tuple[str, str, str]
     traits: Mapping[str, str]
 
+    @property
+    def path(self) -> Path:
+        """Where the file lies; see ``Source.place``."""
+        return self.source.place
 
-def once(films: Iterable[Film]) -> tuple[list[Film], Counter[str]]:
-    """Returns one film per SOPInstanceUID, by UID, and the counts of the copies refused."""
+
+def once(films: Iterable[Film]) -> tuple[list[Film], list[Refusal]]:
+    """Returns one film per SOPInstanceUID, by UID, and the copies refused."""
     kept: list[Film] = []
-    refused: Counter[str] = Counter()
+    refused: list[Refusal] = []
     for _, copies in sorted(_grouped((film.instance, film) for film in films).items()):
         if len(copies) == 1 or _agree(copies):
             kept.append(copies[0])
-            refused["duplicate"] += len(copies) - 1
+            refused += [Refusal(copy.path, "duplicate") for copy in copies[1:]]
         else:
-            refused["conflicting_duplicate"] += len(copies)
-    return kept, +refused
+            refused += [Refusal(copy.path, "conflicting_duplicate") for copy in copies]
+    return kept, refused
 
 
 def same_pixels(

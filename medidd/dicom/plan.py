@@ -15,6 +15,7 @@ from medidd.dicom.identifiers import keyed, tokens_of, tokens_of_identifiers
 from medidd.dicom.labelling import USUAL, Labelling
 from medidd.dicom.labels import Labels, read_labels
 from medidd.dicom.reading import DEFAULT, Reading
+from medidd.dicom.refusals import Refusal
 from medidd.dicom.scan import scan
 
 VERSION = 3
@@ -34,6 +35,7 @@ class Plan:
         films: by SOPInstanceUID, so that neither file names nor a disk's order matter.
         unit: what counts as one patient.
         refused: files left out, by code.
+        refusals: which files these are.
         tokens: keyed hashes of all identifiers.
         fingerprint: keyed hash of all that the rows follow from.
         by_folder: whether, for want of a table, folders were taken for classes.
@@ -44,6 +46,7 @@ class Plan:
     films: tuple[Film, ...]
     unit: Unit
     refused: Counter[str]
+    refusals: tuple[Refusal, ...]
     tokens: frozenset[str]
     fingerprint: str
     by_folder: bool
@@ -72,15 +75,17 @@ def make_plan(
     labels = read_labels(root, labelling or USUAL)
     headers: list[Header] = []
     films: list[Film] = []
-    refused: Counter[str] = Counter()
+    refusals: list[Refusal] = []
     for found in scan(root, reading):
+        if isinstance(found, Refusal):
+            refusals.append(found)
+            continue
+        headers.append(found)
         try:
-            if isinstance(found, Refused):
-                raise found
-            headers.append(found)
             films.append(_film(found, labels, key, unit))
-        except Refused as refusal:
-            refused[refusal.code] += 1
+        except Refused as left_out:
+            refusals.append(Refusal(found.path, left_out.code))
+    refused = Counter(refusal.code for refusal in refusals)
     _require_labelled(root, labels, len(headers), len(films), refused)
     _require_anonymous_classes(films, headers)
     films, copies = once(films)
@@ -95,7 +100,8 @@ def make_plan(
     return Plan(
         tuple(films),
         unit,
-        refused + copies,
+        refused + Counter(copy.code for copy in copies),
+        (*refusals, *copies),
         frozenset(
             keyed(key, token)
             for token in tokens_of_identifiers({i for h in headers for i in h.identifiers})
@@ -124,11 +130,11 @@ def require_usable(
     """Checks what only the whole cohort can show.
 
     Raises:
-        TooManyRefused: refused files over usable films exceed ``max_refused``.
+        TooManyRefused: refused files over usable films exceed ``max_refused``, or none is usable.
         CohortError: the films make no cohort that can be distilled and audited.
     """
     if not films:
-        raise CohortError(f"{root}: no usable film; refused: {counts(refused)}")
+        raise TooManyRefused(f"{root}: no usable film; refused: {counts(refused)}")
     lost = {code: count for code, count in refused.items() if code not in HARMLESS}
     if sum(lost.values()) > max_refused * len(films):
         raise TooManyRefused(

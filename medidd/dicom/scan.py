@@ -6,13 +6,18 @@ from pathlib import Path
 from medidd.dicom.errors import Refused
 from medidd.dicom.header import Header, read_header
 from medidd.dicom.reading import DEFAULT, Reading
-from medidd.dicom.source import sources
+from medidd.dicom.refusals import Refusal
+from medidd.dicom.source import Source, sources
 
 
-def scan(root: Path, reading: Reading = DEFAULT) -> Iterator[Header | Refused]:
+def scan(root: Path, reading: Reading = DEFAULT) -> Iterator[Header | Refusal]:
     """Yields what becomes of each file under ``root`` and in its archives; reads headers only."""
     for found in sources(root):
-        try:
-            yield found if isinstance(found, Refused) else read_header(found, reading)
-        except Refused as refusal:
-            yield refusal
+        yield found if isinstance(found, Refusal) else _read(found, reading)
+
+
+def _read(source: Source, reading: Reading) -> Header | Refusal:
+    try:
+        return read_header(source, reading)
+    except Refused as refused:
+        return Refusal(source.place, refused.code)

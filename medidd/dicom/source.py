@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from medidd.dicom.errors import Refused
+from medidd.dicom.refusals import Refusal
 
 LARGEST = 2**28
 """Bytes of the largest member that is read: twice a film of ``header.MAX_PIXELS``."""
@@ -82,7 +83,7 @@ class Source:
         return size, time
 
 
-def sources(root: Path) -> Iterator[Source | Refused]:
+def sources(root: Path) -> Iterator[Source | Refusal]:
     """Yields every file under ``root`` and in its archives, by name, or why it is none.
 
     Symbolic links are refused, not followed: they may lead out of the folder, or round in it.
@@ -94,11 +95,11 @@ def sources(root: Path) -> Iterator[Source | Refused]:
         links = [name for name in folders if os.path.islink(Path(folder) / name)]  # noqa: PTH114
         for name in sorted(files) + links:
             yield from _in(Path(folder) / name)
-    for _ in closed:
-        yield Refused("unreadable")
+    for error in closed:
+        yield Refusal(Path(error.filename), "unreadable")
 
 
-def _in(path: Path) -> Iterator[Source | Refused]:
+def _in(path: Path) -> Iterator[Source | Refusal]:
     try:
         Source(path).require_file()
         if not _is_archive(path):
@@ -106,22 +107,22 @@ def _in(path: Path) -> Iterator[Source | Refused]:
             return
         members = _archive(path, *_state(path)).infolist()
     except OSError:
-        yield Refused("unreadable")
+        yield Refusal(path, "unreadable")
         return
     except zipfile.BadZipFile:
-        yield Refused("bad_zip")
+        yield Refusal(path, "bad_zip")
         return
-    except Refused as refusal:
-        yield refusal
+    except Refused as refused:
+        yield Refusal(path, refused.code)
         return
     unpacked = sum(member.file_size for member in members)
     if unpacked > max(RATIO * path.stat().st_size, 4 * LARGEST):
-        yield Refused("zip_bomb")
+        yield Refusal(path, "zip_bomb")
         return
     for member in sorted(members, key=lambda member: member.filename):
         if not member.is_dir():
-            code = _why_not(member)
-            yield Refused(code) if code else Source(path, member.filename)
+            one, code = Source(path, member.filename), _why_not(member)
+            yield Refusal(one.place, code) if code else one
 
 
 def _why_not(member: zipfile.ZipInfo) -> str | None:

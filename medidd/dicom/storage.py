@@ -62,9 +62,10 @@ class Rows:
         """Returns the rows that are filled."""
         return [int(row) for row in np.flatnonzero(self.done >= _FILLED)]
 
-    def refused(self) -> list[str]:
-        """Returns the reason codes of the rows that could not be filled."""
-        return [_REFUSED[state] for state in self.done if 0 < state < _FILLED]
+    def refused(self) -> dict[int, str]:
+        """Returns the rows that could not be filled, each with its reason code."""
+        states = enumerate(self.done.tolist())
+        return {row: _REFUSED[state] for row, state in states if 0 < state < _FILLED}
 
     def warned(self, rows: Iterable[int]) -> list[str]:
         """Returns the warnings about ``rows``, which are filled."""

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from medidd.dicom import source
-from medidd.dicom.errors import REASONS, Refused
+from medidd.dicom.errors import REASONS
+from medidd.dicom.refusals import Refusal
 from medidd.dicom.source import Source, sources
 
 
@@ -26,7 +27,7 @@ def found(root: Path) -> dict[str, bytes]:
 
 
 def codes(root: Path) -> Counter[str]:
-    return Counter(one.code for one in sources(root) if isinstance(one, Refused))
+    return Counter(one.code for one in sources(root) if isinstance(one, Refusal))
 
 
 def archived(path: Path, **members: bytes) -> Path:
