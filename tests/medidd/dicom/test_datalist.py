@@ -10,6 +10,7 @@ from medidd.dicom.errors import CohortError, Refused
 from medidd.dicom.header import Header
 from medidd.dicom.labelling import Labelling
 from medidd.dicom.labels import Labels, read_labels
+from medidd.dicom.source import Source
 
 
 def labels_of(folder: Path, content: Any, **labelling: Any) -> Labels:
@@ -18,7 +19,7 @@ def labels_of(folder: Path, content: Any, **labelling: Any) -> Labels:
 
 
 def film(path: Path) -> Header:
-    return Header(path, {"PatientID": "1"}, "", frozenset())
+    return Header(Source(path), {"PatientID": "1"}, "", frozenset())
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from medidd.dicom.errors import CohortError, Refused
 from medidd.dicom.header import Header
 from medidd.dicom.labelling import Labelling
 from medidd.dicom.labels import read_labels
+from medidd.dicom.source import Source
 
 CHEXPERT = """PatientID,Sex,No Finding,Pneumonia,Effusion
 1,F,1.0,,
@@ -39,7 +40,7 @@ def told(folder: Path, labelling: Labelling, patients: str = "12345") -> list[st
 
 
 def header(path: Path, **links: str) -> Header:
-    return Header(path, links, "", frozenset())
+    return Header(Source(path), links, "", frozenset())
 
 
 def table(folder: Path, text: str) -> Path:
