@@ -9,7 +9,8 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict
 
-from pipelines.bundle import Files, hashes
+from pipelines.bundle import Files
+from pipelines.checksums import hashes
 from pipelines.stop import Exit, Stop
 from pipelines.store import Json, dumped
 from privacy.finding import Finding

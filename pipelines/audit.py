@@ -10,8 +10,9 @@ import torch
 
 from medidd.dicom.identifiers import keyed, tokens_of
 from pipelines import ledger
-from pipelines.bundle import RELEASE, contents, decode, hashes, own_words
+from pipelines.bundle import RELEASE, contents, decode, own_words
 from pipelines.canaries import canary_releases
+from pipelines.checksums import hashes
 from pipelines.encoder import Encoder, read_encoder
 from pipelines.installation import key
 from pipelines.internal import FOLDER, write_internal

@@ -1,7 +1,6 @@
 """Every file that would leave, as bytes in memory: what is audited is what is written."""
 
 import csv
-import hashlib
 import io
 import math
 from collections.abc import Mapping
@@ -13,6 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from safetensors.torch import load
 
 from medidd.data import NORMALIZATION
+from pipelines.checksums import hashes
 from pipelines.store import Json, Run, dumped, read_json
 from pipelines.synthetic import LEVELS, Release, png, preview_names, read_release
 from pipelines.threats import (
@@ -34,7 +34,6 @@ from privacy.power import power
 from privacy.release import Release as Audited
 
 RELEASE = "synthetic.safetensors"
-SUMS = "SHA256SUMS"
 
 Files = dict[str, bytes]
 
@@ -53,16 +52,6 @@ def contents(run: Run) -> Files:
     manifest = release.facts | {"metrics": coarse(metrics), "files": hashes(files)}
     files["manifest.json"] = dumped(manifest)
     return files
-
-
-def hashes(files: Mapping[str, bytes]) -> dict[str, str]:
-    """Returns each file's SHA-256 in hexadecimal."""
-    return {name: hashlib.sha256(data).hexdigest() for name, data in sorted(files.items())}
-
-
-def sums(files: Mapping[str, bytes]) -> bytes:
-    """Returns the file that ``sha256sum --check`` reads."""
-    return "".join(f"{digest}  {name}\n" for name, digest in hashes(files).items()).encode()
 
 
 def decode(files: Mapping[str, bytes]) -> Audited:

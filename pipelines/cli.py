@@ -17,6 +17,7 @@ import rich_click as click
 from pipelines import installation
 from pipelines.options import (
     ANY_PATH,
+    FILE,
     FOLDER,
     accepting,
     as_json,
@@ -26,6 +27,7 @@ from pipelines.options import (
     films,
     finite,
     foreign_set,
+    leaving,
     named,
     network,
     parsed,
@@ -247,6 +249,7 @@ def audit_command(context: click.Context, /, *, as_json: bool, **options: Any) -
 @click.option("--to", type=ANY_PATH, required=True, help="Folder to write.")
 @policy
 @accepting
+@leaving
 @as_json
 def export_command(*, as_json: bool, **options: Any) -> None:
     """Write the bundle for outsiders, if the audits pass."""
@@ -254,6 +257,19 @@ def export_command(*, as_json: bool, **options: Any) -> None:
 
     bundle = followed(export.run(export.Export(**options)))
     _show(summary.of_bundle(bundle), as_json=as_json)
+
+
+@medidd.command("verify")
+@click.argument("bundle", type=ANY_PATH)
+@click.option(
+    "--signers", type=FILE, help="Who may have signed it: an allowed_signers file of OpenSSH."
+)
+@as_json
+def verify_command(*, as_json: bool, **options: Any) -> None:
+    """Check that a bundle is whole: on any computer, without the run."""
+    from pipelines import verify
+
+    _show(verify.run(verify.Verify(**options)), as_json=as_json)
 
 
 @medidd.command("evaluate")

@@ -11,12 +11,15 @@ from pipelines import ledger
 from pipelines.acceptance import CARD, acceptance, require_nameless, with_acceptance
 from pipelines.audit import Audit, entry, identifier_of, passed, sentence
 from pipelines.audit import run as run_audit
-from pipelines.bundle import SUMS, Files, audit_report, contents, decode, own_words, sums
+from pipelines.bundle import Files, audit_report, contents, decode, own_words
+from pipelines.checksums import SIGNATURE, SUMS, sums
 from pipelines.policies import read_policy
 from pipelines.progress import Progress
+from pipelines.signature import sign
 from pipelines.stop import Exit, Stop
 from pipelines.store import Json, require, write
 from pipelines.subject import Subject, reopened
+from privacy.contents import contents as only_a_release
 from privacy.earlier import earlier_releases
 from privacy.evidence import Evidence
 from privacy.finding import Verdict
@@ -36,6 +39,7 @@ class Export:
         policy: the user's own policy; None for medidd's.
         reason: why a release that the audits did not decide may leave; None to refuse it.
         approver: who answers for that.
+        signing: key to sign the check sums with; None for no signature.
     """
 
     run: Path
@@ -43,18 +47,22 @@ class Export:
     policy: Path | None = None
     reason: str | None = None
     approver: str | None = None
+    signing: Path | None = None
 
 
 def run(job: Export) -> Generator[Progress, None, Path]:
     """Audits if need be and exports; the generator's value is the bundle's folder.
 
     Raises:
-        Stop: the verdict does not allow it (code 6), or the folder cannot be written.
+        Stop: the verdict does not allow it (code 6), the folder cannot be written, or the key
+            cannot sign.
     """
     accepted = acceptance(job.reason, job.approver)
     policy = read_policy(job.policy)
     found = require(job.run)
     _require_free(job.to)
+    if job.signing is not None:
+        sign(b"", job.signing)  # lest an audit be made for a key that cannot
     ledger.entries()  # lest a damaged one end the command when its work is done
     subject = reopened(found)
     if accepted is not None:
@@ -73,15 +81,15 @@ def run(job: Export) -> Generator[Progress, None, Path]:
                 "anew with another --seed",
                 Exit.AUDIT,
             )
-        if refusal := _last_look(subject, files, result, accepted, policy):
+        leaving = _leaving(job, files, result, accepted)
+        if refusal := _last_look(subject, files, leaving, result, accepted, policy):
             raise Stop(f"{job.run}: not exported. {refusal}", Exit.AUDIT)
         if accepted is not None:
-            files, result = with_acceptance(files, result, accepted)
             made = made.model_copy(update={"accepted": accepted})
         # Before a byte is written: whoever is stopped from here on has exported.
         number = append(made)
     try:
-        _write(job.to, finished(files, result))
+        _write(job.to, leaving)
     except Stop:
         with ledger.locked() as append:
             append(made.model_copy(update={"kind": "aborted", "aborts": number}))
@@ -113,14 +121,35 @@ def _require_verdict(job: Export, result: Json, accepted: Acceptance | None) -> 
         )
 
 
+def _leaving(job: Export, files: Files, audit: Json, accepted: Acceptance | None) -> Files:
+    """Returns all that will be written: the audited files, the word, the report, check sums."""
+    if accepted is not None:
+        files, audit = with_acceptance(files, audit, accepted)
+    whole = finished(files, audit)
+    return whole if job.signing is None else whole | {SIGNATURE: sign(whole[SUMS], job.signing)}
+
+
 def _last_look(
-    subject: Subject, files: Files, audit: Json, accepted: Acceptance | None, policy: Policy
+    subject: Subject,
+    files: Files,
+    leaving: Files,
+    audit: Json,
+    accepted: Acceptance | None,
+    policy: Policy,
 ) -> str:
     """Returns why the files that are about to be written may not leave; '' if they may.
 
     The audits that need no statistics are repeated on the final bytes, whatever the policy asks
-    for: the files must be those that were audited, no patient may be named in any of them, the
-    audit's report included, and nothing of these patients may have been exported since.
+    for: the files must be those that were audited, whatever came to them since must be text, no
+    patient may be named in any of them, and nothing of these patients may have been exported since.
+
+    Args:
+        subject: the run.
+        files: as they were audited.
+        leaving: these and what came to them since: a word, the report, check sums, a signature.
+        audit: what the audit said.
+        accepted: the word; None for none.
+        policy: what is required.
     """
     patients = subject.patients
     audited = Evidence(
@@ -134,14 +163,13 @@ def _last_look(
         own=own_words(subject.run),
         earlier=ledger.earlier(patients.cohort),
     )
-    if accepted is not None:
-        files, audit = with_acceptance(files, audit, accepted)
-        audited = replace(audited, own=audited.own | frozenset(tokens(CARD)))
-    complete = replace(audited, outgoing=finished(files, audit))
+    own = audited.own | frozenset(tokens(CARD)) if accepted is not None else audited.own
+    complete = replace(audited, outgoing=leaving, own=own)
     rng = torch.Generator()
     findings = [
         manifest(audited, policy, rng),
         earlier_releases(audited, policy, rng),
+        only_a_release(complete, policy, rng),
         leaks(complete, policy, rng),
     ]
     return " ".join(f.text for f in findings if f.verdict is not Verdict.PASS)

@@ -20,7 +20,7 @@ from medidd.dicom.plan import Unit
 from medidd.dicom.reading import DEFAULT, Reading
 from pipelines.answer import Answer
 from pipelines.audit import Audit, identifier_of, judged
-from pipelines.bundle import hashes
+from pipelines.checksums import hashes
 from pipelines.encoder import read_encoder
 from pipelines.foreign_arrays import Scale, UnusableError
 from pipelines.foreign_films import read_side, sides

@@ -273,6 +273,16 @@ accepting = options(
     click.option("--approver", metavar="NAME", help="Who answers for that; the name is published."),
 )
 
+leaving = options(
+    click.option(
+        "--sign",
+        "signing",
+        type=FILE,
+        metavar="KEY",
+        help="OpenSSH key to sign the bundle's check sums with; one that asks for no passphrase.",
+    ),
+)
+
 computing = options(
     click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True),
     click.option(

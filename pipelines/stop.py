@@ -12,6 +12,8 @@ class Exit(IntEnum):
     """The films or labels cannot give a cohort."""
     REFUSED_FILES = 4
     """Too many files were unusable."""
+    CHANGED = 5
+    """A bundle is not the one that was exported."""
     AUDIT = 6
     """The audits do not allow this release to leave."""
 

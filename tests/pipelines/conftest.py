@@ -1,16 +1,21 @@
 """One cohort and one finished run for all tests; an installation of their own; short trainings."""
 
+import json
 import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
-from invented_cohort import Made, Source, distill, plant, train_experts
+from invented_cohort import Made, Source, called, copied, distill, plant, train_experts
 from short_trainings import shortened
 
 import pipelines.distill
+from pipelines.bundle import contents
+from pipelines.export import finished
 from pipelines.installation import SILENT, home
+from pipelines.store import Run, read_json, write
 
 KEY = "03" * 32
 
@@ -93,6 +98,16 @@ def experts(source: Source, tmp_path_factory: pytest.TempPathFactory) -> Made:
 
 
 @pytest.fixture(scope="session")
+def sent(made: Made, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle of ``made`` as it would leave if its audit had passed; not to be changed."""
+    run = Run(made.path)
+    folder = tmp_path_factory.mktemp("sent") / "bundle"
+    for name, data in finished(contents(run), read_json(run.audit)).items():
+        write(folder / name, data)
+    return folder
+
+
+@pytest.fixture(scope="session")
 def everybody(tmp_path_factory: pytest.TempPathFactory) -> Made:
     """A finished run on patients enough for the audits to pass; not to be changed."""
     source = plant(tmp_path_factory.mktemp("big_house"), per_class=78)
@@ -100,3 +115,17 @@ def everybody(tmp_path_factory: pytest.TempPathFactory) -> Made:
     ended = distill(source, path, "--ipc", 1, "--json")
     assert ended.code == 0, ended.err
     return Made(path, ended, source)
+
+
+@pytest.fixture(scope="session")
+def passing(everybody: Made, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A run whose audit says PASS: as small as it is, it has learned nothing about anybody.
+
+    Not to be changed.
+    """
+    run = copied(everybody.path, tmp_path_factory.mktemp("passing") / "run")
+    ended = called("audit", run, "--json")
+    assert ended.code == 0, ended.err
+    said = json.loads(ended.out)
+    assert said["verdict"] == "PASS", said["reasons"]
+    return Run(run)

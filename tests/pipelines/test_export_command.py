@@ -58,17 +58,6 @@ def nothing_exported_before() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def passing(everybody: Made, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """A run whose audit says PASS: as small as it is, it has learned nothing about anybody."""
-    run = copied(everybody.path, tmp_path_factory.mktemp("passing") / "run")
-    ended = called("audit", run, "--json")
-    assert ended.code == 0, ended.err
-    said = json.loads(ended.out)
-    assert said["verdict"] == "PASS", said["reasons"]
-    return Run(run)
-
-
-@pytest.fixture(scope="module")
 def bundle(passing: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What leaves of ``passing``."""
     to = tmp_path_factory.mktemp("outside") / "bundle"

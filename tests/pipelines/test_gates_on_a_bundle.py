@@ -8,7 +8,8 @@ import torch
 from invented_cohort import Made
 
 from pipelines.audit import identifier_of
-from pipelines.bundle import contents, decode, hashes, own_words
+from pipelines.bundle import contents, decode, own_words
+from pipelines.checksums import hashes
 from pipelines.store import Run
 from pipelines.subject import reopened
 from privacy import Audit, Evidence, Finding, Policy, Verdict, load_policy

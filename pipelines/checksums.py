@@ -1,0 +1,50 @@
+"""The list of a bundle's files with their SHA-256: how it is written, and how it is read again.
+
+Nothing heavy is imported here, so that whoever receives a bundle can check it at once.
+"""
+
+import hashlib
+import re
+from collections.abc import Mapping
+
+SUMS = "SHA256SUMS"
+SIGNATURE = "SHA256SUMS.sig"
+
+_LINE = re.compile(r"([0-9a-f]{64})  (.+)")
+
+
+def hashes(files: Mapping[str, bytes]) -> dict[str, str]:
+    """Returns each file's SHA-256 in hexadecimal."""
+    return {name: hashlib.sha256(data).hexdigest() for name, data in sorted(files.items())}
+
+
+def sums(files: Mapping[str, bytes]) -> bytes:
+    """Returns the file that ``sha256sum --check`` reads."""
+    return "".join(f"{digest}  {name}\n" for name, digest in hashes(files).items()).encode()
+
+
+def listed(data: bytes) -> dict[str, str]:
+    """Returns the SHA-256 of each file that such a list names.
+
+    Raises:
+        ValueError: a line is damaged, leads out of the folder, or names what it cannot; says which
+            line, and never what it holds.
+    """
+    found: dict[str, str] = {}
+    # Split at line ends alone: splitlines would take other characters of a name for one.
+    *lines, rest = data.decode(errors="replace").split("\n")
+    if rest or not lines:
+        raise ValueError(f"line {len(lines) + 1} is damaged")
+    for number, line in enumerate(lines, start=1):
+        match = _LINE.fullmatch(line)
+        if match is None or not match[2].isprintable() or "\ufffd" in line:
+            raise ValueError(f"line {number} is damaged")
+        digest, name = match.groups()
+        if "\\" in name or any(part in ("", ".", "..") for part in name.split("/")):
+            raise ValueError(f"line {number} leads out of the bundle")
+        if name in (SUMS, SIGNATURE):
+            raise ValueError(f"line {number} names the list itself or its signature")
+        if name in found:
+            raise ValueError(f"line {number} names a file once more")
+        found[name] = digest
+    return found
