@@ -8,22 +8,21 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from medidd.dicom.duplicates import Film, same_pixels
-from medidd.dicom.errors import CohortError, Refused
+from medidd.dicom.duplicates import same_pixels
+from medidd.dicom.errors import CohortError
+from medidd.dicom.film import Shown, decoded
+from medidd.dicom.isolation import Lost, isolated
 from medidd.dicom.labelling import Labelling
 from medidd.dicom.plan import VERSION, Plan, Unit, make_plan, require_usable, unnamed
 from medidd.dicom.reading import DEFAULT, Reading
 from medidd.dicom.refusals import Refusal, write_refusals
 from medidd.dicom.storage import COHORT, FILMS, IMAGES, TOKENS, Rows, read_json, write
-
-if TYPE_CHECKING:
-    from medidd.dicom.pixels import RadiographReader
 
 _SETTLE_EVERY = 64  # rows; what a killed run decodes again
 
@@ -156,33 +155,29 @@ def ingest(
 
 
 def _fill(rows: Rows, plan: Plan, size: int) -> Iterator[tuple[int, int]]:
-    from medidd.dicom.pixels import RadiographReader  # takes seconds: only where films are decoded
-
-    reader = RadiographReader(size, plan.reading)
-    undone = np.flatnonzero(rows.done == 0).tolist()
-    total = len(plan.films)
-    yield total - len(undone), total
+    undone = {plan.films[row].source: int(row) for row in np.flatnonzero(rows.done == 0)}
+    done, total = len(plan.films) - len(undone), len(plan.films)
+    yield done, total
     outcomes: dict[int, tuple[str, ...]] = {}
+    work = partial(decoded, size=size, reading=plan.reading)
     try:
-        for left, row in zip(range(len(undone) - 1, -1, -1), undone, strict=True):
-            outcomes[row] = _decode(rows, row, reader, plan.films[row])
+        for source, found in isolated(work, undone):
+            outcomes[undone[source]] = _kept(rows, undone[source], found)
             if len(outcomes) == _SETTLE_EVERY:
                 rows.settle(outcomes)
                 outcomes.clear()
-            yield total - left, total
+            done += 1
+            yield done, total
     finally:
         rows.settle(outcomes)
 
 
-def _decode(rows: Rows, row: int, reader: "RadiographReader", film: Film) -> tuple[str, ...]:
+def _kept(rows: Rows, row: int, found: Shown | Refusal | Lost) -> tuple[str, ...]:
     """Fills a row; returns its warnings, or the reason code where it cannot be filled."""
-    try:
-        pixels, about = reader.get_data(reader.open(film.source))
-    except Refused as refusal:
-        return (refusal.code,)
-    rows.images[row] = np.rint(pixels * 65535)
-    warnings: tuple[str, ...] = about["warnings"]
-    return warnings
+    if not isinstance(found, Shown):
+        return (found.code,)
+    rows.images[row] = found.levels
+    return found.warnings
 
 
 def _finish(

@@ -44,6 +44,8 @@ REASONS = {
     "lut_short": "a look-up table is shorter than its descriptor says",
     "non_finite": "pixel values overflow or are not numbers",
     "constant_image": "every pixel has the same value",
+    "decoder_crash": "the file crashed the process that read it; have it compressed anew",
+    "timeout": "the file took too long; have it compressed anew",
 }
 """Reason codes, a stable interface, and what each means."""
 

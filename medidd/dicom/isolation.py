@@ -25,6 +25,7 @@ MEMORY = 6 * 2**30
 
 # A fork of this process would take along locks that its threads hold; the server's forks find none.
 _CONTEXT = multiprocessing.get_context("forkserver")
+_CONTEXT.set_forkserver_preload(["medidd.dicom.film"])  # the decoders, read once for all processes
 
 
 @dataclass(frozen=True)

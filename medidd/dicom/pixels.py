@@ -10,21 +10,17 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-import gdcm  # type: ignore[import-untyped]
 import torch
 from monai.config import KeysCollection
 from monai.data import ImageReader
 from monai.transforms import MapTransform
 from pydicom.dataset import FileDataset
 
-from medidd.dicom.header import read, read_header, refusing
+from medidd.dicom.film import opened
 from medidd.dicom.lut import Floats
 from medidd.dicom.preparation import prepared
 from medidd.dicom.reading import DEFAULT, Reading
 from medidd.dicom.source import Source
-
-gdcm.Trace.WarningOff()  # its C++ code writes to the terminal past any filter of ours
-gdcm.Trace.ErrorOff()
 
 
 class RadiographReader(ImageReader):
@@ -49,13 +45,7 @@ class RadiographReader(ImageReader):
         Raises:
             Refused: it is no radiograph that can be used.
         """
-        return self.open(Source(Path(data)))
-
-    def open(self, source: Source) -> FileDataset:
-        """Returns as ``read``, of a file that may lie in an archive."""
-        read_header(source, self.reading)
-        with refusing("unreadable"), source.open() as file, refusing("header_error"):
-            return read(file, pixels=True)
+        return opened(Source(Path(data)), self.reading)
 
     def get_data(self, img: FileDataset) -> tuple[Floats, dict[str, Any]]:
         """Returns display values in [0, 1], (size, size), and as "warnings" what is odd about them.

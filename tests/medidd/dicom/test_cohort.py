@@ -5,6 +5,7 @@ import shutil
 import signal
 import zipfile
 from collections.abc import Callable
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -107,18 +108,23 @@ def test_a_run_that_was_stopped_ends_with_the_same_bytes(
     assert content(tmp_path / "c") == content(tmp_path / "whole")
 
 
+def killed(studies: Path, folder: Path) -> None:
+    module._SETTLE_EVERY = 2
+    steps = ingest(studies, None, size=8, folder=folder, key=KEY)
+    for _ in range(6):
+        next(steps)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
 def test_a_killed_run_ends_with_the_same_bytes(
     studies: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run(studies, tmp_path / "whole")
     monkeypatch.setattr(module, "_SETTLE_EVERY", 2)
-    child = os.fork()
-    if not child:
-        steps = ingest(studies, None, size=8, folder=tmp_path / "c", key=KEY)
-        for _ in range(6):
-            next(steps)
-        os.kill(os.getpid(), signal.SIGKILL)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+    child = get_context("spawn").Process(target=killed, args=(studies, tmp_path / "c"))
+    child.start()
+    child.join()
+    assert child.exitcode == -signal.SIGKILL
     steps = ingest(studies, None, size=8, folder=tmp_path / "c", key=KEY)
     assert next(steps) == (4, 6)  # the fifth film was decoded but not settled
     list(steps)

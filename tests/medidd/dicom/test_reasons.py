@@ -2,8 +2,10 @@
 
 import io
 import os
+import signal
 import zipfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,11 +15,15 @@ import pytest
 from pydicom import Dataset, uid
 from pydicom.pixels.decoders.base import get_decoder
 
-from medidd.dicom import header
+from medidd.dicom import cohort, header, scan
 from medidd.dicom.cohort import Cohort, ingest
 from medidd.dicom.errors import REASONS
+from medidd.dicom.film import Shown, decoded
+from medidd.dicom.header import Header
+from medidd.dicom.isolation import isolated
 from medidd.dicom.reading import Reading
-from medidd.dicom.source import LARGEST
+from medidd.dicom.refusals import Refusal
+from medidd.dicom.source import LARGEST, Source
 
 Film = Callable[..., Any]
 Case = Callable[[Path, Film], None]
@@ -27,6 +33,14 @@ def with_elements(number: int = 9, **elements: Any) -> Case:
     def add(root: Path, film: Film) -> None:
         film(number, **elements).save_as(root / "bad.dcm")
         label(root, number)
+
+    return add
+
+
+def named(name: str) -> Case:
+    def add(root: Path, film: Film) -> None:
+        film(9).save_as(root / name)
+        label(root, 9)
 
     return add
 
@@ -173,7 +187,17 @@ CASES: dict[str, Case] = {
     "lut_short": short_lut,
     "non_finite": with_elements(RescaleSlope="1E300", RescaleIntercept="0"),
     "constant_image": with_elements(stored=np.full((4, 4), 7, np.uint16)),
+    "decoder_crash": named("kills.dcm"),
+    "timeout": named("hangs.dcm"),
 }
+
+
+def dies_of(source: Source, size: int, reading: Reading) -> Shown | Refusal:
+    if source.place.name == "kills.dcm":
+        os.abort()
+    if source.place.name == "hangs.dcm":
+        signal.pause()
+    return decoded(source, size, reading)
 
 
 def test_every_reason_code_has_a_case() -> None:
@@ -186,18 +210,26 @@ def test_a_bad_file_is_refused_for_one_reason(
 ) -> None:
     CASES[code](studies, film)
     if code == "codec_missing":
-        monkeypatch.setattr(header, "get_decoder", without_rle)
+        monkeypatch.setattr(scan, "_read", reads_no_rle)
+    if code in ("decoder_crash", "timeout"):
+        monkeypatch.setattr(cohort, "decoded", dies_of)
+        monkeypatch.setattr(cohort, "isolated", partial(isolated, seconds=2))
     if code == "unreadable":
         monkeypatch.setattr(Path, "open", open_unless_closed)
     reading = Reading(views=("PA",) if code.startswith("view_") else ())
     options: dict[str, Any] = {"size": 8, "key": b"key", "max_refused": 1.0, "reading": reading}
     steps = ingest(studies, None, folder=tmp_path / "c", **options)
     assert len(list(steps)) > 1
-    cohort = Cohort.open(tmp_path / "c")
+    made = Cohort.open(tmp_path / "c")
     expected = {"not_dicom": 1}  # the table of labels
     expected[code] = expected.get(code, 0) + (2 if code == "conflicting_duplicate" else 1)
-    assert cohort.refused == expected
-    assert len(cohort.images) == (5 if code == "conflicting_duplicate" else 6)
+    assert made.refused == expected
+    assert len(made.images) == (5 if code == "conflicting_duplicate" else 6)
+
+
+def reads_no_rle(source: Source, reading: Reading) -> Header | Refusal:
+    header.get_decoder = without_rle  # of this process, which ends with the scan
+    return scan._read(source, reading)
 
 
 def without_rle(syntax: uid.UID) -> Any:
