@@ -5,16 +5,14 @@ Everything heavy is imported inside the commands, so that ``medidd --help`` is t
 
 from __future__ import annotations
 
-import json
 import os
 import sys
-from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import rich_click as click
 
-from pipelines import installation
+from pipelines import house, installation
 from pipelines.options import (
     ANY_PATH,
     FILE,
@@ -36,10 +34,11 @@ from pipelines.options import (
     resume,
     unit,
 )
+from pipelines.shown import followed, show
 from pipelines.stop import Exit, Stop
 
 if TYPE_CHECKING:
-    from pipelines.progress import Progress
+    pass
 
 Result = TypeVar("Result")
 
@@ -130,11 +129,11 @@ def distill_command(*, as_json: bool, dry_run: bool, **options: Any) -> None:
 
     job = distill.Distill(**options)
     if dry_run:
-        _show(dry.run(job), as_json=as_json)
+        show(dry.run(job), as_json=as_json)
         return
     watch = summary.Watch()
     made = followed(distill.run(job))
-    _show(summary.of(made, watch.seconds()), as_json=as_json)
+    show(summary.of(made, watch.seconds()), as_json=as_json)
 
 
 @medidd.command("experts")
@@ -193,23 +192,7 @@ def experts_command(*, as_json: bool, **options: Any) -> None:
     """Train the networks whose paths mtt and tesla match. They never leave."""
     from pipelines import experts, summary
 
-    _show(summary.of_experts(followed(experts.run(experts.Experts(**options)))), as_json=as_json)
-
-
-@medidd.command("ingest")
-@films
-@click.option("--out", type=ANY_PATH, required=True, help="Folder of the cohort.")
-@unit
-@as_json
-@config
-def ingest_command(*, as_json: bool, **options: Any) -> None:
-    """Read the films alone, and list those that cannot be used.
-
-    The same command again goes on where it was stopped.
-    """
-    from pipelines import ingest
-
-    _show(followed(ingest.run(ingest.Ingest(**options))), as_json=as_json)
+    show(summary.of_experts(followed(experts.run(experts.Experts(**options)))), as_json=as_json)
 
 
 @medidd.command("audit")
@@ -239,9 +222,9 @@ def audit_command(context: click.Context, /, *, as_json: bool, **options: Any) -
 
     job = foreign.job_of(named(context), options)
     if isinstance(job, foreign.Foreign):
-        _show(followed(foreign.run(job)), as_json=as_json)
+        show(followed(foreign.run(job)), as_json=as_json)
         return
-    _show(summary.of_audit(job.run, followed(audit.run(job))), as_json=as_json)
+    show(summary.of_audit(job.run, followed(audit.run(job))), as_json=as_json)
 
 
 @medidd.command("export")
@@ -256,7 +239,7 @@ def export_command(*, as_json: bool, **options: Any) -> None:
     from pipelines import export, summary
 
     bundle = followed(export.run(export.Export(**options)))
-    _show(summary.of_bundle(bundle), as_json=as_json)
+    show(summary.of_bundle(bundle), as_json=as_json)
 
 
 @medidd.command("verify")
@@ -269,7 +252,7 @@ def verify_command(*, as_json: bool, **options: Any) -> None:
     """Check that a bundle is whole: on any computer, without the run."""
     from pipelines import verify
 
-    _show(verify.run(verify.Verify(**options)), as_json=as_json)
+    show(verify.run(verify.Verify(**options)), as_json=as_json)
 
 
 @medidd.command("evaluate")
@@ -281,7 +264,7 @@ def evaluate_command(run: Path, network: str, *, as_json: bool) -> None:
     from pipelines import evaluate, summary
 
     result = followed(evaluate.run(evaluate.Evaluate(run, network)))
-    _show(summary.of_metrics(network, result), as_json=as_json)
+    show(summary.of_metrics(network, result), as_json=as_json)
 
 
 @medidd.command("methods")
@@ -293,23 +276,8 @@ def methods_command(*, markdown: bool) -> None:
     click.echo(methods.markdown() if markdown else methods.table())
 
 
-def followed(progress: Generator[Progress, None, Result]) -> Result:
-    """Runs a command to its end under a progress bar on stderr; returns its result."""
-    from pipelines.terminal import Bars
-
-    with Bars() as bars:
-        while True:
-            try:
-                bars.show(next(progress))
-            except StopIteration as end:
-                result: Result = end.value
-                return result
-
-
-def _show(answer: Any, *, as_json: bool) -> None:
-    """Prints a summary: an object with ``json()`` and ``text()``."""
-    render: Callable[[], str] = answer.text
-    click.echo(json.dumps(answer.json(), sort_keys=True) if as_json else render())
+for one in house.COMMANDS:
+    medidd.add_command(one)
 
 
 if __name__ == "__main__":

@@ -82,12 +82,12 @@ def make_plan(
             continue
         headers.append(found)
         try:
-            films.append(_film(found, labels, key, unit))
+            films.append(film_of(found, labels, key, unit))
         except Refused as left_out:
             refusals.append(Refusal(found.path, left_out.code))
     refused = Counter(refusal.code for refusal in refusals)
     _require_labelled(root, labels, len(headers), len(films), refused)
-    _require_anonymous_classes(films, headers)
+    require_anonymous_classes(films, headers)
     films, copies = once(films)
     try:
         states = [film.source.state() for film in films]
@@ -168,7 +168,12 @@ def unnamed(films: Iterable[Film]) -> int:
     return sum(not film.names[0] for film in films)
 
 
-def _film(header: Header, labels: Labels, key: bytes, unit: Unit) -> Film:
+def film_of(header: Header, labels: Labels, key: bytes, unit: Unit) -> Film:
+    """Returns what a cohort would know of a film.
+
+    Raises:
+        Refused: it has no label, or several.
+    """
     label, split = labels.of(header)
     links = header.links
     patient = keyed(key, f"{header.issuer}|{links['PatientID']}") if links["PatientID"] else ""
@@ -201,8 +206,12 @@ def _require_labelled(
         raise CohortError(f"{root}: none of {headers} films has a label; {remedy}")
 
 
-def _require_anonymous_classes(films: Iterable[Film], headers: Iterable[Header]) -> None:
-    """Refuses classes that are patients, as where each has a folder: classes are published."""
+def require_anonymous_classes(films: Iterable[Film], headers: Iterable[Header]) -> None:
+    """Refuses classes that are patients, as where each has a folder: classes are published.
+
+    Raises:
+        CohortError: an identifier of all films of a class stands in its name.
+    """
     identifiers = {header.source: header.identifiers for header in headers}
     shared: dict[str, set[str]] = {}
     for film in films:

@@ -19,11 +19,12 @@ def scan(root: Path, reading: Reading = DEFAULT) -> list[Header | Refusal]:
     """
     listed = list(sources(root))
     files = [one for one in listed if isinstance(one, Source)]
-    found = dict(isolated(partial(_read, reading=reading), files))
+    found = dict(isolated(partial(examined, reading=reading), files))
     return [one if isinstance(one, Refusal) else _known(one, found[one]) for one in listed]
 
 
-def _read(source: Source, reading: Reading) -> Header | Refusal:
+def examined(source: Source, reading: Reading = DEFAULT) -> Header | Refusal:
+    """Returns the header of a radiograph, or why the file is none that can be used."""
     try:
         return read_header(source, reading)
     except Refused as refused:

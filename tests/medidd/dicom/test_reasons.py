@@ -210,7 +210,7 @@ def test_a_bad_file_is_refused_for_one_reason(
 ) -> None:
     CASES[code](studies, film)
     if code == "codec_missing":
-        monkeypatch.setattr(scan, "_read", reads_no_rle)
+        monkeypatch.setattr(scan, "examined", reads_no_rle)
     if code in ("decoder_crash", "timeout"):
         monkeypatch.setattr(cohort, "decoded", dies_of)
         monkeypatch.setattr(cohort, "isolated", partial(isolated, seconds=2))
@@ -229,7 +229,7 @@ def test_a_bad_file_is_refused_for_one_reason(
 
 def reads_no_rle(source: Source, reading: Reading) -> Header | Refusal:
     header.get_decoder = without_rle  # of this process, which ends with the scan
-    return scan._read(source, reading)
+    return scan.examined(source, reading)
 
 
 def without_rle(syntax: uid.UID) -> Any:

@@ -1,0 +1,198 @@
+"""What is in a folder, from headers alone: counts, and no word that could name anybody."""
+
+import secrets
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pydicom import Dataset
+
+from medidd.dicom import terms
+from medidd.dicom.duplicates import Film
+from medidd.dicom.errors import Refused
+from medidd.dicom.header import Header, read, refusing, text
+from medidd.dicom.isolation import Lost, isolated
+from medidd.dicom.labels import Labels
+from medidd.dicom.plan import film_of, require_anonymous_classes
+from medidd.dicom.refusals import Refusal
+from medidd.dicom.scan import examined
+from medidd.dicom.source import Source, sources
+
+NO_HEADER = frozenset(
+    {"not_a_file", "symlink_skipped", "dicomdir_ignored", "unreadable", "bad_zip"}
+    | {"nested_archive", "not_dicom", "header_error"}
+)
+"""Reasons to refuse a file that leave nothing to be read in it."""
+
+_TAGS = [
+    *("Modality", "PhotometricInterpretation", "ViewPosition", "BitsStored", "Rows", "Columns"),
+    *("Manufacturer", "ManufacturerModelName"),
+]
+_SYNTAX = "TransferSyntaxUID"
+_LARGEST = 65535  # rows or columns, an unsigned short
+
+
+@dataclass
+class Survey:
+    """Counts of a folder.
+
+    Attributes:
+        files: files seen.
+        headers: DICOM files whose header could be read, of any kind.
+        refused: files that are no usable radiograph, by reason code.
+        modalities: files by modality; words that are not defined count as "other".
+        syntaxes: by transfer syntax.
+        photometric: by photometric interpretation.
+        views: by view position.
+        bits: by bits stored.
+        rows: by height in pixels.
+        columns: by width in pixels.
+        devices: keys of the different devices.
+        usable: headers of the radiographs.
+    """
+
+    files: int = 0
+    headers: int = 0
+    refused: Counter[str] = field(default_factory=Counter)
+    modalities: Counter[str] = field(default_factory=Counter)
+    syntaxes: Counter[str] = field(default_factory=Counter)
+    photometric: Counter[str] = field(default_factory=Counter)
+    views: Counter[str] = field(default_factory=Counter)
+    bits: Counter[str] = field(default_factory=Counter)
+    rows: Counter[int] = field(default_factory=Counter)
+    columns: Counter[int] = field(default_factory=Counter)
+    devices: set[str] = field(default_factory=set, repr=False)
+    usable: list[Header] = field(default_factory=list, repr=False)
+
+    @property
+    def patients(self) -> int:
+        """Patients of the radiographs that have a PatientID."""
+        named = [h for h in self.usable if h.links["PatientID"]]
+        return len({(h.issuer, h.links["PatientID"]) for h in named})
+
+    @property
+    def unnamed(self) -> int:
+        """Radiographs without PatientID."""
+        return sum(not header.links["PatientID"] for header in self.usable)
+
+    @property
+    def studies(self) -> int:
+        """Studies of the radiographs."""
+        return len({header.links["StudyInstanceUID"] for header in self.usable})
+
+    @property
+    def copies(self) -> int:
+        """Radiographs that are there once more under the same SOPInstanceUID."""
+        return len(self.usable) - len({h.links["SOPInstanceUID"] for h in self.usable})
+
+
+@dataclass(frozen=True)
+class Found:
+    """What labels say of the radiographs.
+
+    Attributes:
+        films: radiographs by class, of classes that may be shown.
+        patients: patients by class, likewise.
+        hidden: classes that may not be shown: those of one patient could be her name.
+        splits: radiographs by split, of those that have one.
+        refused: radiographs without one label, by reason code.
+        unknown_keys: keys of the table that no radiograph has.
+    """
+
+    films: dict[str, int]
+    patients: dict[str, int]
+    hidden: int
+    splits: dict[str, int]
+    refused: dict[str, int]
+    unknown_keys: int
+
+
+def survey(root: Path) -> Iterator[Survey]:
+    """Yields the counts after each file; it is the same object every time."""
+    seen = Survey()
+    files: list[Source] = []
+    for one in sources(root):
+        if isinstance(one, Source):
+            files.append(one)
+        else:
+            seen.files += 1
+            seen.refused[one.code] += 1
+    yield seen
+    for _, found in isolated(_looked_at, files):
+        seen.files += 1
+        use, words = (found, None) if isinstance(found, Lost) else found
+        if isinstance(use, Header):
+            seen.usable.append(use)
+        else:
+            seen.refused[use.code] += 1
+        if words is not None:
+            _count(seen, words)
+        yield seen
+
+
+def classes(headers: list[Header], labels: Labels) -> Found:
+    """Returns what ``labels`` say of these radiographs.
+
+    Raises:
+        CohortError: classes are named by an identifier of their films.
+    """
+    key = secrets.token_bytes(32)  # nothing is kept
+    films: list[Film] = []
+    refused: Counter[str] = Counter()
+    for header in headers:
+        try:
+            films.append(film_of(header, labels, key, "patient"))
+        except Refused as refusal:
+            refused[refusal.code] += 1
+    require_anonymous_classes(films, headers)
+    patients: dict[str, set[str]] = defaultdict(set)
+    for film in films:
+        patients[film.label].add(film.patient)
+    shown = sorted(name for name, people in patients.items() if len(people) > 1)
+    of_class = Counter(film.label for film in films)
+    return Found(
+        {name: of_class[name] for name in shown},
+        {name: len(patients[name]) for name in shown},
+        len(patients) - len(shown),
+        dict(sorted(Counter(film.split for film in films if film.split).items())),
+        dict(sorted(refused.items())),
+        labels.unknown(headers),
+    )
+
+
+def _looked_at(source: Source) -> tuple[Header | Refusal, dict[str, str] | None]:
+    """Returns whether a file is of use, and what its header says; None where it has none."""
+    found = examined(source)
+    if isinstance(found, Refusal) and found.code in NO_HEADER:
+        return found, None
+    try:
+        with refusing("unreadable"), source.open() as file:
+            said = read(file, pixels=False)
+            words = {keyword: _word(said, keyword) for keyword in _TAGS}
+            return found, words | {_SYNTAX: _word(said.file_meta, _SYNTAX)}
+    except Refused:
+        return found, None
+
+
+def _count(seen: Survey, words: dict[str, str]) -> None:
+    """Counts what one header says, as far as it can be read."""
+    seen.headers += 1
+    seen.modalities[terms.known(words["Modality"], terms.MODALITIES)] += 1
+    seen.syntaxes[terms.syntax(words[_SYNTAX])] += 1
+    seen.photometric[terms.known(words["PhotometricInterpretation"], terms.PHOTOMETRIC)] += 1
+    seen.views[terms.known(words["ViewPosition"], terms.VIEWS)] += 1
+    seen.bits[terms.number(words["BitsStored"], 64)] += 1
+    for counts, keyword in ((seen.rows, "Rows"), (seen.columns, "Columns")):
+        if (side := terms.number(words[keyword], _LARGEST)).isdigit():
+            counts[int(side)] += 1
+    if device := f"{words['Manufacturer']}|{words['ManufacturerModelName']}".strip("|").casefold():
+        seen.devices.add(device)
+
+
+def _word(found: Dataset, keyword: str) -> str:
+    """Returns an element as text, '' where it cannot be read."""
+    try:
+        return text(found, keyword)
+    except Exception:  # pydicom raises nearly every type
+        return ""

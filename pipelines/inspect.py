@@ -1,0 +1,145 @@
+"""What is in a folder of DICOM studies, from headers alone; nothing is written."""
+
+import os
+from collections import Counter
+from collections.abc import Generator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from medidd.dicom.errors import REASONS, CohortError
+from medidd.dicom.labelling import USUAL, Labelling
+from medidd.dicom.labels import read_labels
+from medidd.dicom.survey import Found, Survey, classes, survey
+from pipelines.answer import Answer
+from pipelines.progress import Progress
+from pipelines.stop import Exit, Stop
+from pipelines.unmatched import notes
+
+_OFTEN = 100
+"""Files between two signs of life."""
+
+
+@dataclass(frozen=True)
+class Inspect:
+    """Say what is in a folder.
+
+    Attributes:
+        folder: the folder.
+        labels: where they are and how they are read.
+    """
+
+    folder: Path
+    labels: Labelling = USUAL
+
+
+def run(job: Inspect) -> Generator[Progress, None, Answer]:
+    """Reads the headers; the generator's value is the answer.
+
+    Raises:
+        Stop: the folder, or a table of labels that the user named, cannot be read.
+    """
+    if not os.access(job.folder, os.R_OK | os.X_OK):
+        raise Stop(f"{job.folder}: no folder that can be read; check its permissions", Exit.DATA)
+    total = sum(len(files) for _, _, files in os.walk(job.folder))
+    seen = Survey()
+    for done, found in enumerate(survey(job.folder), 1):
+        seen = found
+        if done % _OFTEN == 0:
+            yield Progress("read headers", min(done, total), total)
+    yield Progress("read headers", total, total)
+    found_labels, problem = _labels(job, seen)
+    return Answer(
+        [*_lines(job.folder, seen), *_about_labels(found_labels, problem)],
+        _value(seen) | {"labels": asdict(found_labels) if found_labels else None}
+        | {"labels_problem": problem or None},
+    )  # fmt: skip
+
+
+def _labels(job: Inspect, seen: Survey) -> tuple[Found | None, str]:
+    """Returns what labels say, or why they say nothing.
+
+    Without a word about labels the folder is looked at as it is: it may have none yet.
+    """
+    try:
+        return classes(seen.usable, read_labels(job.folder, job.labels)), ""
+    except CohortError as error:
+        if job.labels != USUAL:
+            raise Stop(str(error), Exit.DATA) from None
+        return None, str(error)
+
+
+def _lines(folder: Path, seen: Survey) -> list[str]:
+    lines = [
+        f"{folder}: {seen.files} files, {seen.headers} of them DICOM with a header",
+        f"usable: {len(seen.usable)} radiographs of {seen.patients} patients in {seen.studies} "
+        f"studies, as far as headers tell",
+    ]
+    if seen.unnamed:
+        lines.append(f"  {seen.unnamed} of them have no PatientID")
+    if seen.copies:
+        lines.append(f"  {seen.copies} of them are copies of the same object")
+    for name, counts in (
+        ("modality", seen.modalities),
+        ("transfer syntax", seen.syntaxes),
+        ("photometric interpretation", seen.photometric),
+        ("view", seen.views),
+        ("bits stored", seen.bits),
+    ):
+        if counts:
+            lines.append(f"{name}: {_listed(counts)}")
+    if seen.rows and seen.columns:
+        lines.append(f"size: {_range(seen.rows)} rows, {_range(seen.columns)} columns")
+    lines.append(f"different devices: {len(seen.devices)}")
+    if seen.refused:
+        lines.append(f"no usable radiograph: {sum(seen.refused.values())} files")
+        lines += [f"  {n} {code}: {REASONS[code]}" for code, n in seen.refused.most_common()]
+    return lines
+
+
+def _about_labels(found: Found | None, problem: str) -> list[str]:
+    if found is None:
+        return [f"labels: {problem}"]
+    named = [
+        f"{name} {films} films of {found.patients[name]} patients"
+        for name, films in found.films.items()
+    ]
+    if found.hidden:
+        named.append(f"{found.hidden} classes of a single patient each, which are not named here")
+    lines = [f"labels: {', '.join(named) or 'of none of these films'}"]
+    if found.splits:
+        lines.append(f"splits: {', '.join(f'{name} {n}' for name, n in found.splits.items())}")
+    return lines + notes(found.refused, found.unknown_keys)
+
+
+def _value(seen: Survey) -> dict[str, object]:
+    return {
+        "files": seen.files,
+        "dicom": seen.headers,
+        "usable": len(seen.usable),
+        "patients": seen.patients,
+        "patient_id_missing": seen.unnamed,
+        "studies": seen.studies,
+        "copies": seen.copies,
+        "modalities": _sorted(seen.modalities),
+        "transfer_syntaxes": _sorted(seen.syntaxes),
+        "photometric_interpretations": _sorted(seen.photometric),
+        "views": _sorted(seen.views),
+        "bits_stored": _sorted(seen.bits),
+        "rows": [min(seen.rows), max(seen.rows)] if seen.rows else None,
+        "columns": [min(seen.columns), max(seen.columns)] if seen.columns else None,
+        "devices": len(seen.devices),
+        "refused": _sorted(seen.refused),
+    }
+
+
+def _listed(counts: Counter[str]) -> str:
+    return ", ".join(f"{name} {count}" for name, count in counts.most_common())
+
+
+def _range(counts: Counter[int]) -> str:
+    low, high = min(counts), max(counts)
+    return str(low) if low == high else f"{low} to {high}"
+
+
+def _sorted(counts: Counter[str]) -> dict[str, int]:
+    return dict(sorted(counts.items()))
