@@ -39,4 +39,35 @@ def ingest_command(*, as_json: bool, **options: Any) -> None:
     show(followed(ingest.run(ingest.Ingest(**options))), as_json=as_json)
 
 
-COMMANDS = (inspect_command, ingest_command)
+@click.command("doctor")
+@as_json
+def doctor_command(*, as_json: bool) -> None:
+    """Check software, decoders, folders and permissions; names no host, user or folder."""
+    from pipelines import doctor
+
+    checks = doctor.run()
+    show(doctor.answer(checks), as_json=as_json)
+    doctor.require_sound(checks)
+
+
+@click.group("cache")
+def cache() -> None:
+    """What runs keep of the films."""
+
+
+@cache.command("purge")
+@click.argument("folders", type=FOLDER, nargs=-1)
+@click.option("--yes", is_flag=True, help="Delete. Without, only say what would be deleted.")
+@as_json
+def purge_command(*, as_json: bool, **options: Any) -> None:
+    """Delete the films that runs keep: of these FOLDERS, or of all under runs.
+
+    A FOLDER is a run, or holds runs. What a run released, its audit and its report stay, but it can
+    be audited, resumed and exported no more. Bundles, the ledger and the key are not touched.
+    """
+    from pipelines import purge
+
+    show(purge.run(purge.Purge(**options)), as_json=as_json)
+
+
+COMMANDS = (inspect_command, ingest_command, doctor_command, cache)

@@ -151,8 +151,15 @@ def open_cohort(run: Run) -> Cohort:
     """Returns the run's cohort.
 
     Raises:
-        Stop: it is missing, unfinished or damaged.
+        Stop: it is missing, unfinished, damaged, or was deleted.
     """
+    if run.purged.exists():
+        raise Stop(
+            f"{run.path}: medidd cache purge deleted its films, so nothing of it can be audited, "
+            "resumed or exported; its report and its audit stay, and medidd distill with another "
+            "--out makes it anew",
+            Exit.DATA,
+        )
     try:
         return Cohort.open(run.cohort)
     except CohortError as error:

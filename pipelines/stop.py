@@ -6,6 +6,8 @@ from enum import IntEnum
 class Exit(IntEnum):
     """Exit codes, part of the interface."""
 
+    BROKEN = 1
+    """The installation cannot work; also what an error of the program ends with."""
     USAGE = 2
     """The command line or the configuration is wrong."""
     DATA = 3

@@ -89,6 +89,11 @@ class Run:
         return self.private / "refused-files.csv"
 
     @property
+    def purged(self) -> Path:
+        """That its films were deleted."""
+        return self.private / "purged.json"
+
+    @property
     def ledger(self) -> Path:
         """Which patients are members and which controls."""
         return self.private / "ledger.json"
