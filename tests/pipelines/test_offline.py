@@ -29,6 +29,10 @@ def test_a_distillation_opens_no_connection(
     assert distill(source, tmp_path / "run").code == 0
     assert called("audit", tmp_path / "run").code == 0
     assert called("evaluate", tmp_path / "run", "--network", "mlp").code == 0
+    assert called("doctor").code == 0
+    assert called("inspect", source.folder).code == 0
+    assert called("ingest", "--dicom-dir", source.folder, "--out", tmp_path / "films").code == 0
+    assert called("cache", "purge", tmp_path / "films", "--yes").code == 0
     assert tried == []
 
 
