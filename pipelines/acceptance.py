@@ -4,15 +4,13 @@ It is given before anything is audited, so it must name no patient, and it leave
 whoever receives the images shall know that no audit passed them.
 """
 
-import hashlib
-import json
 from collections.abc import Callable
 from dataclasses import asdict
 
-from pipelines.bundle import Files
+from pipelines.bundle import Files, with_files
 from pipelines.checksums import hashes
 from pipelines.stop import Exit, Stop
-from pipelines.store import Json, dumped
+from pipelines.store import Json
 from privacy.finding import Finding
 from privacy.gate import Acceptance, Decision, wording_accepted
 from privacy.leaks import tokens
@@ -77,9 +75,7 @@ def with_acceptance(files: Files, audit: Json, accepted: Acceptance) -> tuple[Fi
     """
     said = {name: text.replace("|", "\\|") for name, text in asdict(accepted).items()}
     card = files["README.md"] + CARD.format(**said).encode()
-    manifest = json.loads(files["manifest.json"])
-    manifest["files"]["README.md"] = hashlib.sha256(card).hexdigest()
-    worded = files | {"README.md": card, "manifest.json": dumped(manifest)}
+    worded = with_files(files, {"README.md": card})
     findings = [Finding.from_json(one) for one in audit["findings"]]
     return worded, audit | {
         "accepted": asdict(accepted),

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import math
 from collections.abc import Mapping
 from functools import cache
@@ -13,6 +14,7 @@ from safetensors.torch import load
 
 from medidd.data import NORMALIZATION
 from pipelines.checksums import hashes
+from pipelines.croissant import NAME, croissant
 from pipelines.store import Json, Run, dumped, read_json
 from pipelines.synthetic import LEVELS, Release, png, preview_names, read_release
 from pipelines.threats import (
@@ -34,6 +36,7 @@ from privacy.power import power
 from privacy.release import Release as Audited
 
 RELEASE = "synthetic.safetensors"
+MANIFEST = "manifest.json"
 
 Files = dict[str, bytes]
 
@@ -48,10 +51,18 @@ def contents(run: Run) -> Files:
         files[f"previews/{name}"] = png(image)
     files["labels.csv"] = _labels(release, names)
     files["loader.py"] = _template("loader.py").encode()
+    files[NAME] = croissant(release.facts, files)
     files["README.md"] = _card(release, metrics).encode()
     manifest = release.facts | {"metrics": coarse(metrics), "files": hashes(files)}
-    files["manifest.json"] = dumped(manifest)
+    files[MANIFEST] = dumped(manifest)
     return files
+
+
+def with_files(files: Files, more: Mapping[str, bytes]) -> Files:
+    """Returns a bundle with more files, or others of these names, and a manifest that lists all."""
+    changed = {name: data for name, data in (files | dict(more)).items() if name != MANIFEST}
+    listed = json.loads(files[MANIFEST]) | {"files": hashes(changed)}
+    return changed | {MANIFEST: dumped(listed)}
 
 
 def decode(files: Mapping[str, bytes]) -> Audited:
@@ -171,9 +182,10 @@ def own_words(run: Run) -> frozenset[str]:
 
 @cache
 def template_words() -> frozenset[str]:
-    """Returns the words of the templates that leave, and of the table of audits."""
+    """Returns the words of the templates that leave, and of the modules that hold others."""
     texts = [_template(name) for name in ("audit.html", "card.md", "loader.py", "style.css")]
-    texts.append(resources("pipelines").joinpath("threats.py").read_text())
+    modules = ("threats.py", "croissant.py")
+    texts += [resources("pipelines").joinpath(name).read_text() for name in modules]
     return frozenset(token for text in texts for token in tokens(text))
 
 

@@ -11,14 +11,24 @@ from pipelines import ledger
 from pipelines.acceptance import CARD, acceptance, require_nameless, with_acceptance
 from pipelines.audit import Audit, entry, identifier_of, passed, sentence
 from pipelines.audit import run as run_audit
-from pipelines.bundle import Files, audit_report, contents, decode, own_words
-from pipelines.checksums import SIGNATURE, SUMS, sums
+from pipelines.bundle import (
+    RELEASE,
+    Files,
+    audit_report,
+    contents,
+    decode,
+    own_words,
+    with_files,
+)
+from pipelines.checksums import SIGNATURE, SUMS, hashes, sums
+from pipelines.dicom_files import dicom_files, own_tokens
 from pipelines.policies import read_policy
 from pipelines.progress import Progress
 from pipelines.signature import sign
 from pipelines.stop import Exit, Stop
 from pipelines.store import Json, require, write
 from pipelines.subject import Subject, reopened
+from pipelines.synthetic import read_release
 from privacy.contents import contents as only_a_release
 from privacy.earlier import earlier_releases
 from privacy.evidence import Evidence
@@ -39,6 +49,7 @@ class Export:
         policy: the user's own policy; None for medidd's.
         reason: why a release that the audits did not decide may leave; None to refuse it.
         approver: who answers for that.
+        dicom: whether to add the images as DICOM files.
         signing: key to sign the check sums with; None for no signature.
     """
 
@@ -47,6 +58,7 @@ class Export:
     policy: Path | None = None
     reason: str | None = None
     approver: str | None = None
+    dicom: bool = False
     signing: Path | None = None
 
 
@@ -81,8 +93,12 @@ def run(job: Export) -> Generator[Progress, None, Path]:
                 "anew with another --seed",
                 Exit.AUDIT,
             )
-        leaving = _leaving(job, files, result, accepted)
-        if refusal := _last_look(subject, files, leaving, result, accepted, policy):
+        more = dicom_files(read_release(found), files[RELEASE]) if job.dicom else {}
+        leaving = _leaving(job, files, more, result, accepted)
+        own = own_words(found) | frozenset(tokens(CARD) if accepted else ())
+        if job.dicom:
+            own |= own_tokens(read_release(found), files[RELEASE])
+        if refusal := _last_look(subject, files, leaving, result["sha256"], own, policy):
             raise Stop(f"{job.run}: not exported. {refusal}", Exit.AUDIT)
         if accepted is not None:
             made = made.model_copy(update={"accepted": accepted})
@@ -121,8 +137,17 @@ def _require_verdict(job: Export, result: Json, accepted: Acceptance | None) -> 
         )
 
 
-def _leaving(job: Export, files: Files, audit: Json, accepted: Acceptance | None) -> Files:
-    """Returns all that will be written: the audited files, the word, the report, check sums."""
+def _leaving(
+    job: Export, files: Files, more: Files, audit: Json, accepted: Acceptance | None
+) -> Files:
+    """Returns all that will be written.
+
+    DICOM files are no part of what the audits judge, so that a run need not be audited anew for
+    them: they show the audited images, which the last look checks to the bit, and no others.
+    """
+    if more:
+        files = with_files(files, more)
+        audit = audit | {"sha256": hashes(files)}
     if accepted is not None:
         files, audit = with_acceptance(files, audit, accepted)
     whole = finished(files, audit)
@@ -133,42 +158,43 @@ def _last_look(
     subject: Subject,
     files: Files,
     leaving: Files,
-    audit: Json,
-    accepted: Acceptance | None,
+    audited: dict[str, str],
+    own: frozenset[str],
     policy: Policy,
 ) -> str:
     """Returns why the files that are about to be written may not leave; '' if they may.
 
     The audits that need no statistics are repeated on the final bytes, whatever the policy asks
-    for: the files must be those that were audited, whatever came to them since must be text, no
-    patient may be named in any of them, and nothing of these patients may have been exported since.
+    for: the files must be those that were audited, whatever came to them since must be an audited
+    image or text, no patient may be named in any of them, and nothing of these patients may have
+    been exported since.
 
     Args:
         subject: the run.
         files: as they were audited.
-        leaving: these and what came to them since: a word, the report, check sums, a signature.
-        audit: what the audit said.
-        accepted: the word; None for none.
+        leaving: these and what came to them since: DICOM files, a word, the audit's report, check
+            sums, a signature.
+        audited: SHA-256 of each audited file.
+        own: words and UIDs in them that no patient is behind.
         policy: what is required.
     """
     patients = subject.patients
-    audited = Evidence(
+    evidence = Evidence(
         release=decode(files),
         members=patients.members,
         controls=patients.controls,
         outgoing=files,
-        manifest=audit["sha256"],
+        manifest=audited,
         decode=decode,
         is_identifier=identifier_of(patients),
-        own=own_words(subject.run),
+        own=own,
         earlier=ledger.earlier(patients.cohort),
     )
-    own = audited.own | frozenset(tokens(CARD)) if accepted is not None else audited.own
-    complete = replace(audited, outgoing=leaving, own=own)
+    complete = replace(evidence, outgoing=leaving)
     rng = torch.Generator()
     findings = [
-        manifest(audited, policy, rng),
-        earlier_releases(audited, policy, rng),
+        manifest(evidence, policy, rng),
+        earlier_releases(evidence, policy, rng),
         only_a_release(complete, policy, rng),
         leaks(complete, policy, rng),
     ]

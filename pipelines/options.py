@@ -275,6 +275,9 @@ accepting = options(
 
 leaving = options(
     click.option(
+        "--dicom", is_flag=True, help="Add the images as DICOM files (Secondary Capture)."
+    ),
+    click.option(
         "--sign",
         "signing",
         type=FILE,

@@ -13,14 +13,19 @@ from collections.abc import Iterator
 from fnmatch import fnmatchcase
 
 import numpy as np
+from numpy.typing import NDArray
 from torch import Generator
 
+from privacy.croissant import require_description
 from privacy.evidence import Evidence
 from privacy.finding import Finding, Verdict
 from privacy.formats import SUFFIX, HiddenError, picture, tensors
 from privacy.layers import UnreadableError, layers
 from privacy.policy import Policy
 from privacy.release import Release
+from privacy.secondary_capture import BITS, capture
+
+CROISSANT = "croissant.json"
 
 _STATISTICS = re.compile(rb"running_mean|running_var|num_batches_tracked")
 _ARCHIVE = re.compile(
@@ -38,7 +43,7 @@ def contents(evidence: Evidence, policy: Policy, rng: Generator) -> Finding:  # 
     found: dict[str, Counter[str]] = {}
     for name, data in sorted(evidence.outgoing.items()):
         pattern = _pattern(name, policy.outgoing)
-        faults = list(_faults(name, data, evidence.release))
+        faults = list(_faults(name, data, evidence))
         if pattern is None:
             faults.insert(0, "not a file that belongs to a release")
         if faults:
@@ -82,16 +87,24 @@ def _pattern(name: str, patterns: tuple[str, ...]) -> str | None:
     return None
 
 
-def _faults(name: str, data: bytes, release: Release) -> Iterator[str]:
+def _faults(name: str, data: bytes, evidence: Evidence) -> Iterator[str]:
     """Yields what a file holds that it should not."""
     try:
         if name.lower().endswith(SUFFIX):
             tensors(data)
         elif name.lower().endswith(".png"):
-            if not _shown(data, release):
+            samples = picture(data)
+            # Only two depths are let through; a black picture is the same in both.
+            white = 255 if samples.ndim == 3 or data[24] == 8 else 65535
+            if not _shown(samples, white, evidence.release):
+                yield "a picture that is not of the release"
+        elif name.lower().endswith(".dcm"):
+            if not _shown(capture(data, evidence.own), 2**BITS - 1, evidence.release):
                 yield "a picture that is not of the release"
         elif _NO_TEXT.search(data.decode()):
             yield "bytes that are no text"
+        elif name == CROISSANT:
+            require_description(data, evidence.outgoing)
     except HiddenError as fault:
         yield str(fault)
     except UnicodeDecodeError:
@@ -106,11 +119,8 @@ def _faults(name: str, data: bytes, release: Release) -> Iterator[str]:
         yield "something packed that cannot be opened"
 
 
-def _shown(data: bytes, release: Release) -> bool:
-    """Tells whether a picture shows a released image, to its last bit."""
-    samples = picture(data)
-    # Only two depths are let through; a black picture is the same in both.
-    white = 255 if samples.ndim == 3 or data[24] == 8 else 65535
+def _shown(samples: NDArray[np.uint16], white: int, release: Release) -> bool:
+    """Tells whether samples, ``white`` the largest, show a released image, to its last bit."""
     images = np.moveaxis(release.images.cpu().float().numpy(), 1, -1)
     if images.shape[-1] == 1:
         images = images[..., 0]

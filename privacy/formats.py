@@ -41,7 +41,7 @@ def tensors(data: bytes) -> dict[str, Tensor]:
     """
     try:
         size = int.from_bytes(data[:8], "little")
-        header = json.loads(data[8 : 8 + size].decode(), object_pairs_hook=_once)
+        header = json.loads(data[8 : 8 + size].decode(), object_pairs_hook=once)
         entries = {name: one for name, one in header.items() if name != "__metadata__"}
         if entries.keys() != TENSORS:
             raise HiddenError("a tensor that is neither images nor labels, or one of them missing")
@@ -117,8 +117,12 @@ def frames(data: bytes) -> Iterator[Tensor]:
         raise UnreadableError("a damaged picture") from error
 
 
-def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    """Returns the object; of a name that stands there twice, readers would see the last alone."""
+def once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """Returns the object; of a name that stands there twice, readers would see the last alone.
+
+    Raises:
+        HiddenError: one does.
+    """
     if len(dict(pairs)) < len(pairs):
         raise HiddenError("a header that says something twice")
     return dict(pairs)

@@ -31,7 +31,10 @@ _WIDE = re.compile(
 _CHUNK = re.compile(r"[^\s\"'`<>(){}\[\],;=|&*?!\\]{4,}")
 _NUMBER = re.compile(r"[+-]?\d*\.\d+(?:[eE][+-]?\d+)?")
 _SEPARATOR = re.compile(r"[/:.@#_^+-]+")
-_UID = re.compile(r"(?<![\w.])[0-2](?:\.(?:0|[1-9]\d*)){3,}(?![\w.]*\w)")
+_UID = re.compile(
+    r"(?<![\w.])(?:[0-2](?:\.(?:0|[1-9]\d*)){3,}"
+    r"|2\.25\.[1-9]\d{9,38})(?![\w.]*\w)"  # a UUID as a number (PS3.5 B.2)
+)
 _STANDARD_UID = "1.2.840.10008."  # the DICOM standard's own: names of formats, not of studies
 _DICOM = re.compile(rb"DICM\x02\x00")
 _DATE = re.compile(
@@ -40,7 +43,7 @@ _DATE = re.compile(
     rb"|DA\x08\x00(?:19|20)\d{6}"
 )
 _NAME = re.compile(r"(?<![\w^])[A-Z][\w'-]+(?: [A-Z][\w'-]+)*\^[A-Z][\w'-]*(?:\^[\w'-]*)*")
-_NAME_ELEMENT = re.compile(rb"PN[\x04-\x40]\x00[A-Za-z][\w' -]+\^")
+_NAME_ELEMENT = re.compile(rb"PN[\x04-\x40]\x00([A-Za-z][\w' -]+\^[\w'^ -]*)")
 _PICTURES = (PNG, b"\xff\xd8\xff")  # PNG, JPEG
 _PATH = re.compile(
     r"(?<![\w.:/])/(?:home|Users|mnt|media|srv|scratch|root)/[\w.-]+|(?<!\w)[A-Z]:\\+[\w.-]{2,}"
@@ -150,10 +153,15 @@ def _count(layer: bytes, evidence: Evidence) -> dict[str, int]:
         "identifier": sum(map(known, seen)),
         "DICOM UID": sum(_is_private_uid(uid, evidence.own) for run in runs for uid in _uids(run)),
         "date of a DICOM attribute": len(_DATE.findall(layer)) + len(_DATE.findall(wide)),
-        "person name": len(_NAME.findall(readable)) + len(_NAME_ELEMENT.findall(layer)),
+        "person name": len(_NAME.findall(readable)) + _people(layer, evidence.own),
         "path": len(_PATH.findall(readable)),
         "a DICOM file inside": len(_DICOM.findall(layer)),
     }
+
+
+def _people(layer: bytes, own: frozenset[str]) -> int:
+    """Returns how many elements name a person; a whole name made for this export is nobody's."""
+    return sum(name.decode("latin-1").strip() not in own for name in _NAME_ELEMENT.findall(layer))
 
 
 def _uids(text: str) -> list[str]:

@@ -42,6 +42,7 @@ FILES = {
     "labels.csv",
     "README.md",
     "loader.py",
+    "croissant.json",
     "audit.json",
     "audit.html",
     "SHA256SUMS",

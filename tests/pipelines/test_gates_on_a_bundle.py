@@ -54,7 +54,9 @@ def test_a_bundle_passes(audit: Audit, gate: Gate) -> None:
 def test_a_patients_film_among_the_previews_fails(made: Made, gate: Gate) -> None:
     own = {path.name: path.read_bytes() for path in Path(made.path / "previews").iterdir()}
     first, second = sorted(own)[:2]
-    assert gate(only_a_release, {f"previews/{first}": own[second]}).verdict is Verdict.PASS
+    assert gate(only_a_release, {f"previews/{first}": own[first]}).verdict is Verdict.PASS
+    # A picture of the release, but not the one that the description has under this name.
+    assert gate(only_a_release, {f"previews/{first}": own[second]}).verdict is Verdict.FAIL
     other = own[first][:-12] + b"\0\0\0\x04prVtfilm" + b"\0" * 4 + own[first][-12:]
     assert gate(only_a_release, {f"previews/{first}": other}).verdict is Verdict.FAIL
     assert gate(only_a_release, {"film.dcm": b"x"}).verdict is Verdict.FAIL

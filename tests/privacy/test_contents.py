@@ -2,6 +2,7 @@
 
 import base64
 import gzip
+import hashlib
 import io
 import json
 import pickle
@@ -21,7 +22,7 @@ from safetensors.torch import save
 from privacy import Evidence, Finding, Policy, Release, Verdict
 from privacy.contents import contents
 
-PATTERNS = ("synthetic.safetensors", "previews/*.png", "labels.csv", "README.md")
+PATTERNS = ("synthetic.safetensors", "previews/*.png", "labels.csv", "README.md", "croissant.json")
 SIDE = 16
 
 
@@ -109,11 +110,33 @@ def numpy_archive() -> bytes:
     return stream.getvalue()
 
 
+def description(**changes: object) -> bytes:
+    """Describes two files as a bundle does; ``changes`` are of the first file or of the whole."""
+    files: list[dict[str, object]] = [
+        {
+            "@type": "cr:FileObject",
+            "@id": name,
+            "name": name,
+            "contentUrl": name,
+            "encodingFormat": "text/csv",
+            "sha256": hashlib.sha256(clean()[name]).hexdigest(),
+        }
+        for name in (T, "labels.csv")
+    ]
+    of_file = {"contentUrl", "sha256", "content"}
+    files[0] |= {name: value for name, value in changes.items() if name in of_file}
+    whole = {"name": "x", "@context": {"cr": "x", "examples": {"@id": "x"}}, "distribution": files}
+    return json.dumps(
+        whole | {name: value for name, value in changes.items() if name not in of_file}
+    ).encode()
+
+
 def in_text(data: bytes) -> bytes:
     return b"see " + base64.b64encode(data.ljust(60, b" "))
 
 
 S, P, T = "synthetic.safetensors", "previews/class0_0.png", "README.md"
+C = "croissant.json"
 LEAKS: dict[str, dict[str, bytes]] = {
     "a name of no release": {"Miller.txt": b"x"},
     "a name one folder deeper": {"previews/more/a.png": clean()[P]},
@@ -171,6 +194,16 @@ LEAKS: dict[str, dict[str, bytes]] = {
     "pickle in a text": {T: in_text(pickle.dumps({"w": [0.5] * 20}, protocol=4))},
     "old pickle in a text": {T: pickle.dumps({"w": [0.5] * 20}, protocol=0)},
     "network in a text": {T: in_text(b"\x08\x07\x12\x07pytorch\x1a\x032.1" + bytes(40))},
+    "a file elsewhere": {C: description(contentUrl="https://hospital.example/films.zip")},
+    "a file that does not leave": {C: description(contentUrl="films.zip")},
+    "a file as it was before": {C: description(sha256="0" * 64)},
+    "a file within a description": {C: description(content="x")},
+    "records in a description": {C: description(recordSet=[{"name": "x", "data": [{"a": 1}]}])},
+    "an unknown word in a description": {C: description(citation="x")},
+    "a description that lists no files": {C: b'{"name": "x"}'},
+    "a description that is a list": {C: b"[]"},
+    "a description that says something twice": {C: b'{"name": "x", "name": "y"}'},
+    "a description that is no JSON": {C: b"{"},
     "zip behind a picture": {P: clean()[P] + archive()},
 }  # fmt: skip
 
@@ -189,6 +222,11 @@ def test_anything_else_fails(kind: str, policy: Policy) -> None:
     assert "Miller" not in str(finding)
     # Only the file that was changed is named, and by no word of its own.
     assert set(finding.details["found"]) <= {"another file", "previews/*.png", *LEAKS[kind]}
+
+
+def test_a_description_of_files_that_leave_is_let_through(policy: Policy) -> None:
+    finding = judged(clean() | {C: description(keywords=["synthetic"])}, policy)
+    assert finding.verdict is Verdict.PASS, finding.details
 
 
 def test_without_files_and_without_patterns_nothing_passes(policy: Policy) -> None:

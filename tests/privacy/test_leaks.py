@@ -188,6 +188,22 @@ def test_values_inside_a_dicom_file_are_found(policy: Policy) -> None:
         assert scan({"a.dcm": dicom(value)}, policy).verdict is Verdict.FAIL
 
 
+def test_a_study_whose_uid_is_a_uuid_is_found(policy: Policy) -> None:
+    """Such UIDs have but two dots (PS3.5 B.2)."""
+    uid = "2.25.329800735698586629295641978511506172918"
+    for data in (f"from {uid}.".encode(), dicom(b"UI\x2c\x00" + uid.encode() + b"\0")):
+        found = scan({"a.dcm": data}, policy).details["found"]
+        assert found == {"a.dcm": {"DICOM UID": 1}}
+        assert scan({"a.dcm": data}, policy, own=frozenset({uid})).verdict is Verdict.PASS
+
+
+def test_a_name_that_only_begins_like_one_of_ours_is_found(policy: Policy) -> None:
+    own = frozenset({"SYNTHETIC^MEDIDD"})
+    for name in (b"SYNTHETIC^MEDIDD^MILLER ", b"SYNTHETIC^M "):
+        data = dicom(b"\x10\0\x10\0PN" + bytes([len(name), 0]) + name)
+        assert scan({"a.dcm": data}, policy, own=own).verdict is Verdict.FAIL
+
+
 def test_a_file_named_after_a_patient_is_found_and_its_name_not_repeated(policy: Policy) -> None:
     finding = scan({"a.txt": b"", f"{SECRET}.txt": b"nothing"}, policy)
     assert finding.verdict is Verdict.FAIL
@@ -203,10 +219,14 @@ def test_clean_files_raise_no_alarm(policy: Policy) -> None:
         "hashes.txt": "\n".join(sha256(bytes([i])).hexdigest() for i in range(256)).encode(),
         "formulas.md": b"x^2 + e^x, AUC^upper, see https://arxiv.org/abs/2006.05929 or and/or",
         "noise.bin": rng.bytes(2**20),
-        "new.dcm": dicom(b"UI\x14\x001.2.840.10008.1.2.1\x00UI 2.25.3105 "),
+        "new.dcm": dicom(
+            b"UI\x14\x001.2.840.10008.1.2.1\x00UI 2.25.3105 UI\x1a\x002.25.12345678901234567890\0"
+            b"PN\x10\x00SYNTHETIC^MEDIDD"
+        ),
         "picture.png": png(Software="medidd 0.1.0"),
     } | encode(noise(20, torch.Generator().manual_seed(0)))
-    finding = scan(clean, policy, own=frozenset({"2.25.3105"}))
+    own = frozenset({"2.25.3105", "2.25.12345678901234567890", "SYNTHETIC^MEDIDD"})
+    finding = scan(clean, policy, own=own)
     assert finding.verdict is Verdict.PASS, finding.details
 
 
