@@ -13,24 +13,19 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import rich_click as click
 
 from pipelines import house, installation
+from pipelines.audit_options import accepting, encoder, foreign_set, leaving, policy, reference
 from pipelines.options import (
     ANY_PATH,
     FILE,
     FOLDER,
-    accepting,
     as_json,
     computing,
     config,
-    encoder,
     films,
     finite,
-    foreign_set,
-    leaving,
     named,
     network,
     parsed,
-    policy,
-    reference,
     resume,
     unit,
 )
