@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any
 
 import rich_click as click
 
@@ -31,11 +31,6 @@ from pipelines.options import (
 )
 from pipelines.shown import followed, show
 from pipelines.stop import Exit, Stop
-
-if TYPE_CHECKING:
-    pass
-
-Result = TypeVar("Result")
 
 
 def main(arguments: list[str] | None = None) -> None:
