@@ -20,7 +20,7 @@ Result = TypeVar("Result")
 
 SECONDS = 120.0
 """What one file may take."""
-MEMORY = 6 * 2**30
+MEMORY = 4 * 2**30
 """Bytes of address space that one process may take."""
 
 # A fork of this process would take along locks that its threads hold; the server's forks find none.
