@@ -9,10 +9,12 @@ import multiprocessing
 import os
 import resource
 import signal
+import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
-from multiprocessing.context import ForkServerProcess
+from multiprocessing.context import ForkServerContext, SpawnContext
+from multiprocessing.process import BaseProcess
 from typing import Any, Generic, TypeVar
 
 Item = TypeVar("Item")
@@ -23,9 +25,9 @@ SECONDS = 120.0
 MEMORY = 4 * 2**30
 """Bytes of address space that one process may take."""
 
-# A fork of this process would take along locks that its threads hold; the server's forks find none.
-_CONTEXT = multiprocessing.get_context("forkserver")
-_CONTEXT.set_forkserver_preload(["medidd.dicom.film"])  # the decoders, read once for all processes
+_LONGEST = 60
+"""Characters of a temporary folder's name in which a server's socket still finds room; of the 107
+that a socket's name may have it takes some 40."""
 
 
 @dataclass(frozen=True)
@@ -115,12 +117,25 @@ class _Worker(Generic[Item, Result]):
         self.pipe.close()
 
     def _begin(self) -> None:
-        self.pipe, theirs = _CONTEXT.Pipe()
-        self._process: ForkServerProcess = _CONTEXT.Process(
+        context = _context()
+        self.pipe, theirs = context.Pipe()
+        self._process: BaseProcess = context.Process(
             target=_serve, args=(theirs, *self._how), daemon=True
         )
         self._process.start()
         theirs.close()
+
+
+def _context() -> ForkServerContext | SpawnContext:
+    """Returns how processes are begun: by forks of a server, which reads the decoders once for all.
+
+    A fork of this process would take along locks that its threads hold.
+    """
+    if len(tempfile.gettempdir()) > _LONGEST:
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["medidd.dicom.film"])
+    return context
 
 
 def _serve(pipe: Connection, work: Callable[[Any], Any], seconds: float, memory: int) -> None:

@@ -4,9 +4,11 @@ import ctypes
 import multiprocessing
 import os
 import signal
+import tempfile
 import time
 from collections.abc import Iterator
 from itertools import islice
+from pathlib import Path
 
 import pytest
 
@@ -49,6 +51,13 @@ def pid(_: int) -> int:
 def test_every_item_has_its_result(workers: int) -> None:
     found = dict(isolated(double, range(200), workers=workers))
     assert found == {number: 2 * number for number in range(200)}
+
+
+def test_a_temporary_folder_with_a_long_name_is_no_hindrance(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / ("long" * 30)))
+    assert dict(isolated(double, [1, 2], workers=1)) == {1: 2, 2: 4}
 
 
 def test_nothing_to_do_is_done_at_once() -> None:
