@@ -3,6 +3,7 @@
 import io
 from contextlib import suppress
 
+import gdcm  # type: ignore[import-untyped]
 import numpy as np
 from PIL import Image
 from pydicom import uid
@@ -16,6 +17,9 @@ from medidd.dicom.errors import Refused
 from medidd.dicom.header import refusing
 from medidd.dicom.reading import Frames
 from medidd.dicom.values import Stored
+
+gdcm.Trace.WarningOff()  # its C++ code writes to the terminal past any filter of ours
+gdcm.Trace.ErrorOff()
 
 
 def stored_values(film: FileDataset, frames: Frames = "reject") -> Stored:

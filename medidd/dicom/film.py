@@ -2,20 +2,15 @@
 
 from dataclasses import dataclass
 
-import gdcm  # type: ignore[import-untyped]
 import numpy as np
 import numpy.typing as npt
-from pydicom.dataset import FileDataset
 
 from medidd.dicom.errors import Refused
-from medidd.dicom.header import read, read_header, refusing
+from medidd.dicom.header import read_film
 from medidd.dicom.preparation import prepared
 from medidd.dicom.reading import Reading
 from medidd.dicom.refusals import Refusal
 from medidd.dicom.source import Source
-
-gdcm.Trace.WarningOff()  # its C++ code writes to the terminal past any filter of ours
-gdcm.Trace.ErrorOff()
 
 
 @dataclass(frozen=True, repr=False)
@@ -31,21 +26,10 @@ class Shown:
     warnings: tuple[str, ...]
 
 
-def opened(source: Source, reading: Reading) -> FileDataset:
-    """Returns the object in a file, its header checked, its pixels not decoded.
-
-    Raises:
-        Refused: it is no radiograph that can be used.
-    """
-    read_header(source, reading)
-    with refusing("unreadable"), source.open() as file, refusing("header_error"):
-        return read(file, pixels=True)
-
-
 def decoded(source: Source, size: int, reading: Reading) -> Shown | Refusal:
     """Returns a film as a square of ``size`` pixels a side, or why it cannot be had."""
     try:
-        picture, about = prepared(opened(source, reading), size, reading)
+        picture, about = prepared(read_film(source, reading), size, reading)
     except Refused as refused:
         return Refusal(source.place, refused.code)
     return Shown(np.rint(picture * 65535).astype(np.uint16), about["warnings"])

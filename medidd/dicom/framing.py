@@ -1,6 +1,7 @@
 """Display values to a square: upright, in true proportions, resampled by area, on black."""
 
 import math
+from collections.abc import Iterator
 
 import numpy as np
 from pydicom import Dataset
@@ -59,26 +60,32 @@ def letterbox(picture: Picture, aspect: float, size: int) -> Floats:
     width = max(1, round(size * columns / longest))
     top, left = (size - height) // 2, (size - width) // 2
     low = np.zeros((height, columns), np.float32)
-    shares = _shares(rows, height)
-    for first in range(0, rows, _STRIP):
-        last = min(first + _STRIP, rows)
-        # A strip touches few rows of the result: from the one under its top to that at its foot.
-        reach = slice(first * height // rows, min(-(-last * height // rows) + 1, height))
-        low[reach] += shares[reach, first:last] @ picture.rows(first, last)
+    for part, reach, shares in _strips(rows, height, _STRIP):
+        low[reach] += shares @ picture.rows(part.start, part.stop)
+    small = np.zeros((height, width), np.float32)
+    for part, reach, shares in _strips(columns, width, 4 * _STRIP):
+        small[:, reach] += low[:, part] @ shares.T
     framed = np.zeros((size, size), np.float32)
-    small = low @ _shares(columns, width).T
     framed[top : top + height, left : left + width] = np.clip(small, 0, 1)
     return framed
 
 
-def _shares(source: int, target: int) -> Floats:
-    """Returns the share of each of ``source`` pixels in each of ``target``, rows summing to one."""
+def _strips(source: int, target: int, step: int) -> Iterator[tuple[slice, slice, Floats]]:
+    """Yields strips of ``source`` pixels, the few of ``target`` they reach, and their shares there.
+
+    The shares of all strips in a target pixel sum to one.
+    """
     edges = np.linspace(0, source, target + 1)
-    before, after = edges[:-1, None], edges[1:, None]
-    pixel = np.arange(source)
-    overlap = np.minimum(after, pixel + 1) - np.maximum(before, pixel)
-    shares: Floats = (np.clip(overlap, 0, None) / (after - before)).astype(np.float32)
-    return shares
+    for first in range(0, source, step):
+        last = min(first + step, source)
+        # One more on either side, for the edges are rounded.
+        top = max(first * target // source - 1, 0)
+        end = min(-(-last * target // source) + 1, target)
+        before, after = edges[top:end, None], edges[top + 1 : end + 1, None]
+        pixel = np.arange(first, last)
+        overlap = np.minimum(after, pixel + 1) - np.maximum(before, pixel)
+        shares = (np.clip(overlap, 0, None) / (after - before)).astype(np.float32)
+        yield slice(first, last), slice(top, end), shares
 
 
 def _directions(film: Dataset) -> tuple[str, str]:

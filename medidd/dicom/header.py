@@ -40,6 +40,7 @@ _TRAITS = ("PatientSex", "PatientAge", "StudyDate", "Manufacturer", "Manufacture
 _TAGS = [*_LINKS, *_NAMES, *_STAFF, *_KINDS, *_PIXELS, *_BITS, *_OTHERS, *_VIEWS, *_TRAITS]
 codecs.register()
 
+_PIXEL_DATA = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 _AT_PIXELS = (b"\xe0\x7f", b"\x7f\xe0")  # group 7FE0 in little and in big endian
 
 
@@ -110,6 +111,27 @@ def read_header(source: Source, reading: Reading = DEFAULT) -> Header:
     Raises:
         Refused: the file is no radiograph that can be used.
     """
+    with _opened(source) as file:
+        return _header(source, file, reading)
+
+
+def read_film(source: Source, reading: Reading = DEFAULT) -> FileDataset:
+    """Returns the object in a file, its header checked as by ``read_header``, with its pixels.
+
+    Raises:
+        Refused: the file is no radiograph that can be used.
+    """
+    with _opened(source) as file:
+        found = read(file, pixels=True)
+        _require_usable(found, reading)
+        if not any(keyword in found for keyword in _PIXEL_DATA):
+            raise Refused("no_image")
+        return found
+
+
+@contextmanager
+def _opened(source: Source) -> Iterator[IO[bytes]]:
+    """Opens a file that may be a DICOM object; errors while it is read are refusals."""
     if source.place.name.upper() == "DICOMDIR":
         raise Refused("dicomdir_ignored")
     with refusing("unreadable"):
@@ -118,7 +140,7 @@ def read_header(source: Source, reading: Reading = DEFAULT) -> Header:
             _require_dicom(file.read(132))
             file.seek(0)
             with refusing("header_error"):
-                return _header(source, file, reading)
+                yield file
 
 
 def read(file: IO[bytes], *, pixels: bool) -> FileDataset:
@@ -152,12 +174,7 @@ def _require_dicom(start: bytes) -> None:
 
 def _header(source: Source, file: IO[bytes], reading: Reading) -> Header:
     found = read(file, pixels=False)
-    _require_radiograph(found)
-    if reading.burned_in == "reject" and text(found, "BurnedInAnnotation") == "YES":
-        raise Refused("burned_in_tag")
-    _require_grayscale(found, reading)
-    _require_view(found, reading.views)
-    _require_decoder(found.file_meta.get("TransferSyntaxUID"))
+    _require_usable(found, reading)
     deflated = found.file_meta.TransferSyntaxUID == uid.DeflatedExplicitVRLittleEndian
     # pydicom stops at the pixels; of a deflated file it has read everything.
     if not deflated and file.read(2) not in _AT_PIXELS:
@@ -176,6 +193,15 @@ def _header(source: Source, file: IO[bytes], reading: Reading) -> Header:
         ),
         device=maker(_optional(found, "Manufacturer"), _optional(found, "ManufacturerModelName")),
     )
+
+
+def _require_usable(found: FileDataset, reading: Reading) -> None:
+    _require_radiograph(found)
+    if reading.burned_in == "reject" and text(found, "BurnedInAnnotation") == "YES":
+        raise Refused("burned_in_tag")
+    _require_grayscale(found, reading)
+    _require_view(found, reading.views)
+    _require_decoder(found.file_meta.get("TransferSyntaxUID"))
 
 
 def _optional(found: Dataset, keyword: str) -> str:

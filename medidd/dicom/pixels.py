@@ -16,7 +16,7 @@ from monai.data import ImageReader
 from monai.transforms import MapTransform
 from pydicom.dataset import FileDataset
 
-from medidd.dicom.film import opened
+from medidd.dicom.header import read_film
 from medidd.dicom.lut import Floats
 from medidd.dicom.preparation import prepared
 from medidd.dicom.reading import DEFAULT, Reading
@@ -45,7 +45,7 @@ class RadiographReader(ImageReader):
         Raises:
             Refused: it is no radiograph that can be used.
         """
-        return opened(Source(Path(data)), self.reading)
+        return read_film(Source(Path(data)), self.reading)
 
     def get_data(self, img: FileDataset) -> tuple[Floats, dict[str, Any]]:
         """Returns display values in [0, 1], (size, size), and as "warnings" what is odd about them.
