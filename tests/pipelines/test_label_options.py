@@ -135,3 +135,15 @@ def test_labels_that_cannot_be_used_end_with_one_line(
     assert [word for word in words if word not in line] == []
     assert "ZZPHI" not in line
     assert not (tmp_path / "run").exists()
+
+
+def test_a_reference_is_read_by_the_target_of_its_run(source: Source, tmp_path: Path) -> None:
+    table = columns(source, tmp_path / "table.csv")
+    assert distill(source, table, tmp_path / "run", "--target", "First").code == 0
+    audit = ("audit", tmp_path / "run", "--reference", source.folder, "--reference-labels")
+    ended = called(*audit, source.labels)
+    assert ended.code == 3
+    assert "no cell that --target names" in ended.err
+    ended = called(*audit, table)  # the classes are those of the run, and so are the people
+    assert ended.code == 3
+    assert "are of the run's own cohort" in ended.err
