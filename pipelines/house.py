@@ -7,7 +7,8 @@ from typing import Any
 
 import rich_click as click
 
-from pipelines.options import ANY_PATH, FOLDER, as_json, config, films, labelled, unit
+from pipelines.label_options import labelled
+from pipelines.options import ANY_PATH, FOLDER, as_json, config, films, unit
 from pipelines.shown import followed, show
 
 

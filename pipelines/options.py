@@ -5,30 +5,24 @@ Nothing heavy is imported here, so that ``medidd --help`` is there at once.
 
 from __future__ import annotations
 
-import functools
 import json
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import rich_click as click
 import yaml
 from click.core import ParameterSource
 
+from pipelines.label_options import labelled
 from pipelines.reading import NAMES, reading
-
-if TYPE_CHECKING:
-    from medidd.dicom.labelling import Uncertain
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 ANY_PATH = click.Path(path_type=Path)
-
-KEYS = ("path", "SOPInstanceUID", "StudyInstanceUID", "AccessionNumber", "PatientID")
-UNCERTAINS: tuple[Uncertain, ...] = ("drop", "positive", "negative")
 
 
 def configured(context: click.Context, _: click.Parameter, path: Path | None) -> Path | None:
@@ -101,57 +95,6 @@ def options(*chosen: Callable[[Command], Command]) -> Callable[[Command], Comman
 
     return decorated
 
-
-def labelled(command: Command) -> Command:
-    """Adds the options about labels, which reach the command as one object."""
-
-    @functools.wraps(command)
-    def gathered(
-        *args: Any,
-        labels: Path | None,
-        key: str | None,
-        target: str | None,
-        uncertain: Uncertain,
-        **rest: Any,
-    ) -> Any:
-        from medidd.dicom.labelling import Labelling
-
-        try:
-            how = Labelling(labels, key, target, uncertain)
-        except ValueError as error:
-            raise click.UsageError(f"--target: {error}.") from None
-        return command(*args, labels=how, **rest)
-
-    return _about_labels(cast("Command", gathered))
-
-
-_about_labels = options(
-    click.option(
-        "--labels",
-        type=FILE,
-        help="CSV or datalist (JSON) of labels. Default: labels.csv or labels.json in the folder "
-        "or beside it, else a folder per class.",
-    ),
-    click.option(
-        "--label-key",
-        "key",
-        type=click.Choice(KEYS, case_sensitive=False),
-        help="Column that finds the films. Default: the table's first of these.",
-    ),
-    click.option(
-        "--target",
-        metavar="NAME",
-        help="Of several columns the one to learn, or of several findings in a cell the one to "
-        "tell from all others.",
-    ),
-    click.option(
-        "--uncertain",
-        type=click.Choice(UNCERTAINS),
-        default="drop",
-        show_default=True,
-        help="What a film counts as whose target is -1, ? or uncertain.",
-    ),
-)
 
 films = options(
     click.option("--dicom-dir", type=FOLDER, required=True, help="Folder of DICOM studies."),

@@ -90,14 +90,14 @@ def _split(text: str, delimiter: str) -> list[list[str]] | None:
     return [line for line in lines if any(line)]
 
 
-def _fit(lines: Sequence[Sequence[str]]) -> tuple[float, bool, int]:
-    """Says how well lines were cut: rows as long as the header, a column that finds films."""
+def _fit(lines: Sequence[Sequence[str]]) -> tuple[bool, float, int]:
+    """Says how well lines were cut: a column that finds films, rows as long as the header."""
     if not lines or len(lines[0]) < 2:
-        return (0.0, False, 0)
+        return (False, 0.0, 0)
     width = len(lines[0])
     alike = sum(len(line) == width for line in lines) / len(lines)
     names = {plain(name) for name in lines[0]}
-    return (alike, any(key.lower() in names for key in KEYS), width)
+    return (any(key.lower() in names for key in KEYS), alike, width)
 
 
 def _table(lines: Sequence[Sequence[str]]) -> LabelTable:

@@ -11,7 +11,7 @@ from invented_cohort import SMALL, Ended, Source, called, train_experts
 from medidd.dicom.cohort import Cohort
 from medidd.dicom.label_table import KEYS
 from medidd.dicom.labelling import UNCERTAIN
-from pipelines import options
+from pipelines import label_options
 
 
 def studies(source: Source) -> list[tuple[str, str]]:
@@ -39,8 +39,8 @@ def distill(source: Source, table: Path, run: Path, *more: object) -> Ended:
 
 
 def test_the_options_know_what_the_library_knows() -> None:
-    assert options.KEYS == KEYS
-    assert options.UNCERTAINS == UNCERTAIN
+    assert label_options.KEYS == KEYS
+    assert label_options.UNCERTAINS == UNCERTAIN
 
 
 def test_a_target_is_distilled_and_remembered(source: Source, tmp_path: Path) -> None:

@@ -35,6 +35,7 @@ def header(path: Path) -> Header:
         "path,label\n./films/day1/a.dcm,normal\n",
         'PatientID,label\n"00000001","normal"\n00000001,normal\n00000001,\n',
         "PatientID,comment,label\n00000001,a,normal\n",
+        'PatientID;label;note,free\n00000001;normal;a,b\nx;"o,p"\n',
         "PatientID|label\n00000001|normal\n",
         "Name, first;PatientID;label\nDoe, J.;00000001;normal\n",
         'PatientID,comment,label\n00000001,"a;b;c",normal\nx,"a\nb",normal\n',
