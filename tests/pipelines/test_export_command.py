@@ -92,15 +92,19 @@ def test_the_manifest_and_the_audit_speak_of_the_files_in_the_bundle(bundle: Pat
 
 LOADER = """
 import sys
+THERE = {"loader", "torch", "safetensors"}
+OF_TORCH = {"torchgen", "functorch", "typing_extensions", "sympy", "mpmath", "networkx", "jinja2"}
+OF_TORCH |= {"markupsafe", "fsspec", "filelock"}
 class Refusing:
     def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in {"medidd", "pipelines", "privacy", "monai", "pydicom", "sklearn"}:
-            raise ModuleNotFoundError(name)
+        if name.split(".")[0] not in THERE | OF_TORCH | sys.stdlib_module_names:
+            raise ModuleNotFoundError(name, name=name)
 sys.meta_path.insert(0, Refusing())
 import torch
 from torch.utils.data import DataLoader
 from loader import SyntheticImages
 data = SyntheticImages()
+assert isinstance(data, torch.utils.data.Dataset)
 image, label = data[0]
 assert len(data) == 2 and image.shape == (1, 16, 16) and label.shape == (2,)
 images, labels = next(iter(DataLoader(data, batch_size=2)))
