@@ -112,7 +112,9 @@ def test_what_an_element_adds_or_lacks_is_found(kind: str) -> None:
 
 
 WHOLE = written(synthetic())
+NEIGHBORS = tuple(b"\x28\0" + element + b"\3CS\2\0NO" for element in (b"\1", b"\2"))
 BYTES = {
+    "another order": replaced(WHOLE, b"".join(NEIGHBORS), b"".join(NEIGHBORS[::-1])),
     "a preamble": b"MZ" + WHOLE[2:],
     "no preamble": WHOLE[128:],
     "bytes at the end": WHOLE + b"\0\0",
