@@ -123,9 +123,12 @@ def read_film(source: Source, reading: Reading = DEFAULT) -> FileDataset:
     """
     with _opened(source) as file:
         found = read(file, pixels=True)
-        _require_usable(found, reading)
         if not any(keyword in found for keyword in _PIXEL_DATA):
-            raise Refused("no_image")
+            # Of a file that ends within its pixels pydicom may keep nothing at all.
+            file.seek(0)
+            _header(source, file, reading)
+            raise Refused("pixels_truncated")
+        _require_usable(found, reading)
         return found
 
 

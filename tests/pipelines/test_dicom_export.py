@@ -16,7 +16,7 @@ from invented_cohort import Made, called, files_of, found_in, traces, tree
 from PIL import Image
 
 import pipelines.export
-from medidd.dicom.errors import Refused
+from medidd.dicom.refusals import Refusal
 from medidd.dicom.scan import scan
 from pipelines import ledger
 from pipelines.dicom_files import dicom_files, own_tokens
@@ -98,7 +98,7 @@ def test_no_two_images_share_a_uid_and_the_same_release_has_the_same(
 def test_no_film_can_be_made_of_them(folder: Path) -> None:
     """Neither as they are, nor where somebody calls them radiographs."""
     found = list(scan(folder))
-    assert [one.code if isinstance(one, Refused) else "" for one in found] == (
+    assert [one.code if isinstance(one, Refusal) else "" for one in found] == (
         ["modality_excluded"] * 6
     )
     for path in folder.iterdir():
@@ -106,7 +106,7 @@ def test_no_film_can_be_made_of_them(folder: Path) -> None:
         film.Modality = "DX"
         film.save_as(path)
     found = list(scan(folder))
-    assert [one.code if isinstance(one, Refused) else "" for one in found] == (
+    assert [one.code if isinstance(one, Refusal) else "" for one in found] == (
         ["secondary_capture"] * 6
     )
 

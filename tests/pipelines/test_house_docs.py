@@ -11,6 +11,7 @@ from medidd.dicom.errors import Refused
 from medidd.dicom.header import Header
 from medidd.dicom.labelling import Labelling, Uncertain
 from medidd.dicom.labels import Labels, read_labels
+from medidd.dicom.source import Source
 from pipelines.house import COMMANDS
 from pipelines.purge import HOLD_FILMS
 
@@ -28,7 +29,9 @@ def example(title: str, folder: Path, name: str) -> Path:
 
 def told(labels: Labels, root: Path, **links: str) -> str:
     try:
-        return "/".join(labels.of(Header(root / links.pop("name", "x"), links, "", frozenset())))
+        return "/".join(
+            labels.of(Header(Source(root / links.pop("name", "x")), links, "", frozenset()))
+        )
     except Refused as refusal:
         return refusal.code
 

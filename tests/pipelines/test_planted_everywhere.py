@@ -91,7 +91,7 @@ def said(*command: object, code: int) -> list[tuple[str, bytes]]:
 
 def written(desk: Path) -> list[tuple[str, bytes]]:
     """Every file but the one list that is made to name the refused files."""
-    lists = {"private/refused.csv"}
+    lists = {"private/refused-files.csv"}
     found = {n: p for n, p in files_of(desk).items() if not any(n.endswith(one) for one in lists)}
     for name, path in files_of(desk).items():
         if name not in found:
