@@ -16,7 +16,8 @@ from pipelines import ledger
 from pipelines.ahead import baselines_ahead
 from pipelines.audit import examine
 from pipelines.experts import about, recorded
-from pipelines.frozen import Frozen, source_of
+from pipelines.films import source_of
+from pipelines.frozen import Frozen
 from pipelines.installation import key
 from pipelines.learn import learn
 from pipelines.patients import read_patients, require_enough

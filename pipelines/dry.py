@@ -10,6 +10,7 @@ import torch
 from medidd.dicom.errors import CohortError, TooManyRefused, counts
 from medidd.dicom.plan import make_plan, unnamed
 from medidd.starts import BASELINES
+from pipelines import notes
 from pipelines.answer import Answer
 from pipelines.distill import Distill
 from pipelines.installation import key
@@ -19,8 +20,6 @@ from pipelines.recipe import Recipe
 from pipelines.recipients import RECIPIENTS
 from pipelines.seeds import generator
 from pipelines.stop import Exit, Stop
-from pipelines.summary import unknown_patients
-from pipelines.unmatched import notes
 from pipelines.worth import FULL, NETWORKS, RECIPIENT
 
 
@@ -76,9 +75,9 @@ def run(job: Distill) -> Answer:
         f"a standard audit another {spoken(seconds['standard audit'])}",
         f"would need about {memory / 2**30:.1f} GiB of memory",
     ]
-    lines += notes(plan.refused, plan.unknown_keys)
+    lines += notes.of_labels(plan.refused, plan.unknown_keys)
     if job.unit == "patient":
-        lines += unknown_patients(unnamed(plan.films))
+        lines += notes.of_patients(unnamed(plan.films))
     value = {
         "run": str(place.path),
         "films": dict(sorted(films.items())),

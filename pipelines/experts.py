@@ -21,7 +21,8 @@ from medidd.methods import METHODS
 from medidd.methods import experts as library
 from medidd.methods.expert_files import read_record
 from medidd.network import Network
-from pipelines.frozen import Frozen, source_of
+from pipelines.films import source_of
+from pipelines.frozen import Frozen
 from pipelines.installation import key
 from pipelines.patients import read_patients
 from pipelines.progress import Progress

@@ -22,10 +22,10 @@ from pipelines.answer import Answer
 from pipelines.audit import Audit, identifier_of, judged
 from pipelines.checksums import hashes
 from pipelines.encoder import read_encoder
+from pipelines.films import source_of
 from pipelines.foreign_arrays import Scale, UnusableError
 from pipelines.foreign_films import read_side, sides
 from pipelines.foreign_release import Found, chosen, content, null_release, read, released
-from pipelines.frozen import source_of
 from pipelines.installation import key
 from pipelines.internal import FOLDER, PAGE, write_internal
 from pipelines.matched import NETWORKS, embedding, gradient

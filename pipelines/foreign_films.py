@@ -18,10 +18,11 @@ from medidd.dicom.labelling import Labelling
 from medidd.dicom.plan import Unit
 from medidd.dicom.reading import DEFAULT, Reading
 from medidd.split import Role
+from pipelines.films import read_films
 from pipelines.foreign_arrays import Scale
 from pipelines.foreign_release import content, read
 from pipelines.installation import key
-from pipelines.patients import Patients, read_films
+from pipelines.patients import Patients
 from pipelines.progress import Progress
 from pipelines.stop import Exit, Stop
 

@@ -1,8 +1,4 @@
-"""The frozen job of a run: all that decides its bytes, and nothing that names a patient.
-
-Folders may carry names of people, so a source is remembered by its keyed hash: enough to tell
-whether a run is continued on the same films, useless to anybody else.
-"""
+"""The frozen job of a run: all that decides its bytes, and nothing that names a patient."""
 
 import hashlib
 import json
@@ -10,12 +6,10 @@ import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import torch
 
-from medidd.dicom.identifiers import keyed
 from medidd.dicom.plan import Unit
 from medidd.dicom.reading import DEFAULT, Reading
 from pipelines.recipe import Recipe, recipe
@@ -129,11 +123,6 @@ def thawed(run: Run) -> Frozen:
             f"{run.path}: a run of another version of medidd; make it anew with medidd distill",
             Exit.USAGE,
         ) from None
-
-
-def source_of(secret: bytes, folder: Path, labels: Path | None) -> str:
-    """Returns the keyed hash by which a source is recognised."""
-    return keyed(secret, f"{folder.resolve()}|{labels.resolve() if labels else ''}")
 
 
 def versions() -> dict[str, str]:

@@ -10,15 +10,13 @@ from medidd.dicom.errors import REASONS
 from medidd.dicom.labelling import USUAL, Labelling
 from medidd.dicom.plan import Unit
 from medidd.dicom.reading import DEFAULT, Reading
+from pipelines import notes
 from pipelines.answer import Answer
-from pipelines.frozen import source_of
+from pipelines.films import open_cohort, read_films, source_of
 from pipelines.installation import key
-from pipelines.patients import open_cohort, read_films
 from pipelines.progress import Progress
 from pipelines.stop import Exit, Stop
 from pipelines.store import Json, Run, claim
-from pipelines.summary import unknown_patients, unnamed
-from pipelines.unmatched import notes
 
 
 @dataclass(frozen=True)
@@ -103,7 +101,7 @@ def _answer(place: Run, cohort: Cohort) -> Answer:
         lines.append(f"{sum(cohort.refused.values())} files left out:")
         lines += [f"  {n} {code}: {REASONS[code]}" for code, n in sorted(cohort.refused.items())]
         lines.append(f"which they are stands in {place.refused}, for your eyes only")
-    lines += notes(cohort.refused, cohort.unknown_keys) + unknown_patients(unnamed(cohort))
+    lines += notes.of_cohort(cohort)
     value = {
         "cohort": str(place.path),
         "films": films,
@@ -112,6 +110,7 @@ def _answer(place: Run, cohort: Cohort) -> Answer:
         "size": size,
         "refused": cohort.refused,
         "refused_list": str(place.refused) if cohort.refused else None,
+        "warned": cohort.warned,
         "unknown_keys": cohort.unknown_keys,
     }
     return Answer(lines, value)

@@ -10,10 +10,10 @@ from medidd.dicom.errors import REASONS, CohortError
 from medidd.dicom.labelling import USUAL, Labelling
 from medidd.dicom.labels import read_labels
 from medidd.dicom.survey import Found, Survey, classes, survey
+from pipelines import notes
 from pipelines.answer import Answer
 from pipelines.progress import Progress
 from pipelines.stop import Exit, Stop
-from pipelines.unmatched import notes
 
 _OFTEN = 100
 """Files between two signs of life."""
@@ -108,7 +108,7 @@ def _about_labels(found: Found | None, problem: str) -> list[str]:
     lines = [f"labels: {', '.join(named) or 'of none of these films'}"]
     if found.splits:
         lines.append(f"splits: {', '.join(f'{name} {n}' for name, n in found.splits.items())}")
-    return lines + notes(found.refused, found.unknown_keys)
+    return lines + notes.of_labels(found.refused, found.unknown_keys)
 
 
 def _value(seen: Survey) -> dict[str, object]:

@@ -6,17 +6,16 @@ from pathlib import Path
 
 import torch
 
-from medidd.dicom.cohort import Cohort, ingest
-from medidd.dicom.errors import CohortError, TooManyRefused
+from medidd.dicom.cohort import Cohort
 from medidd.dicom.labelling import Labelling
 from medidd.dicom.plan import Unit
 from medidd.dicom.reading import DEFAULT, Reading
 from medidd.split import Role, assign
+from pipelines.films import open_cohort, read_films
 from pipelines.installation import key
 from pipelines.progress import Progress
 from pipelines.stop import Exit, Stop
 from pipelines.store import Run, once
-from pipelines.unmatched import unmatched
 from privacy.release import Films
 
 
@@ -105,65 +104,6 @@ def read_patients(
                 raise
             raise Stop(f"{stop}; medidd ingest lists them by name", Exit.REFUSED_FILES) from None
     return assigned(run, open_cohort(run), key=key(), seed=seed)
-
-
-def read_films(
-    place: Path,
-    folder: Path,
-    labels: Labelling,
-    *,
-    size: int,
-    max_refused: float,
-    unit: Unit,
-    reading: Reading,
-    refused_list: Path | None = None,
-    stage: str = "read films",
-) -> Generator[Progress, None, None]:
-    """Reads the films of a folder into ``place``, as a cohort.
-
-    Raises:
-        Stop: they make none.
-    """
-    steps = ingest(
-        folder,
-        labels,
-        size=size,
-        folder=place,
-        key=key(),
-        max_refused=max_refused,
-        unit=unit,
-        reading=reading,
-        refused_list=refused_list,
-    )
-    try:
-        for done, total in steps:
-            yield Progress(stage, done, total)
-        made = Cohort.open(place)
-    except TooManyRefused as error:
-        raise Stop(str(error), Exit.REFUSED_FILES) from None
-    except CohortError as error:
-        raise Stop(str(error), Exit.DATA) from None
-    if note := unmatched(made.refused, made.unknown_keys):
-        yield Progress(stage, total, total, note)
-
-
-def open_cohort(run: Run) -> Cohort:
-    """Returns the run's cohort.
-
-    Raises:
-        Stop: it is missing, unfinished, damaged, or was deleted.
-    """
-    if run.purged.exists():
-        raise Stop(
-            f"{run.path}: medidd cache purge deleted its films, so nothing of it can be audited, "
-            "resumed or exported; its report and its audit stay, and medidd distill with another "
-            "--out makes it anew",
-            Exit.DATA,
-        )
-    try:
-        return Cohort.open(run.cohort)
-    except CohortError as error:
-        raise Stop(str(error), Exit.DATA) from None
 
 
 def assigned(run: Run, cohort: Cohort, *, key: bytes, seed: int) -> Patients:

@@ -7,7 +7,8 @@ from pathlib import Path
 from medidd.dicom.cohort import Cohort
 from medidd.dicom.errors import CohortError
 from medidd.dicom.labelling import Labelling
-from pipelines.patients import films_of, read_films
+from pipelines.films import read_films
+from pipelines.patients import films_of
 from pipelines.progress import Progress
 from pipelines.stop import Exit, Stop
 from pipelines.subject import Subject

@@ -9,10 +9,10 @@ from medidd.dicom.errors import counts
 from pipelines.bundle import environment
 from pipelines.figures import loss_curve, roc
 from pipelines.internal import FOLDER, PAGE
+from pipelines.notes import unmatched
 from pipelines.patients import Patients
 from pipelines.store import Json, Run, read_json, write
 from pipelines.synthetic import Release, png, read_release
-from pipelines.unmatched import unmatched
 from pipelines.worth import NETWORKS
 
 COLUMNS = {

@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 
+from pipelines.films import open_cohort
 from pipelines.frozen import Frozen, thawed
 from pipelines.installation import key
-from pipelines.patients import Patients, assigned, open_cohort
+from pipelines.patients import Patients, assigned
 from pipelines.recipe import Recipe
 from pipelines.store import Run
 

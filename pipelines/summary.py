@@ -4,15 +4,14 @@ import shlex
 import time
 from pathlib import Path
 
-from medidd.dicom.cohort import Cohort
 from medidd.dicom.errors import counts
+from pipelines import notes
 from pipelines.answer import Answer
 from pipelines.audit import sentence
-from pipelines.patients import open_cohort
+from pipelines.films import open_cohort
 from pipelines.report import ROWS, next_step
 from pipelines.store import Json, Run, read_json
 from pipelines.synthetic import read_release
-from pipelines.unmatched import notes
 
 
 class Watch:
@@ -45,7 +44,7 @@ def of(run: Run, seconds: float) -> Answer:
     cohort = open_cohort(run)
     if run.refused.exists():
         lines.append(f"left out: {counts(cohort.refused)}; which files stands in {run.refused}")
-    lines += [*notes(cohort.refused, cohort.unknown_keys), *unknown_patients(unnamed(cohort))]
+    lines += notes.of_cohort(cohort)
     if audit["verdict"] not in ("FAIL", "INVALID"):
         lines.append(f"next:    medidd {command} {shlex.quote(str(run.path))}{target}")
     value = {
@@ -56,26 +55,11 @@ def of(run: Run, seconds: float) -> Answer:
         "metrics": metrics,
         "audit": {key: audit[key] for key in ("verdict", "level", "reasons")},
         "refused": cohort.refused,
+        "warned": cohort.warned,
         "unknown_keys": cohort.unknown_keys,
         "seconds": seconds,
     }
     return Answer(lines, value)
-
-
-def unnamed(cohort: Cohort) -> int:
-    """Returns how many films have no patient, though patients are what the cohort counts."""
-    return 0 if cohort.tells_patients_apart else cohort.unnamed
-
-
-def unknown_patients(films: int) -> list[str]:
-    """Returns a line about so many films without a patient, if there are any."""
-    if not films:
-        return []
-    return [
-        f"note: {films} films have no PatientID, so nobody knows which are of one patient, and no "
-        "audit is valid; if you can answer for it that no patient has two studies, or two films, "
-        "take --unit study, or --unit image"
-    ]
 
 
 def of_audit(path: Path, audit: Json) -> Answer:

@@ -25,9 +25,9 @@ from invented_cohort import (
 from own_policy import own_policy
 from pydicom.uid import ExplicitVRLittleEndian
 
+from pipelines.films import open_cohort
 from pipelines.frozen import thawed
 from pipelines.nulls import COUNT, _drawn
-from pipelines.patients import open_cohort
 from pipelines.store import Run
 from pipelines.subject import reopened
 from privacy.release import Films

@@ -1,11 +1,15 @@
 """medidd ingest: the films alone, and by name those that cannot be used."""
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
+import pydicom
 import pytest
-from invented_cohort import SMALL, Source, called, files_of, found_in, traces
+from invented_cohort import ROOT, SMALL, Source, called, files_of, found_in, traces
 
 from medidd.dicom.cohort import Cohort
 
@@ -109,3 +113,34 @@ def test_films_alone_are_no_run(broken: Path, tmp_path: Path, command: str) -> N
     ended = called(command, tmp_path / "out", *to)
     assert ended.code == 2
     assert "no run; make one with medidd distill" in ended.err
+
+
+def test_what_is_odd_about_films_that_are_used_is_said(source: Source, tmp_path: Path) -> None:
+    shutil.copytree(source.folder, tmp_path / "films")
+    shutil.copy(source.labels, tmp_path / "labels.csv")
+    for path in sorted((tmp_path / "films").rglob("*.dcm"))[:2]:
+        film = pydicom.dcmread(path)
+        dark = film.PhotometricInterpretation == "MONOCHROME2"
+        film.PresentationLUTShape = "INVERSE" if dark else "IDENTITY"
+        film.save_as(path)
+    command = ("ingest", "--dicom-dir", tmp_path / "films", "--out", tmp_path / "out")
+    ended = called(*command)
+    assert "note: 2 films presentation_lut_conflict: Presentation LUT Shape" in ended.out
+    answer = called(
+        "ingest", "--dicom-dir", tmp_path / "films", "--out", tmp_path / "out", "--json"
+    )
+    assert json.loads(answer.out)["warned"] == {"presentation_lut_conflict": 2}
+
+
+def test_neither_torch_nor_monai_is_loaded(source: Source, tmp_path: Path) -> None:
+    program = (
+        "import sys\nfrom pipelines import cli\n"
+        f"cli.main(['ingest', '--dicom-dir', {str(source.folder)!r}, '--out', 'out'])\n"
+        "print(sorted({'torch', 'monai', 'sklearn'} & set(sys.modules)))"
+    )
+    command = [sys.executable, "-c", program]
+    settings = {**os.environ, "PYTHONPATH": str(ROOT)}
+    ended = subprocess.run(
+        command, cwd=tmp_path, env=settings, capture_output=True, text=True, check=True
+    )
+    assert ended.stdout.endswith("\n[]\n")

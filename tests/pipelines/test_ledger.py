@@ -15,8 +15,9 @@ from invented_cohort import Made, Source, called, copied, distill, found_in, tra
 
 from medidd.dicom.cohort import Cohort
 from pipelines import ledger
+from pipelines.films import open_cohort
 from pipelines.ledger import Entry
-from pipelines.patients import Patients, open_cohort
+from pipelines.patients import Patients
 from pipelines.stop import Stop
 from pipelines.store import Run
 from privacy.gate import Acceptance
