@@ -17,6 +17,7 @@ from medidd.dicom.labelling import (
     one_among,
     yes_or_no,
 )
+from medidd.dicom.source import folders
 from medidd.dicom.splits import split_of
 
 
@@ -82,13 +83,13 @@ def read_labels(root: Path, labelling: Labelling) -> Labels:
     if table is not None:
         read = read_datalist if table.suffix.lower() == ".json" else read_csv
         return _by_table(read(table), (root.resolve(), table.resolve().parent), labelling)
-    folders = [child.name for child in root.iterdir() if child.is_dir() and not child.is_symlink()]
-    if not folders:
+    found = folders(root)
+    if not found:
         raise CohortError(
             f"{root}: no labels; put a labels.csv there with a column {' or '.join(KEYS)} and a "
             "column label, or the films into one folder per class"
         )
-    return _by_folder(root, folders, labelling)
+    return _by_folder(root, found, labelling)
 
 
 def _usual(root: Path) -> Iterator[Path]:
@@ -96,13 +97,13 @@ def _usual(root: Path) -> Iterator[Path]:
         yield from (folder / f"labels{suffix}" for folder in (root, root.resolve().parent))
 
 
-def _by_folder(root: Path, folders: Iterable[str], labelling: Labelling) -> Labels:
+def _by_folder(root: Path, names: Iterable[str], labelling: Labelling) -> Labels:
     if labelling.key is not None:
         raise CohortError(f"{root}: no table of labels for --label-key; name it with --labels")
     if labelling.target is None:
         return Labels("folder", (root,), {})
     target = labelling.target.strip()
-    if not any(is_named(target, folder) for folder in folders):
+    if not any(is_named(target, name) for name in names):
         raise CohortError(
             f"{root}: no table of labels, and no folder of it is the --target; name the table with "
             "--labels, or check the spelling"

@@ -99,6 +99,18 @@ def sources(root: Path) -> Iterator[Source | Refusal]:
         yield Refusal(Path(error.filename), "unreadable")
 
 
+def folders(root: Path) -> set[str]:
+    """Returns the names of the folders right under ``root``, and of those in its archives there."""
+    named: set[str] = set()
+    for child in root.iterdir():
+        if child.is_dir() and not child.is_symlink():
+            named.add(child.name)
+        elif child.is_file():
+            places = (one.place.relative_to(root) for one in _in(child) if isinstance(one, Source))
+            named.update(place.parts[0] for place in places if len(place.parts) > 1)
+    return named
+
+
 def _in(path: Path) -> Iterator[Source | Refusal]:
     try:
         Source(path).require_file()

@@ -13,7 +13,7 @@ import pytest
 from medidd.dicom import source
 from medidd.dicom.errors import REASONS
 from medidd.dicom.refusals import Refusal
-from medidd.dicom.source import Source, sources
+from medidd.dicom.source import Source, folders, sources
 
 
 def found(root: Path) -> dict[str, bytes]:
@@ -45,6 +45,14 @@ def test_an_archive_is_read_as_if_it_were_unpacked_where_it_is(tmp_path: Path) -
     archived(tmp_path / "without suffix", **{"4": b"four"})
     assert found(tmp_path) == {"a/1": b"one", "b/x/2": b"two", "b/3": b"three", "4": b"four"}
     assert {path.name for path in tmp_path.iterdir()} == {"a", "b", "without suffix"}
+
+
+def test_folders_are_found_in_archives_too(tmp_path: Path) -> None:
+    (tmp_path / "a" / "inner").mkdir(parents=True)
+    (tmp_path / "table.csv").write_bytes(b"")
+    (tmp_path / "link").symlink_to(tmp_path / "a")
+    archived(tmp_path / "many.zip", **{"b/2": b"", "b/x/3": b"", "4": b"", "../c/5": b""})
+    assert folders(tmp_path) == {"a", "b", "c"}
 
 
 def test_no_name_in_an_archive_leads_out(tmp_path: Path) -> None:
