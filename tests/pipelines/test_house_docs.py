@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from invented_cohort import ROOT
 
-from medidd.dicom.errors import Refused
+from medidd.dicom.errors import HARMLESS, REASONS, WARNINGS, Refused
 from medidd.dicom.header import Header
 from medidd.dicom.labelling import Labelling, Uncertain
 from medidd.dicom.labels import Labels, read_labels
@@ -16,6 +16,7 @@ from pipelines.house import COMMANDS
 from pipelines.purge import HOLD_FILMS
 
 LABELS = (ROOT / "docs" / "labels.md").read_text()
+INGEST = (ROOT / "docs" / "ingest.md").read_text()
 HOSPITAL = (ROOT / "docs" / "hospital.md").read_text()
 
 
@@ -85,3 +86,13 @@ def test_every_command_and_option_of_the_documents_exists() -> None:
 def test_the_files_that_are_named_are_those_that_are_written() -> None:
     for name in re.findall(r"private/([\w.-]+)`", HOSPITAL):
         assert name in HOLD_FILMS
+
+
+def test_every_code_is_explained_in_its_own_words() -> None:
+    explained = re.findall(r"^\| `(\w+)` \| (.+) \|$", INGEST, re.MULTILINE)
+    assert dict(explained) == REASONS | WARNINGS
+
+
+def test_the_codes_that_do_not_count_are_named() -> None:
+    sentence = INGEST.partition("do not count\nagainst")[0].rpartition("\n\n")[2]
+    assert set(re.findall(r"`(\w+)`", sentence)) == HARMLESS
