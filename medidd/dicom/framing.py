@@ -1,7 +1,7 @@
 """Display values to a square: upright, in true proportions, resampled by area, on black."""
 
 import math
-from collections.abc import Iterator
+from functools import lru_cache
 
 import numpy as np
 from pydicom import Dataset
@@ -70,12 +70,14 @@ def letterbox(picture: Picture, aspect: float, size: int) -> Floats:
     return framed
 
 
-def _strips(source: int, target: int, step: int) -> Iterator[tuple[slice, slice, Floats]]:
-    """Yields strips of ``source`` pixels, the few of ``target`` they reach, and their shares there.
+@lru_cache(maxsize=16)  # films of one device have one shape
+def _strips(source: int, target: int, step: int) -> list[tuple[slice, slice, Floats]]:
+    """Returns strips of ``source`` pixels, the ``target`` ones they reach, and their shares there.
 
     The shares of all strips in a target pixel sum to one.
     """
     edges = np.linspace(0, source, target + 1)
+    strips = []
     for first in range(0, source, step):
         last = min(first + step, source)
         # One more on either side, for the edges are rounded.
@@ -85,7 +87,8 @@ def _strips(source: int, target: int, step: int) -> Iterator[tuple[slice, slice,
         pixel = np.arange(first, last)
         overlap = np.minimum(after, pixel + 1) - np.maximum(before, pixel)
         shares = (np.clip(overlap, 0, None) / (after - before)).astype(np.float32)
-        yield slice(first, last), slice(top, end), shares
+        strips.append((slice(first, last), slice(top, end), shares))
+    return strips
 
 
 def _directions(film: Dataset) -> tuple[str, str]:

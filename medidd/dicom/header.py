@@ -77,13 +77,15 @@ class Header:
 def quiet() -> Iterator[None]:
     """Silences warnings and logs; those of pydicom and its decoders repeat element values."""
     was = logging.root.manager.disable
-    logging.disable()  # all of them: to disable "pydicom" would leave its children speaking
+    if was < logging.CRITICAL:  # else it is quiet already, and to say so again takes milliseconds
+        logging.disable()  # all of them: to disable "pydicom" would leave its children speaking
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
-        logging.disable(was)
+        if was < logging.CRITICAL:
+            logging.disable(was)
 
 
 @contextmanager

@@ -5,6 +5,7 @@ one of a few processes, one file at a time: what a process does not survive cost
 another process takes its place.
 """
 
+import logging
 import multiprocessing
 import os
 import resource
@@ -157,6 +158,7 @@ def _serve(pipe: Connection, work: Callable[[Any], Any], seconds: float, memory:
 
 def _mute() -> None:
     """Sends what a process says, from C code too, nowhere: it may hold what a file held."""
+    logging.disable()
     nowhere = os.open(os.devnull, os.O_WRONLY)
     for stream in (1, 2):
         os.dup2(nowhere, stream)

@@ -70,7 +70,8 @@ def test_a_run_is_screened_and_never_passed(made: Made) -> None:
 def test_json_prints_one_object_and_nothing_else(made: Made) -> None:
     assert made.ended.out.count("\n") == 1
     said = json.loads(made.ended.out)
-    assert set(said) == {"run", "method", "ipc", "classes", "metrics", "audit", "seconds"}
+    parts = {"run", "method", "ipc", "classes", "metrics", "audit", "seconds"}
+    assert set(said) == parts | {"refused", "warned", "unknown_keys"}
     assert said["run"] == str(made.path)
     assert said["method"] == "dm"
     assert said["ipc"] == 3

@@ -12,7 +12,7 @@ import pytest
 from medidd.dicom.display import display
 
 sys.path.insert(0, str(Path(__file__).parent / "golden"))
-from make import CASES, HERE, rendered, stored
+from dcmtk import CASES, HERE, rendered, stored
 
 FAR: dict[str, float] = {"voi_8_bit": 4e-3, "voi_12_bit": 2.5e-4, "voi_signed": 2.5e-4} | {
     "voi_first_500": 2.5e-4

@@ -19,6 +19,7 @@ from medidd.dicom.errors import Refused
 from medidd.dicom.header import read_header
 from medidd.dicom.preparation import prepared
 from medidd.dicom.reading import Reading
+from medidd.dicom.source import Source
 from medidd.dicom.values import Values
 from medidd.dicom.views import view_of
 
@@ -157,11 +158,11 @@ def test_a_coded_view_comes_before_the_description(code: str, view: str | None) 
 def test_lateral_takes_either_side(film: Film, tmp_path: Path) -> None:
     for view in ("LL", "RL", "LATERAL"):
         film(1, ViewPosition=view).save_as(tmp_path / "film.dcm")
-        assert read_header(tmp_path / "film.dcm", Reading(views=("LATERAL",)))
+        assert read_header(Source(tmp_path / "film.dcm"), Reading(views=("LATERAL",)))
     film(1, ViewPosition="RL").save_as(tmp_path / "film.dcm")
     for views, code in ((("LL",), "view_excluded"), (("PA", "AP"), "view_excluded")):
         with pytest.raises(Refused, match=code):
-            read_header(tmp_path / "film.dcm", Reading(views=views))
+            read_header(Source(tmp_path / "film.dcm"), Reading(views=views))
 
 
 @pytest.mark.parametrize("frames", ["first", "middle"])

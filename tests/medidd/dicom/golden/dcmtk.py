@@ -1,4 +1,4 @@
-"""Renders drawn films by DCMTK's dcmj2pnm, as golden pictures: python make.py
+"""Renders drawn films by DCMTK's dcmj2pnm, as golden pictures: python dcmtk.py
 
 DCMTK is an implementation of its own; what it shows is stored here, as PGM of 16 bits, so that the
 tests need it no more. Debian's package is dcmtk.
