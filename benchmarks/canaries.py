@@ -18,9 +18,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
 
+from medidd.allocator import keep_memory
 from medidd.data import NORMALIZATION
 from pipelines.canaries import RUNS, planted
-from pipelines.installation import keep_memory
 from pipelines.learn import learn
 from pipelines.recipe import Recipe, recipe
 from pipelines.recipients import recipients

@@ -20,6 +20,7 @@ from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.encaps import encapsulate
 from pydicom.pixels.decoders.base import get_decoder
 
+from medidd.allocator import keep_memory
 from medidd.dicom import burned_in
 from medidd.dicom.decoding import stored_values
 from medidd.dicom.pixels import RadiographReader
@@ -143,6 +144,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     options = parser.parse_args()
     logging.disable()
+    keep_memory()
     with tempfile.TemporaryDirectory() as folder:
         for line in rows(Path(folder), options.size, options.repeats):
             print(line, flush=True)  # noqa: T201

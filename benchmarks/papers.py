@@ -25,6 +25,7 @@ import numpy as np
 import torch
 from images import CLASSES, Images, cifar10, mnist
 
+from medidd.allocator import keep_memory
 from medidd.architectures import convnet
 from medidd.augment import DIGIT, PHOTOGRAPH, draw
 from medidd.data import RealSet, SyntheticSet
@@ -33,7 +34,6 @@ from medidd.evaluate import log_probabilities, published, train
 from medidd.methods import METHODS
 from medidd.methods.experts import Experts, Trajectories
 from medidd.starts import STARTS, begin
-from pipelines.installation import keep_memory
 from pipelines.options import parsed
 
 EXPERTS = {"count": 100, "epoch_steps": 195}

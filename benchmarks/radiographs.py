@@ -24,6 +24,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from medidd.allocator import keep_memory
 from medidd.architectures import convnet
 from medidd.augment import draw
 from medidd.data import NORMALIZATION, RealSet
@@ -33,7 +34,6 @@ from medidd.kernels import KERNELS
 from medidd.methods import METHODS
 from medidd.methods.experts import Experts, Trajectories
 from medidd.starts import STARTS, begin
-from pipelines.installation import keep_memory
 
 SHORT: dict[str, dict[str, Any]] = {
     "dd": {"steps": 30, "epochs": 10, "batch": 32, "lr_images": 0.05},

@@ -26,10 +26,10 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from medidd.allocator import keep_memory
 from medidd.data import NORMALIZATION, RealSet
 from medidd.distill import Decodes, distill
 from medidd.methods.experts import Experts, Trajectories
-from pipelines.installation import keep_memory
 from pipelines.matched import MATCHED, embedding, functional_gradient
 from pipelines.recipe import recipe
 from pipelines.seeds import derived, generator

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import torch
 
+from medidd.allocator import keep_memory
 from pipelines import installation
 from pipelines.store import Run
 from pipelines.subject import reopened
@@ -48,7 +49,7 @@ def main(path: Path) -> None:
     """Judges what does not wait for the release."""
     _end_with_parent()
     installation.harden()
-    installation.keep_memory()
+    keep_memory()
     subject = reopened(Run(path))
     torch.set_num_threads(subject.frozen.threads)
     for _ in worth(subject, None, "convnet"):

@@ -12,6 +12,7 @@ from typing import Any
 
 import rich_click as click
 
+from medidd.allocator import keep_memory
 from pipelines import house, installation
 from pipelines.audit_options import accepting, encoder, foreign_set, leaving, policy, reference
 from pipelines.options import (
@@ -40,7 +41,7 @@ def main(arguments: list[str] | None = None) -> None:
     films sets MEDIDD_TRACEBACK=1.
     """
     installation.harden()
-    installation.keep_memory()
+    keep_memory()
     try:
         medidd.main(arguments, prog_name="medidd", standalone_mode=False)
     except Stop as stop:

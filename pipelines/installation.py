@@ -7,7 +7,6 @@ also stay the same, or no run could be repeated. So it is drawn once from the op
 kept where only the owner can read it.
 """
 
-import ctypes
 import os
 import resource
 import secrets
@@ -78,22 +77,3 @@ def harden() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     for name, value in SILENT.items():
         os.environ.setdefault(name, value)
-
-
-def keep_memory() -> None:
-    """Tells glibc to keep freed blocks instead of returning each to the system.
-
-    Small networks on the CPU allocate the same few large blocks thousands of times, and handing
-    them back every time costs (benchmarks/README.md). Elsewhere than on glibc nothing happens.
-    """
-    trim_threshold, top_pad, mmap_threshold = -1, -2, -3  # names of malloc.h
-    try:
-        mallopt = ctypes.CDLL(None).mallopt
-    except (OSError, AttributeError):
-        return
-    for parameter, value in (
-        (mmap_threshold, 32 << 20),
-        (trim_threshold, 1 << 30),
-        (top_pad, 64 << 20),
-    ):
-        mallopt(parameter, value)

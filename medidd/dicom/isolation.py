@@ -18,6 +18,8 @@ from multiprocessing.context import ForkServerContext, SpawnContext
 from multiprocessing.process import BaseProcess
 from typing import Any, Generic, TypeVar
 
+from medidd.allocator import keep_memory
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -144,6 +146,7 @@ def _serve(pipe: Connection, work: Callable[[Any], Any], seconds: float, memory:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core would hold a patient's film
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     _mute()
+    keep_memory()
     while True:
         try:
             item = pipe.recv()
