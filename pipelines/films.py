@@ -9,9 +9,9 @@ from pathlib import Path
 
 from medidd.dicom.cohort import Cohort, ingest
 from medidd.dicom.errors import CohortError, TooManyRefused
+from medidd.dicom.gathering import Unit
 from medidd.dicom.identifiers import keyed
 from medidd.dicom.labelling import Labelling
-from medidd.dicom.plan import Unit
 from medidd.dicom.reading import Reading
 from pipelines.installation import key
 from pipelines.notes import unmatched

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from medidd.dicom.cohort import Cohort
-from medidd.dicom.plan import Unit
+from medidd.dicom.gathering import Unit
 from medidd.dicom.reading import DEFAULT, Reading
 from pipelines.answer import Answer
 from pipelines.audit import Audit, identifier_of, judged

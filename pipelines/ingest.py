@@ -7,8 +7,8 @@ from pathlib import Path
 
 from medidd.dicom.cohort import Cohort
 from medidd.dicom.errors import REASONS
+from medidd.dicom.gathering import Unit
 from medidd.dicom.labelling import USUAL, Labelling
-from medidd.dicom.plan import Unit
 from medidd.dicom.reading import DEFAULT, Reading
 from pipelines import notes
 from pipelines.answer import Answer

@@ -7,8 +7,8 @@ from pathlib import Path
 import torch
 
 from medidd.dicom.cohort import Cohort
+from medidd.dicom.gathering import Unit
 from medidd.dicom.labelling import Labelling
-from medidd.dicom.plan import Unit
 from medidd.dicom.reading import DEFAULT, Reading
 from medidd.split import Role, assign
 from pipelines.films import open_cohort, read_films

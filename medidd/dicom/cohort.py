@@ -17,9 +17,10 @@ import numpy.typing as npt
 from medidd.dicom.duplicates import same_pixels
 from medidd.dicom.errors import CohortError
 from medidd.dicom.film import Shown, decoded
+from medidd.dicom.gathering import Unit
 from medidd.dicom.isolation import Lost, isolated
 from medidd.dicom.labelling import Labelling
-from medidd.dicom.plan import VERSION, Plan, Unit, make_plan, require_usable, unnamed
+from medidd.dicom.plan import VERSION, Plan, make_plan, require_usable, unnamed
 from medidd.dicom.reading import DEFAULT, Reading
 from medidd.dicom.refusals import Refusal, write_refusals
 from medidd.dicom.storage import COHORT, FILMS, IMAGES, TOKENS, Rows, read_json, write
@@ -212,7 +213,7 @@ def _finish(
         "patients_merged": sum(one != other for one, other in stands_for.items()),
         "fingerprint": plan.fingerprint,
     }
-    table = [
+    table = (
         {
             "patient": film.patient,
             "label": classes.index(film.label),
@@ -221,7 +222,7 @@ def _finish(
             **film.traits,
         }
         for film in films
-    ]
+    )
     rows.publish(kept)
     write(folder / FILMS, "".join(f"{json.dumps(film)}\n" for film in table).encode())
     write(folder / TOKENS, "".join(f"{token}\n" for token in sorted(plan.tokens)).encode())

@@ -24,7 +24,7 @@ Item = TypeVar("Item")
 Key = TypeVar("Key", bound=Hashable)
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, slots=True)
 class Film:
     """A film of the cohort to be; without a repr, for it identifies a person.
 
@@ -57,7 +57,8 @@ def once(films: Iterable[Film]) -> tuple[list[Film], list[Refusal]]:
     """Returns one film per SOPInstanceUID, by UID, and the copies refused."""
     kept: list[Film] = []
     refused: list[Refusal] = []
-    for _, copies in sorted(_grouped((film.instance, film) for film in films).items()):
+    by_name = sorted(films, key=lambda film: film.source)
+    for _, copies in sorted(_grouped((film.instance, film) for film in by_name).items()):
         if len(copies) == 1 or _agree(copies):
             kept.append(copies[0])
             refused += [Refusal(copy.path, "duplicate") for copy in copies[1:]]

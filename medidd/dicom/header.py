@@ -44,7 +44,7 @@ _PIXEL_DATA = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 _AT_PIXELS = (b"\xe0\x7f", b"\x7f\xe0")  # group 7FE0 in little and in big endian
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, slots=True)
 class Header:
     """What a cohort needs to know of a radiograph; without a repr, for it identifies people.
 

@@ -47,18 +47,14 @@ class Labels:
             parts = header.path.relative_to(self.bases[0]).parts
             found = (self.says(parts[0]), "") if len(parts) > 1 else ("", "")
         else:
-            found = self.rows.get(self._row(header), ("", ""))
+            found = self.rows.get(self.row_of(header), ("", ""))
         if not found[0]:
             raise Refused("label_missing")
         if "|" in found[0]:
             raise Refused("label_unmapped")
         return found
 
-    def unknown(self, headers: Iterable[Header]) -> int:
-        """Returns how many keys of the table no film has."""
-        return len(self.rows.keys() - {self._row(header) for header in headers})
-
-    def _row(self, header: Header) -> str:
+    def row_of(self, header: Header) -> str:
         """Returns the key by which the table knows the film, '' where it does not."""
         if self.key != "path":
             return header.links.get(self.key, "")

@@ -1,17 +1,17 @@
 """What a cohort will consist of, known before a pixel is decoded."""
 
+import hashlib
 import json
 import os
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
 
 from medidd.dicom.duplicates import Film, once
-from medidd.dicom.errors import HARMLESS, CohortError, Refused, TooManyRefused, counts
-from medidd.dicom.header import Header
-from medidd.dicom.identifiers import keyed, tokens_of, tokens_of_identifiers
+from medidd.dicom.errors import HARMLESS, CohortError, TooManyRefused, counts
+from medidd.dicom.gathering import Gathered, Unit
+from medidd.dicom.identifiers import keyed
 from medidd.dicom.labelling import USUAL, Labelling
 from medidd.dicom.labels import Labels, read_labels
 from medidd.dicom.reading import DEFAULT, Reading
@@ -19,12 +19,6 @@ from medidd.dicom.refusals import Refusal
 from medidd.dicom.scan import scan
 
 VERSION = 3
-
-Unit = Literal["patient", "study", "image"]
-"""What counts as one patient. Whoever says "study" or "image" answers for it that no patient has
-two of them."""
-
-UNITS: tuple[Unit, ...] = get_args(Unit)
 
 
 @dataclass(frozen=True, repr=False)
@@ -73,44 +67,46 @@ def make_plan(
     if not any(files for _, _, files in os.walk(root)):
         raise CohortError(f"{root}: no DICOM file in it; name the folder that holds the films")
     labels = read_labels(root, labelling or USUAL)
-    headers: list[Header] = []
-    films: list[Film] = []
-    refusals: list[Refusal] = []
+    seen = Gathered(labels, key, unit)
+    unusable: list[Refusal] = []
     for found in scan(root, reading):
         if isinstance(found, Refusal):
-            refusals.append(found)
-            continue
-        headers.append(found)
-        try:
-            films.append(film_of(found, labels, key, unit))
-        except Refused as left_out:
-            refusals.append(Refusal(found.path, left_out.code))
+            unusable.append(found)
+        else:
+            seen.add(found)
+    refusals = [*unusable, *seen.refusals]
     refused = Counter(refusal.code for refusal in refusals)
-    _require_labelled(root, labels, len(headers), len(films), refused)
-    require_anonymous_classes(films, headers)
-    films, copies = once(films)
+    _require_labelled(root, labels, seen, refused)
+    seen.require_anonymous_classes()
+    films, copies = once(seen.films)
     try:
-        states = [film.source.state() for film in films]
+        fingerprint = _fingerprint(key, [VERSION, size, unit, reading.to_json()], films)
     except OSError:
         raise CohortError(f"{root}: files went away while being read; run again") from None
-    rows = [
-        [film.instance, film.patient, film.label, film.split, *state]
-        for film, state in zip(films, states, strict=True)
-    ]
     return Plan(
         tuple(films),
         unit,
         refused + Counter(copy.code for copy in copies),
         (*refusals, *copies),
-        frozenset(
-            keyed(key, token)
-            for token in tokens_of_identifiers({i for h in headers for i in h.identifiers})
-        ),
-        keyed(key, json.dumps([VERSION, size, unit, reading.to_json(), rows])),
+        frozenset(seen.tokens),
+        fingerprint,
         labels.key == "folder",
-        labels.unknown(headers),
+        seen.unknown_keys,
         reading,
     )
+
+
+def _fingerprint(key: bytes, choices: Sequence[object], films: Iterable[Film]) -> str:
+    """Returns the keyed hash of all that the rows follow from.
+
+    Raises:
+        OSError: a file is gone.
+    """
+    digest = hashlib.sha256(json.dumps(choices).encode())
+    for film in films:
+        row = [film.instance, film.patient, film.label, film.split, *film.source.state()]
+        digest.update(json.dumps(row).encode())
+    return keyed(key, digest.hexdigest())
 
 
 _FOLDERS = (
@@ -168,61 +164,18 @@ def unnamed(films: Iterable[Film]) -> int:
     return sum(not film.names[0] for film in films)
 
 
-def film_of(header: Header, labels: Labels, key: bytes, unit: Unit) -> Film:
-    """Returns what a cohort would know of a film.
-
-    Raises:
-        Refused: it has no label, or several.
-    """
-    label, split = labels.of(header)
-    links = header.links
-    patient = keyed(key, f"{header.issuer}|{links['PatientID']}") if links["PatientID"] else ""
-    study = keyed(key, f"study|{links['StudyInstanceUID']}")
-    image = keyed(key, f"image|{links['SOPInstanceUID']}")
-    stands_for: dict[Unit, str] = {"patient": patient or study, "study": study, "image": image}
-    device = keyed(key, f"device|{header.device}")[:8] if header.device else ""
-    return Film(
-        header.source,
-        links["SOPInstanceUID"],
-        stands_for[unit],
-        label,
-        split,
-        names=(patient, study, image),
-        traits={"sex": header.sex, "age": header.age, "device": device},
-    )
-
-
 def _require_labelled(
-    root: Path, labels: Labels, headers: int, films: int, refused: Counter[str]
+    root: Path, labels: Labels, seen: Gathered, refused: Mapping[str, int]
 ) -> None:
-    if not headers and refused.keys() <= HARMLESS:
+    if not seen.headers and refused.keys() <= HARMLESS:
         raise CohortError(f"{root}: no DICOM file in it; name the folder that holds the films")
-    if headers and not films:
+    if seen.headers and not seen.films:
         remedy = (
             "pass a table with --labels FILE, or move each film into the folder of its class"
             if labels.key == "folder"
             else f"check that the column {labels.key} says what the films' headers or paths say"
         )
-        raise CohortError(f"{root}: none of {headers} films has a label; {remedy}")
-
-
-def require_anonymous_classes(films: Iterable[Film], headers: Iterable[Header]) -> None:
-    """Refuses classes that are patients, as where each has a folder: classes are published.
-
-    Raises:
-        CohortError: an identifier of all films of a class stands in its name.
-    """
-    identifiers = {header.source: header.identifiers for header in headers}
-    shared: dict[str, set[str]] = {}
-    for film in films:
-        tokens = tokens_of_identifiers(identifiers[film.source])
-        shared[film.label] = shared.get(film.label, tokens) & tokens
-    named = sum(bool(tokens_of(label) & tokens) for label, tokens in shared.items())
-    if named:
-        raise CohortError(
-            f"{named} of {len(shared)} classes are named by an identifier of their films; give a "
-            "labels.csv, or folders named by class, not by patient, study or hospital"
-        )
+        raise CohortError(f"{root}: none of {seen.headers} films has a label; {remedy}")
 
 
 def _sets(pairs: Iterable[tuple[str, str]]) -> dict[str, set[str]]:

@@ -14,7 +14,7 @@ from medidd.dicom.errors import REASONS
 from medidd.dicom.storage import write
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, slots=True)
 class Refusal:
     """A file that is left out; without a repr, for its name may be a person's.
 

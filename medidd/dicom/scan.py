@@ -1,5 +1,6 @@
 """A folder of DICOM files: which of them are radiographs, and why the others are not."""
 
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -11,16 +12,25 @@ from medidd.dicom.refusals import Refusal
 from medidd.dicom.source import Source, sources
 
 
-def scan(root: Path, reading: Reading = DEFAULT) -> list[Header | Refusal]:
-    """Returns what becomes of each file under ``root`` and in its archives, by name.
+def scan(root: Path, reading: Reading = DEFAULT) -> Iterator[Header | Refusal]:
+    """Yields what becomes of each file under ``root`` and in its archives, in any order.
 
     Headers alone are read, but by processes that may die of them: a deflated file is inflated as a
     whole before its header is known.
     """
-    listed = list(sources(root))
-    files = [one for one in listed if isinstance(one, Source)]
-    found = dict(isolated(partial(examined, reading=reading), files))
-    return [one if isinstance(one, Refusal) else _known(one, found[one]) for one in listed]
+    refused: list[Refusal] = []
+    for source, found in isolated(partial(examined, reading=reading), files(root, refused)):
+        yield Refusal(source.place, found.code) if isinstance(found, Lost) else found
+    yield from refused
+
+
+def files(root: Path, refused: list[Refusal]) -> Iterator[Source]:
+    """Yields the files under ``root`` that may be looked at; the others go to ``refused``."""
+    for one in sources(root):
+        if isinstance(one, Source):
+            yield one
+        else:
+            refused.append(one)
 
 
 def examined(source: Source, reading: Reading = DEFAULT) -> Header | Refusal:
@@ -29,7 +39,3 @@ def examined(source: Source, reading: Reading = DEFAULT) -> Header | Refusal:
         return read_header(source, reading)
     except Refused as refused:
         return Refusal(source.place, refused.code)
-
-
-def _known(source: Source, found: Header | Refusal | Lost) -> Header | Refusal:
-    return Refusal(source.place, found.code) if isinstance(found, Lost) else found

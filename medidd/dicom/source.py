@@ -23,7 +23,7 @@ RATIO = 200
 bomb. Films shrink to a half or a third."""
 
 
-@dataclass(frozen=True, order=True, repr=False)
+@dataclass(frozen=True, order=True, repr=False, slots=True)
 class Source:
     """A file; without a repr, for names of files identify people.
 

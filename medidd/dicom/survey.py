@@ -9,15 +9,14 @@ from pathlib import Path
 from pydicom import Dataset
 
 from medidd.dicom import terms
-from medidd.dicom.duplicates import Film
 from medidd.dicom.errors import Refused
+from medidd.dicom.gathering import Gathered
 from medidd.dicom.header import Header, read, refusing, text
 from medidd.dicom.isolation import Lost, isolated
 from medidd.dicom.labels import Labels
-from medidd.dicom.plan import film_of, require_anonymous_classes
 from medidd.dicom.refusals import Refusal
-from medidd.dicom.scan import examined
-from medidd.dicom.source import Source, sources
+from medidd.dicom.scan import examined, files
+from medidd.dicom.source import Source
 
 NO_HEADER = frozenset(
     {"not_a_file", "symlink_skipped", "dicomdir_ignored", "unreadable", "bad_zip"}
@@ -111,15 +110,9 @@ class Found:
 def survey(root: Path) -> Iterator[Survey]:
     """Yields the counts after each file; it is the same object every time."""
     seen = Survey()
-    files: list[Source] = []
-    for one in sources(root):
-        if isinstance(one, Source):
-            files.append(one)
-        else:
-            seen.files += 1
-            seen.refused[one.code] += 1
+    refused: list[Refusal] = []
     yield seen
-    for _, found in isolated(_looked_at, files):
+    for _, found in isolated(_looked_at, files(root, refused)):
         seen.files += 1
         use, words = (found, None) if isinstance(found, Lost) else found
         if isinstance(use, Header):
@@ -129,6 +122,9 @@ def survey(root: Path) -> Iterator[Survey]:
         if words is not None:
             _count(seen, words)
         yield seen
+    seen.files += len(refused)
+    seen.refused.update(one.code for one in refused)
+    yield seen
 
 
 def classes(headers: list[Header], labels: Labels) -> Found:
@@ -137,15 +133,11 @@ def classes(headers: list[Header], labels: Labels) -> Found:
     Raises:
         CohortError: classes are named by an identifier of their films.
     """
-    key = secrets.token_bytes(32)  # nothing is kept
-    films: list[Film] = []
-    refused: Counter[str] = Counter()
+    seen = Gathered(labels, secrets.token_bytes(32), "patient")  # nothing is kept
     for header in headers:
-        try:
-            films.append(film_of(header, labels, key, "patient"))
-        except Refused as refusal:
-            refused[refusal.code] += 1
-    require_anonymous_classes(films, headers)
+        seen.add(header)
+    seen.require_anonymous_classes()
+    films = seen.films
     patients: dict[str, set[str]] = defaultdict(set)
     for film in films:
         patients[film.label].add(film.patient)
@@ -156,8 +148,8 @@ def classes(headers: list[Header], labels: Labels) -> Found:
         {name: len(patients[name]) for name in shown},
         len(patients) - len(shown),
         dict(sorted(Counter(film.split for film in films if film.split).items())),
-        dict(sorted(refused.items())),
-        labels.unknown(headers),
+        dict(sorted(Counter(refusal.code for refusal in seen.refusals).items())),
+        seen.unknown_keys,
     )
 
 

@@ -163,15 +163,15 @@ def test_another_key_may_be_asked_for(tmp_path: Path) -> None:
     found = header(tmp_path / "x", AccessionNumber="C", PatientID="1")
     assert read_labels(tmp_path, Labelling()).of(found)[0] == "ill"
     assert read_labels(tmp_path, Labelling(key="PatientID")).of(found)[0] == "normal"
-    assert read_labels(tmp_path, Labelling(key="PatientID")).unknown([found]) == 1
+    assert read_labels(tmp_path, Labelling(key="PatientID")).row_of(found) == "1"
 
 
-def test_keys_that_no_film_has_are_counted(tmp_path: Path) -> None:
+def test_a_film_is_known_by_its_key_in_the_table(tmp_path: Path) -> None:
     table(tmp_path, "path,label\na.dcm,x\nsub\\b.dcm,y\nc.dcm,x\nd.dcm,\n")
     labels = read_labels(tmp_path, Labelling())
     films = [header(tmp_path / name) for name in ("a.dcm", "sub/b.dcm", "e.dcm")]
-    assert labels.unknown(films) == 1
-    assert labels.unknown([]) == 3
+    assert labels.rows.keys() == {"a.dcm", "sub/b.dcm", "c.dcm"}
+    assert [labels.row_of(one) for one in films] == ["a.dcm", "sub/b.dcm", ""]
 
 
 @pytest.mark.parametrize(
