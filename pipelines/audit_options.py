@@ -9,7 +9,7 @@ from pathlib import Path
 
 import rich_click as click
 
-from pipelines.options import FILE, FOLDER, finite, options
+from pipelines.options import FILE, FOLDER, max_refused, options
 from pipelines.reading import reading
 
 policy = click.option(
@@ -79,15 +79,7 @@ foreign_set = options(
         type=click.IntRange(min=0),
         help="Which set of a file that holds several, from 0.",
     ),
-    click.option(
-        "--max-rejected",
-        "max_refused",
-        type=click.FloatRange(min=0),
-        callback=finite,
-        default=0.2,
-        show_default=True,
-        help="Unusable files allowed per usable film.",
-    ),
+    max_refused,
     reading,
 )
 

@@ -96,6 +96,16 @@ def options(*chosen: Callable[[Command], Command]) -> Callable[[Command], Comman
     return decorated
 
 
+max_refused = click.option(
+    "--max-rejected",
+    "max_refused",
+    type=click.FloatRange(min=0),
+    callback=finite,
+    default=0.2,
+    show_default=True,
+    help="Unusable files allowed per usable film.",
+)
+
 films = options(
     click.option("--dicom-dir", type=FOLDER, required=True, help="Folder of DICOM studies."),
     labelled,
@@ -106,15 +116,7 @@ films = options(
         show_default=True,
         help="Height and width, in pixels.",
     ),
-    click.option(
-        "--max-rejected",
-        "max_refused",
-        type=click.FloatRange(min=0),
-        callback=finite,
-        default=0.2,
-        show_default=True,
-        help="Unusable files allowed per usable film.",
-    ),
+    max_refused,
     reading,
 )
 
