@@ -56,6 +56,9 @@ def software() -> Iterator[Check]:
         yield Check(name, "ok", _version(name) or f"not installed; pip install '{extra}' adds it")
 
 
+_ONLY_8_BITS = "; only 8 bits, films of 12 are refused; pip install 'medidd[codecs]' adds a decoder"
+
+
 def decoders() -> Iterator[Check]:
     """Checks which transfer syntaxes can be decoded."""
     try:
@@ -65,7 +68,7 @@ def decoders() -> Iterator[Check]:
         return
     for one in decodable():
         if one.available:
-            limit = "; only 8 bits, films of 12 bits are refused" if one.only_8_bits else ""
+            limit = _ONLY_8_BITS if one.only_8_bits else ""
             yield Check(one.name, "ok", (", ".join(one.plugins) or "needs no plug-in") + limit)
         else:
             remedy = "pip install python-gdcm 'pylibjpeg[openjpeg,rle]' pyjpegls"

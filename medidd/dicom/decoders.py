@@ -5,13 +5,15 @@ from dataclasses import dataclass
 from pydicom import uid
 from pydicom.pixels.decoders.base import get_decoder
 
+from medidd.dicom import codecs
+
 SYNTAXES = (
     *(uid.ImplicitVRLittleEndian, uid.ExplicitVRLittleEndian, uid.DeflatedExplicitVRLittleEndian),
     *(uid.ExplicitVRBigEndian, uid.RLELossless, uid.JPEGBaseline8Bit, uid.JPEGExtended12Bit),
     *(uid.JPEGLossless, uid.JPEGLosslessSV1, uid.JPEGLSLossless, uid.JPEGLSNearLossless),
     *(uid.JPEG2000Lossless, uid.JPEG2000, uid.HTJ2KLossless, uid.HTJ2KLosslessRPCL, uid.HTJ2K),
 )
-"""Transfer syntaxes (PS3.6 annex A) of single images for which pydicom knows a decoder."""
+"""Transfer syntaxes (PS3.6 annex A) of single images for which there is a decoder."""
 
 _ONLY_8_BITS = frozenset({"gdcm", "pillow"})
 """Plug-ins for JPEG Extended (Process 2 and 4) that decode its 8-bit films alone."""
@@ -39,6 +41,7 @@ class Decodable:
 
 def decodable() -> list[Decodable]:
     """Returns what can be decoded, one entry for each of ``SYNTAXES``."""
+    codecs.register()
     found = []
     for syntax in SYNTAXES:
         decoder = get_decoder(syntax)

@@ -4,12 +4,14 @@ import getpass
 import json
 import os
 import platform
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from invented_cohort import called, tree
+from invented_cohort import ROOT, called, tree
 from pydicom import uid
 from pydicom.pixels.decoders.base import get_decoder
 
@@ -189,3 +191,15 @@ def test_jpeg_extended_is_said_to_be_of_8_bits_unless_something_decodes_12() -> 
     assert decoders.Decodable(name, ("gdcm", "pillow"), True).only_8_bits
     assert not decoders.Decodable(name, ("gdcm", "pylibjpeg"), True).only_8_bits
     assert not decoders.Decodable(uid.JPEG2000.name, ("gdcm",), True).only_8_bits
+
+
+@pytest.mark.usefixtures("house")
+def test_the_optional_decoder_is_named_where_it_is_installed_and_offered_where_not() -> None:
+    pytest.importorskip("imagecodecs")
+    program = "import sys\nfrom pipelines import cli\ncli.main(['doctor', '--json'])"
+    hidden = f"import sys\nsys.modules['imagecodecs'] = None\n{program}"
+    for source, said in ((program, "imagecodecs"), (hidden, "medidd[codecs]")):
+        command = [sys.executable, "-c", source]
+        ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+        found = {one["name"]: one["text"] for one in json.loads(ended.stdout)["checks"]}
+        assert said in found[uid.JPEGExtended12Bit.name]
