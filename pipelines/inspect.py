@@ -9,7 +9,7 @@ from pathlib import Path
 from medidd.dicom.errors import REASONS, CohortError
 from medidd.dicom.labelling import USUAL, Labelling
 from medidd.dicom.labels import read_labels
-from medidd.dicom.survey import Found, Survey, classes, survey
+from medidd.dicom.survey import Found, Survey, classes, survey, unkept
 from pipelines import notes
 from pipelines.answer import Answer
 from pipelines.progress import Progress
@@ -41,38 +41,44 @@ def run(job: Inspect) -> Generator[Progress, None, Answer]:
     if not os.access(job.folder, os.R_OK | os.X_OK):
         raise Stop(f"{job.folder}: no folder that can be read; check its permissions", Exit.DATA)
     total = sum(len(files) for _, _, files in os.walk(job.folder))
+    gathered, about, problem = None, None, ""
+    try:
+        gathered = unkept(read_labels(job.folder, job.labels))
+    except CohortError as error:
+        problem = _minded(job, error)
     seen = Survey()
-    for done, found in enumerate(survey(job.folder), 1):
-        seen = found
+    for done, counted in enumerate(survey(job.folder, gathered), 1):
+        seen = counted
         if done % _OFTEN == 0:
             yield Progress("read headers", min(done, total), total)
     yield Progress("read headers", total, total)
-    found_labels, problem = _labels(job, seen)
+    if gathered is not None:
+        try:
+            about = classes(gathered)
+        except CohortError as error:
+            problem = _minded(job, error)
     return Answer(
-        [*_lines(job.folder, seen), *_about_labels(found_labels, problem)],
-        _value(seen) | {"labels": asdict(found_labels) if found_labels else None}
-        | {"labels_problem": problem or None},
-    )  # fmt: skip
+        [*_lines(job.folder, seen), *_about_labels(about, problem)],
+        _value(seen)
+        | {"labels": asdict(about) if about else None, "labels_problem": problem or None},
+    )
 
 
-def _labels(job: Inspect, seen: Survey) -> tuple[Found | None, str]:
-    """Returns what labels say, or why they say nothing.
+def _minded(job: Inspect, error: CohortError) -> str:
+    """Returns what is wrong with the labels.
 
     Without a word about labels the folder is looked at as it is: it may have none yet.
     """
-    try:
-        return classes(seen.usable, read_labels(job.folder, job.labels)), ""
-    except CohortError as error:
-        if job.labels != USUAL:
-            raise Stop(str(error), Exit.DATA) from None
-        return None, str(error)
+    if job.labels != USUAL:
+        raise Stop(str(error), Exit.DATA) from None
+    return str(error)
 
 
 def _lines(folder: Path, seen: Survey) -> list[str]:
     lines = [
         f"{folder}: {seen.files} files, {seen.headers} of them DICOM with a header",
-        f"usable: {len(seen.usable)} radiographs of {seen.patients} patients in {seen.studies} "
-        f"studies, as far as headers tell",
+        f"usable: {seen.usable} radiographs of {len(seen.patients)} patients in "
+        f"{len(seen.studies)} studies, as far as headers tell",
     ]
     if seen.unnamed:
         lines.append(f"  {seen.unnamed} of them have no PatientID")
@@ -115,10 +121,10 @@ def _value(seen: Survey) -> dict[str, object]:
     return {
         "files": seen.files,
         "dicom": seen.headers,
-        "usable": len(seen.usable),
-        "patients": seen.patients,
+        "usable": seen.usable,
+        "patients": len(seen.patients),
         "patient_id_missing": seen.unnamed,
-        "studies": seen.studies,
+        "studies": len(seen.studies),
         "copies": seen.copies,
         "modalities": _sorted(seen.modalities),
         "transfer_syntaxes": _sorted(seen.syntaxes),

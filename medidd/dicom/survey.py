@@ -48,7 +48,11 @@ class Survey:
         rows: by height in pixels.
         columns: by width in pixels.
         devices: keys of the different devices.
-        usable: headers of the radiographs.
+        usable: radiographs.
+        unnamed: radiographs without PatientID.
+        patients: PatientIDs with their issuers.
+        studies: study UIDs of the radiographs.
+        objects: SOP instance UIDs of the radiographs.
     """
 
     files: int = 0
@@ -62,28 +66,26 @@ class Survey:
     rows: Counter[int] = field(default_factory=Counter)
     columns: Counter[int] = field(default_factory=Counter)
     devices: set[str] = field(default_factory=set, repr=False)
-    usable: list[Header] = field(default_factory=list, repr=False)
-
-    @property
-    def patients(self) -> int:
-        """Patients of the radiographs that have a PatientID."""
-        named = [h for h in self.usable if h.links["PatientID"]]
-        return len({(h.issuer, h.links["PatientID"]) for h in named})
-
-    @property
-    def unnamed(self) -> int:
-        """Radiographs without PatientID."""
-        return sum(not header.links["PatientID"] for header in self.usable)
-
-    @property
-    def studies(self) -> int:
-        """Studies of the radiographs."""
-        return len({header.links["StudyInstanceUID"] for header in self.usable})
+    usable: int = 0
+    unnamed: int = 0
+    patients: set[tuple[str, str]] = field(default_factory=set, repr=False)
+    studies: set[str] = field(default_factory=set, repr=False)
+    objects: set[str] = field(default_factory=set, repr=False)
 
     @property
     def copies(self) -> int:
         """Radiographs that are there once more under the same SOPInstanceUID."""
-        return len(self.usable) - len({h.links["SOPInstanceUID"] for h in self.usable})
+        return self.usable - len(self.objects)
+
+    def add(self, header: Header) -> None:
+        """Counts a radiograph."""
+        self.usable += 1
+        self.studies.add(header.links["StudyInstanceUID"])
+        self.objects.add(header.links["SOPInstanceUID"])
+        if name := header.links["PatientID"]:
+            self.patients.add((header.issuer, name))
+        else:
+            self.unnamed += 1
 
 
 @dataclass(frozen=True)
@@ -107,8 +109,13 @@ class Found:
     unknown_keys: int
 
 
-def survey(root: Path) -> Iterator[Survey]:
-    """Yields the counts after each file; it is the same object every time."""
+def survey(root: Path, gathered: Gathered | None = None) -> Iterator[Survey]:
+    """Yields the counts after each file; it is the same object every time.
+
+    Args:
+        root: the folder.
+        gathered: where radiographs go, if there are labels for them.
+    """
     seen = Survey()
     refused: list[Refusal] = []
     yield seen
@@ -116,7 +123,9 @@ def survey(root: Path) -> Iterator[Survey]:
         seen.files += 1
         use, words = (found, None) if isinstance(found, Lost) else found
         if isinstance(use, Header):
-            seen.usable.append(use)
+            seen.add(use)
+            if gathered is not None:
+                gathered.add(use)
         else:
             seen.refused[use.code] += 1
         if words is not None:
@@ -127,17 +136,19 @@ def survey(root: Path) -> Iterator[Survey]:
     yield seen
 
 
-def classes(headers: list[Header], labels: Labels) -> Found:
-    """Returns what ``labels`` say of these radiographs.
+def unkept(labels: Labels) -> Gathered:
+    """Returns where radiographs go that are looked at once: its key is nobody's."""
+    return Gathered(labels, secrets.token_bytes(32), "patient")
+
+
+def classes(gathered: Gathered) -> Found:
+    """Returns what labels say of the radiographs.
 
     Raises:
         CohortError: classes are named by an identifier of their films.
     """
-    seen = Gathered(labels, secrets.token_bytes(32), "patient")  # nothing is kept
-    for header in headers:
-        seen.add(header)
-    seen.require_anonymous_classes()
-    films = seen.films
+    gathered.require_anonymous_classes()
+    films = gathered.films
     patients: dict[str, set[str]] = defaultdict(set)
     for film in films:
         patients[film.label].add(film.patient)
@@ -148,8 +159,8 @@ def classes(headers: list[Header], labels: Labels) -> Found:
         {name: len(patients[name]) for name in shown},
         len(patients) - len(shown),
         dict(sorted(Counter(film.split for film in films if film.split).items())),
-        dict(sorted(Counter(refusal.code for refusal in seen.refusals).items())),
-        seen.unknown_keys,
+        dict(sorted(Counter(refusal.code for refusal in gathered.refusals).items())),
+        gathered.unknown_keys,
     )
 
 
