@@ -8,7 +8,9 @@ from dataclasses import replace
 import torch
 
 from medidd.dicom.errors import CohortError, TooManyRefused, counts
+from medidd.dicom.gathering import Gathered
 from medidd.dicom.plan import make_plan, unnamed
+from medidd.dicom.scan import scan
 from medidd.starts import BASELINES
 from pipelines import notes
 from pipelines.answer import Answer
@@ -32,14 +34,10 @@ def run(job: Distill) -> Answer:
     frozen = job.frozen()
     place = job.place(frozen)
     try:
-        plan = make_plan(
-            job.dicom_dir,
-            job.labels,
-            size=job.size,
-            key=key(),
-            unit=job.unit,
-            reading=job.reading,
-        )
+        seen = Gathered.under(job.dicom_dir, job.labels, key(), job.unit)
+        for found in scan(job.dicom_dir, job.reading):
+            seen.add(found)
+        plan = make_plan(job.dicom_dir, seen, size=job.size, reading=job.reading)
         plan.require_usable(job.dicom_dir, job.max_refused)
     except TooManyRefused as error:
         raise Stop(str(error), Exit.REFUSED_FILES) from None

@@ -17,14 +17,16 @@ import numpy.typing as npt
 from medidd.dicom.duplicates import same_pixels
 from medidd.dicom.errors import CohortError
 from medidd.dicom.film import Shown, decoded
-from medidd.dicom.gathering import Unit
+from medidd.dicom.gathering import Gathered, Unit
 from medidd.dicom.isolation import Lost, isolated
 from medidd.dicom.labelling import Labelling
 from medidd.dicom.plan import VERSION, Plan, make_plan, require_usable, unnamed
 from medidd.dicom.reading import DEFAULT, Reading
 from medidd.dicom.refusals import Refusal, write_refusals
+from medidd.dicom.scan import scan
 from medidd.dicom.storage import COHORT, FILMS, IMAGES, TOKENS, Rows, read_json, write
 
+_SIGN_OF_LIFE = 1000  # files between two
 _SETTLE_EVERY = 64  # rows; what a killed run decodes again
 
 
@@ -135,13 +137,18 @@ def ingest(
             people, and is also written where too many are refused.
 
     Yields:
-        Films done, and films in all.
+        Films done, and films in all; before the first, files looked at so far.
 
     Raises:
         TooManyRefused: more files were refused than ``max_refused`` allows.
         CohortError: the films make no cohort.
     """
-    plan = make_plan(root, labels, size=size, key=key, unit=unit, reading=reading)
+    seen = Gathered.under(root, labels, key, unit)
+    for count, found in enumerate(scan(root, reading), 1):
+        seen.add(found)
+        if count % _SIGN_OF_LIFE == 0:
+            yield 0, count
+    plan = make_plan(root, seen, size=size, reading=reading)
     finished = read_json(folder / COHORT).get("fingerprint") == plan.fingerprint
     if refused_list is not None and not finished:
         write_refusals(refused_list, root, plan.refusals)

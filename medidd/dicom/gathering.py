@@ -4,13 +4,16 @@ A large folder has more headers than memory should hold, so each is let go once 
 stays are the films, and identifiers as keyed hashes.
 """
 
+import os
+from pathlib import Path
 from typing import Literal
 
 from medidd.dicom.duplicates import Film
 from medidd.dicom.errors import CohortError, Refused
 from medidd.dicom.header import Header
 from medidd.dicom.identifiers import keyed, tokens_of, tokens_of_identifiers
-from medidd.dicom.labels import Labels
+from medidd.dicom.labelling import USUAL, Labelling
+from medidd.dicom.labels import Labels, read_labels
 from medidd.dicom.refusals import Refusal
 
 Unit = Literal["patient", "study", "image"]
@@ -22,28 +25,57 @@ class Gathered:
     """Radiographs by their labels.
 
     Attributes:
+        labels: these.
+        key: under which identifiers are hashed.
+        unit: what counts as one patient.
         headers: radiographs seen.
         films: those with a label.
-        refusals: those without, or with several.
+        refusals: those without, or with several, and files that are no radiograph.
         tokens: keyed hashes of the tokens of all identifiers.
     """
 
     def __init__(self, labels: Labels, key: bytes, unit: Unit) -> None:
-        """Takes labels, the key that identifiers are hashed under, and what counts as a patient."""
+        """Begins with nothing."""
         self.headers = 0
         self.films: list[Film] = []
         self.refusals: list[Refusal] = []
         self.tokens: set[str] = set()
-        self._labels, self._key, self._unit = labels, key, unit
+        self.labels, self.key, self.unit = labels, key, unit
         self._unknown = set(labels.rows)
         self._shared: dict[str, set[str]] = {}
 
-    def add(self, header: Header) -> None:
-        """Looks at a radiograph."""
+    @classmethod
+    def under(
+        cls, root: Path, labelling: Labelling | None, key: bytes, unit: Unit = "patient"
+    ) -> "Gathered":
+        """Returns an empty one for the films under ``root``.
+
+        Args:
+            root: folder of DICOM files.
+            labelling: where labels are; None for the usual places, see ``labels.read_labels``.
+            key: under which identifiers are hashed.
+            unit: what counts as one patient.
+
+        Raises:
+            CohortError: the folder or the labels cannot be read.
+        """
+        if not (root.is_dir() and os.access(root, os.R_OK | os.X_OK)):
+            raise CohortError(
+                f"{root}: no folder that can be read; name the one that holds the films"
+            )
+        if not any(files for _, _, files in os.walk(root)):
+            raise CohortError(f"{root}: no DICOM file in it; name the folder that holds the films")
+        return cls(read_labels(root, labelling or USUAL), key, unit)
+
+    def add(self, header: Header | Refusal) -> None:
+        """Looks at a radiograph, or at why a file is none."""
+        if isinstance(header, Refusal):
+            self.refusals.append(header)
+            return
         self.headers += 1
         tokens = tokens_of_identifiers(header.identifiers)
-        self.tokens.update(keyed(self._key, token) for token in tokens)
-        self._unknown.discard(self._labels.row_of(header))
+        self.tokens.update(keyed(self.key, token) for token in tokens)
+        self._unknown.discard(self.labels.row_of(header))
         try:
             film = self._film(header)
         except Refused as left_out:
@@ -76,7 +108,7 @@ class Gathered:
         Raises:
             Refused: it has no label, or several.
         """
-        label, split = self._labels.of(header)
+        label, split = self.labels.of(header)
         links = header.links
         patient = self._hash(f"{header.issuer}|{links['PatientID']}") if links["PatientID"] else ""
         study = self._hash(f"study|{links['StudyInstanceUID']}")
@@ -85,7 +117,7 @@ class Gathered:
         return Film(
             header.source,
             links["SOPInstanceUID"],
-            stands_for[self._unit],
+            stands_for[self.unit],
             label,
             split,
             names=(patient, study, image),
@@ -96,4 +128,4 @@ class Gathered:
         return self._hash(f"device|{header.device}")[:8] if header.device else ""
 
     def _hash(self, text: str) -> str:
-        return keyed(self._key, text)
+        return keyed(self.key, text)

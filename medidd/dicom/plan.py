@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,11 +11,8 @@ from medidd.dicom.duplicates import Film, once
 from medidd.dicom.errors import HARMLESS, CohortError, TooManyRefused, counts
 from medidd.dicom.gathering import Gathered, Unit
 from medidd.dicom.identifiers import keyed
-from medidd.dicom.labelling import USUAL, Labelling
-from medidd.dicom.labels import Labels, read_labels
 from medidd.dicom.reading import DEFAULT, Reading
 from medidd.dicom.refusals import Refusal
-from medidd.dicom.scan import scan
 
 VERSION = 3
 
@@ -52,45 +48,28 @@ class Plan:
         require_usable(root, self.films, self.refused, max_refused, by_folder=self.by_folder)
 
 
-def make_plan(
-    root: Path,
-    labelling: Labelling | None,
-    *,
-    size: int,
-    key: bytes,
-    unit: Unit = "patient",
-    reading: Reading = DEFAULT,
-) -> Plan:
-    """Returns which films under ``root`` make the cohort; see ``cohort.ingest``."""
-    if not (root.is_dir() and os.access(root, os.R_OK | os.X_OK)):
-        raise CohortError(f"{root}: no folder that can be read; name the one that holds the films")
-    if not any(files for _, _, files in os.walk(root)):
-        raise CohortError(f"{root}: no DICOM file in it; name the folder that holds the films")
-    labels = read_labels(root, labelling or USUAL)
-    seen = Gathered(labels, key, unit)
-    unusable: list[Refusal] = []
-    for found in scan(root, reading):
-        if isinstance(found, Refusal):
-            unusable.append(found)
-        else:
-            seen.add(found)
-    refusals = [*unusable, *seen.refusals]
-    refused = Counter(refusal.code for refusal in refusals)
-    _require_labelled(root, labels, seen, refused)
+def make_plan(root: Path, seen: Gathered, *, size: int, reading: Reading = DEFAULT) -> Plan:
+    """Returns which of the films that were seen under ``root`` make the cohort.
+
+    Raises:
+        CohortError: none does, or classes are patients.
+    """
+    refused = Counter(refusal.code for refusal in seen.refusals)
+    _require_labelled(root, seen, refused)
     seen.require_anonymous_classes()
     films, copies = once(seen.films)
     try:
-        fingerprint = _fingerprint(key, [VERSION, size, unit, reading.to_json()], films)
+        fingerprint = _fingerprint(seen.key, [VERSION, size, seen.unit, reading.to_json()], films)
     except OSError:
         raise CohortError(f"{root}: files went away while being read; run again") from None
     return Plan(
         tuple(films),
-        unit,
+        seen.unit,
         refused + Counter(copy.code for copy in copies),
-        (*refusals, *copies),
+        (*seen.refusals, *copies),
         frozenset(seen.tokens),
         fingerprint,
-        labels.key == "folder",
+        seen.labels.key == "folder",
         seen.unknown_keys,
         reading,
     )
@@ -164,16 +143,15 @@ def unnamed(films: Iterable[Film]) -> int:
     return sum(not film.names[0] for film in films)
 
 
-def _require_labelled(
-    root: Path, labels: Labels, seen: Gathered, refused: Mapping[str, int]
-) -> None:
+def _require_labelled(root: Path, seen: Gathered, refused: Mapping[str, int]) -> None:
     if not seen.headers and refused.keys() <= HARMLESS:
         raise CohortError(f"{root}: no DICOM file in it; name the folder that holds the films")
     if seen.headers and not seen.films:
+        key = seen.labels.key
         remedy = (
             "pass a table with --labels FILE, or move each film into the folder of its class"
-            if labels.key == "folder"
-            else f"check that the column {labels.key} says what the films' headers or paths say"
+            if key == "folder"
+            else f"check that the column {key} says what the films' headers or paths say"
         )
         raise CohortError(f"{root}: none of {seen.headers} films has a label; {remedy}")
 

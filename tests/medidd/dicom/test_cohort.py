@@ -88,6 +88,14 @@ def test_an_archive_is_a_folder_of_classes_too(studies: Path, tmp_path: Path) ->
     assert run(studies, tmp_path / "c").classes == ("ill", "well")
 
 
+def test_a_sign_of_life_comes_before_the_first_film(
+    studies: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_SIGN_OF_LIFE", 3)
+    steps = list(ingest(studies, None, folder=tmp_path / "c", size=8, key=KEY))
+    assert steps == [(0, 3), (0, 6), *((done, 6) for done in range(7))]
+
+
 @pytest.mark.parametrize("stop_at", [1, 3, 5, 6])
 def test_a_run_that_was_stopped_ends_with_the_same_bytes(
     studies: Path, tmp_path: Path, film: Film, stop_at: int
