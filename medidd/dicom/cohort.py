@@ -159,6 +159,7 @@ def ingest(
         return
     rows = Rows(folder, total, size, plan.fingerprint)
     yield from _fill(rows, plan, size)
+    plan.require_unchanged(root)
     _finish(rows, plan, root, folder, max_refused, refused_list)
 
 

@@ -30,6 +30,7 @@ class Film:
 
     Attributes:
         source: the file.
+        state: of the file when its header was read.
         instance: SOPInstanceUID.
         patient: keyed hash of whatever counts as one patient.
         label: name of the class.
@@ -40,12 +41,21 @@ class Film:
     """
 
     source: Source
+    state: tuple[int, int]
     instance: str
     patient: str
     label: str
     split: str
     names: tuple[str, str, str]
     traits: Mapping[str, str]
+
+    @property
+    def changed(self) -> bool:
+        """Whether the file is no longer what its header was read from."""
+        try:
+            return self.source.state() != self.state
+        except OSError:
+            return True
 
     @property
     def path(self) -> Path:

@@ -116,6 +116,7 @@ class Gathered:
         stands_for: dict[Unit, str] = {"patient": patient or study, "study": study, "image": image}
         return Film(
             header.source,
+            header.state,
             links["SOPInstanceUID"],
             stands_for[self.unit],
             label,

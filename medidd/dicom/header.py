@@ -8,7 +8,7 @@ import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, BinaryIO, cast
 
@@ -57,6 +57,7 @@ class Header:
         sex: "M", "F", "O" or ''.
         age: band of years, or ''.
         device: manufacturer and model in words, or ''.
+        state: of the file before it was read; see ``Source.state``.
     """
 
     source: Source
@@ -66,6 +67,7 @@ class Header:
     sex: str = ""
     age: str = ""
     device: str = ""
+    state: tuple[int, int] = (0, 0)
 
     @property
     def path(self) -> Path:
@@ -113,8 +115,10 @@ def read_header(source: Source, reading: Reading = DEFAULT) -> Header:
     Raises:
         Refused: the file is no radiograph that can be used.
     """
+    with refusing("unreadable"):
+        state = source.state()
     with _opened(source) as file:
-        return _header(source, file, reading)
+        return replace(_header(source, file, reading), state=state)
 
 
 def read_film(source: Source, reading: Reading = DEFAULT) -> FileDataset:

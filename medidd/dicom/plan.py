@@ -43,6 +43,15 @@ class Plan:
     unknown_keys: int
     reading: Reading = DEFAULT
 
+    def require_unchanged(self, root: Path) -> None:
+        """Checks that the films are those that were planned with.
+
+        Raises:
+            CohortError: a file was changed or went away; its pixels may be another patient's.
+        """
+        if changed := sum(film.changed for film in self.films):
+            raise CohortError(f"{root}: {changed} files changed while being read; run again")
+
     def require_usable(self, root: Path, max_refused: float) -> None:
         """Checks the films as they are known before decoding; see ``require_usable``."""
         require_usable(root, self.films, self.refused, max_refused, by_folder=self.by_folder)
@@ -58,17 +67,13 @@ def make_plan(root: Path, seen: Gathered, *, size: int, reading: Reading = DEFAU
     _require_labelled(root, seen, refused)
     seen.require_anonymous_classes()
     films, copies = once(seen.films)
-    try:
-        fingerprint = _fingerprint(seen.key, [VERSION, size, seen.unit, reading.to_json()], films)
-    except OSError:
-        raise CohortError(f"{root}: files went away while being read; run again") from None
     return Plan(
         tuple(films),
         seen.unit,
         refused + Counter(copy.code for copy in copies),
         (*seen.refusals, *copies),
         frozenset(seen.tokens),
-        fingerprint,
+        _fingerprint(seen.key, [VERSION, size, seen.unit, reading.to_json()], films),
         seen.labels.key == "folder",
         seen.unknown_keys,
         reading,
@@ -76,14 +81,10 @@ def make_plan(root: Path, seen: Gathered, *, size: int, reading: Reading = DEFAU
 
 
 def _fingerprint(key: bytes, choices: Sequence[object], films: Iterable[Film]) -> str:
-    """Returns the keyed hash of all that the rows follow from.
-
-    Raises:
-        OSError: a file is gone.
-    """
+    """Returns the keyed hash of all that the rows follow from."""
     digest = hashlib.sha256(json.dumps(choices).encode())
     for film in films:
-        row = [film.instance, film.patient, film.label, film.split, *film.source.state()]
+        row = [film.instance, film.patient, film.label, film.split, *film.state]
         digest.update(json.dumps(row).encode())
     return keyed(key, digest.hexdigest())
 

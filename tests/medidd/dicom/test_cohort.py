@@ -88,6 +88,21 @@ def test_an_archive_is_a_folder_of_classes_too(studies: Path, tmp_path: Path) ->
     assert run(studies, tmp_path / "c").classes == ("ill", "well")
 
 
+def test_a_film_that_is_exchanged_while_being_read_ends_the_run(
+    studies: Path, tmp_path: Path, film: Film
+) -> None:
+    """Its pixels would count for the patient in the header that was read before."""
+    steps = ingest(studies, None, folder=tmp_path / "c", size=8, key=KEY)
+    assert next(steps) == (0, 6)
+    film(7).save_as(studies / "4.dcm")
+    with pytest.raises(CohortError, match="1 files changed while being read; run again"):
+        list(steps)
+    with pytest.raises(CohortError, match="no finished cohort"):
+        Cohort.open(tmp_path / "c")
+    (studies / "5.dcm").unlink()
+    assert len(run(studies, tmp_path / "c", max_refused=1).labels) == 4
+
+
 def test_a_sign_of_life_comes_before_the_first_film(
     studies: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
