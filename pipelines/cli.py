@@ -33,6 +33,8 @@ from pipelines.options import (
 from pipelines.shown import followed, show
 from pipelines.stop import Exit, Stop
 
+_AGAIN = "repeat the command, with --resume where it has that option,"
+
 
 def main(arguments: list[str] | None = None) -> None:
     """Runs the command; ends with one line and an exit code, never a traceback.
@@ -49,13 +51,13 @@ def main(arguments: list[str] | None = None) -> None:
     except click.ClickException as error:
         _end(f"{error.format_message()} See {_asked(error)} --help", Exit.USAGE)
     except (KeyboardInterrupt, click.Abort):
-        _end("interrupted; repeat the command with --resume to go on", 130)
+        _end(f"interrupted; {_AGAIN} to go on", 130)
     except Exception as error:
         if os.environ.get("MEDIDD_TRACEBACK"):
             raise
         if isinstance(error, OSError):
             why = error.strerror or "input or output failed"
-            _end(f"{why}; mend it and repeat the command with --resume, nothing is lost", 1)
+            _end(f"{why}; mend it and {_AGAIN}, nothing is lost", 1)
         _end(
             f"a defect of medidd ({type(error).__name__}); please report it, and set "
             "MEDIDD_TRACEBACK=1 to see where, on films that are nobody's",

@@ -12,7 +12,9 @@ import resource
 import signal
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerContext, SpawnContext
 from multiprocessing.process import BaseProcess
@@ -125,8 +127,23 @@ class _Worker(Generic[Item, Result]):
         self._process: BaseProcess = context.Process(
             target=_serve, args=(theirs, *self._how), daemon=True
         )
-        self._process.start()
+        with _undisturbed():
+            self._process.start()
         theirs.close()
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Keeps an interrupt from processes that begin here: this one ends them, and says so alone.
+
+    A terminal sends it to all, and what is still loading would answer with a traceback.
+    """
+    resource_tracker.ensure_running()  # it would let interrupts in again where it is begun later
+    was = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, was)
 
 
 def _context() -> ForkServerContext | SpawnContext:

@@ -47,6 +47,10 @@ def pid(_: int) -> int:
     return os.getpid()
 
 
+def hears_interrupts(_: int) -> bool:
+    return signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
+
+
 @pytest.mark.parametrize("workers", [1, 3])
 def test_every_item_has_its_result(workers: int) -> None:
     found = dict(isolated(double, range(200), workers=workers))
@@ -87,6 +91,11 @@ def test_what_kills_a_process_costs_one_item(what: str, code: str) -> None:
 def test_what_a_process_says_is_heard_by_nobody(capfd: pytest.CaptureFixture[str]) -> None:
     assert dict(isolated(dangerous, ["speak"])) == {"speak": "speak"}
     assert capfd.readouterr() == ("", "")
+
+
+def test_only_the_process_that_began_the_others_hears_an_interrupt() -> None:
+    assert dict(isolated(hears_interrupts, [0], workers=1)) == {0: False}
+    assert hears_interrupts(0)
 
 
 def test_items_are_taken_as_they_are_wanted() -> None:
