@@ -5,6 +5,7 @@ stays are the films, and identifiers as keyed hashes.
 """
 
 import os
+import unicodedata
 from pathlib import Path
 from typing import Literal
 
@@ -102,6 +103,18 @@ class Gathered:
                 "a labels.csv, or folders named by class, not by patient, study or hospital"
             )
 
+    def require_printable_classes(self) -> None:
+        """Refuses classes whose names do not fit into a line of text: classes are published.
+
+        Raises:
+            CohortError: a name holds a line end, a control character, or what is no UTF-8.
+        """
+        if bad := sum(any(map(_breaks, label)) for label in self._shared):
+            raise CohortError(
+                f"{bad} of {len(self._shared)} classes have a name with line ends, control "
+                "characters or letters that are no UTF-8; name them otherwise"
+            )
+
     def _film(self, header: Header) -> Film:
         """Returns what a cohort would know of a film.
 
@@ -130,3 +143,8 @@ class Gathered:
 
     def _hash(self, text: str) -> str:
         return keyed(self.key, text)
+
+
+def _breaks(letter: str) -> bool:
+    """Whether a letter cannot stand in a line of text; a name from the disk may have any byte."""
+    return unicodedata.category(letter) in ("Cc", "Cs", "Zl", "Zp")

@@ -65,6 +65,7 @@ def make_plan(root: Path, seen: Gathered, *, size: int, reading: Reading = DEFAU
     """
     refused = Counter(refusal.code for refusal in seen.refusals)
     _require_labelled(root, seen, refused)
+    seen.require_printable_classes()
     seen.require_anonymous_classes()
     films, copies = once(seen.films)
     return Plan(

@@ -145,8 +145,9 @@ def classes(gathered: Gathered) -> Found:
     """Returns what labels say of the radiographs.
 
     Raises:
-        CohortError: classes are named by an identifier of their films.
+        CohortError: classes are named by an identifier of their films, or by no line of text.
     """
+    gathered.require_printable_classes()
     gathered.require_anonymous_classes()
     films = gathered.films
     patients: dict[str, set[str]] = defaultdict(set)

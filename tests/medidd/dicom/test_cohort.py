@@ -442,9 +442,24 @@ def folder_per_patient(root: Path) -> None:
         path.rename(root / f"zzphi-000{path.stem}" / "film")
 
 
+def class_of_two_lines(root: Path) -> None:
+    table = root / "labels.csv"
+    table.write_text(table.read_text().replace("normal", '"nor\nmal"'))
+
+
+def class_of_no_letters(root: Path) -> None:
+    (root / "labels.csv").unlink()
+    for path in list(root.iterdir()):
+        folder = root / ("sick", os.fsdecode(b"norm\xe9"))[int(path.stem) % 2]
+        folder.mkdir(exist_ok=True)
+        path.rename(folder / path.name)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
+        (class_of_two_lines, "1 of 2 classes have a name with line ends"),
+        (class_of_no_letters, "1 of 2 classes have a name with line ends"),
         (empty, "no DICOM file in it; name the folder"),
         (table_only, "no DICOM file in it; name the folder"),
         (shutil.rmtree, "no folder that can be read"),
