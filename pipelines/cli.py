@@ -57,7 +57,7 @@ def main(arguments: list[str] | None = None) -> None:
             raise
         if isinstance(error, OSError):
             why = error.strerror or "input or output failed"
-            _end(f"{why}; mend it and {_AGAIN}, nothing is lost", 1)
+            _end(f"{why}; mend it and {_AGAIN} for nothing is lost", 1)
         _end(
             f"a defect of medidd ({type(error).__name__}); please report it, and set "
             "MEDIDD_TRACEBACK=1 to see where, on films that are nobody's",

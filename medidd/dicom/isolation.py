@@ -65,7 +65,7 @@ def isolated(
         items: whatever can be pickled.
         workers: processes; 0 for as many as there are processors to use.
         seconds: what one item may take.
-        memory: bytes of address space that one process may take.
+        memory: bytes of address space that one process may take, where the system allows as many.
     """
     coming = iter(items)
     count = workers or len(os.sched_getaffinity(0))
@@ -160,9 +160,11 @@ def _context() -> ForkServerContext | SpawnContext:
 
 def _serve(pipe: Connection, work: Callable[[Any], Any], seconds: float, memory: int) -> None:
     """Works on what comes through the pipe until it is closed."""
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core would hold a patient's film
-    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     _mute()
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core would hold a patient's film
+    _, most = resource.getrlimit(resource.RLIMIT_AS)
+    allowed = memory if most == resource.RLIM_INFINITY else min(memory, most)
+    resource.setrlimit(resource.RLIMIT_AS, (allowed, allowed))
     keep_memory()
     while True:
         try:

@@ -3,7 +3,10 @@
 import ctypes
 import multiprocessing
 import os
+import resource
 import signal
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -91,6 +94,19 @@ def test_what_kills_a_process_costs_one_item(what: str, code: str) -> None:
 def test_what_a_process_says_is_heard_by_nobody(capfd: pytest.CaptureFixture[str]) -> None:
     assert dict(isolated(dangerous, ["speak"])) == {"speak": "speak"}
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(("asked", "given"), [(2**32, 2**31), (2**30, 2**30)])
+def test_a_process_takes_no_more_memory_than_the_system_allows(asked: int, given: int) -> None:
+    program = (
+        "import resource\nfrom medidd.dicom.isolation import isolated\n"
+        f"resource.setrlimit(resource.RLIMIT_AS, ({2**31}, {2**31}))\n"
+        "if __name__ == '__main__':\n"
+        f"    print(list(isolated(resource.getrlimit, [resource.RLIMIT_AS], memory={asked})))"
+    )
+    said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert said.stdout == f"[({resource.RLIMIT_AS}, ({given}, {given}))]\n"
+    assert said.stderr == ""
 
 
 def test_only_the_process_that_began_the_others_hears_an_interrupt() -> None:
