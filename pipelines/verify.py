@@ -21,6 +21,7 @@ from pipelines.checksums import SIGNATURE, SUMS, listed
 from pipelines.signature import signer
 from pipelines.stop import Exit, Stop
 
+_VERDICTS = ("PASS", "FAIL", "INCONCLUSIVE", "INVALID")  # to import them would load torch
 _REPORT = ("audit.json", "audit.html")
 _AGAIN = "do not use the bundle, and ask the sender for it again"
 
@@ -123,7 +124,7 @@ def _verified(job: Verify) -> Verified:
         SUMS,
         changed={name for name, digest in digests.items() if digest != wanted[name]},
         missing=wanted.keys() - there,
-        added=there - wanted.keys() - {name.rpartition("/")[0] for name in wanted},
+        added=there - wanted.keys() - {f"{name.rpartition('/')[0]}/" for name in wanted},
     )
     audit = _object(job.bundle, "audit.json")
     _require_same(_object(job.bundle, "manifest.json").get("files"), digests, "manifest.json")
@@ -134,7 +135,7 @@ def _verified(job: Verify) -> Verified:
     return Verified(
         job.bundle,
         len(found),
-        str(audit.get("verdict")),
+        _verdict(audit),
         signed,
         signer(sums, job.bundle / SIGNATURE, job.signers) if job.signers is not None else None,
     )
@@ -152,7 +153,7 @@ def _require_bundle(folder: Path) -> None:
 
 
 def _files(root: Path) -> Iterator[str]:
-    """Yields the name of every file, and of every folder that is empty.
+    """Yields the name of every file, and of every folder that is empty, with a slash at its end.
 
     Raises:
         Stop: something is neither a file nor a folder; a link may lead anywhere.
@@ -170,7 +171,7 @@ def _files(root: Path) -> Iterator[str]:
             else:
                 raise _changed("it holds a symbolic link, or something else that is no file")
         if empty and folder != root:
-            yield folder.relative_to(root).as_posix()
+            yield f"{folder.relative_to(root).as_posix()}/"
 
 
 def _read(path: Path) -> bytes:
@@ -196,6 +197,17 @@ def _object(bundle: Path, name: str) -> dict[str, Any]:
     except (FileNotFoundError, ValueError, RecursionError):
         pass
     raise _changed(f"{name} is missing, or no JSON object")
+
+
+def _verdict(audit: dict[str, Any]) -> str:
+    """Returns the verdict; no other word of a stranger's file goes to the terminal.
+
+    Raises:
+        Stop: there is none.
+    """
+    if (said := audit.get("verdict")) not in _VERDICTS:
+        raise _changed("audit.json says no verdict")
+    return str(said)
 
 
 def _require_same(said: object, digests: dict[str, str], where: str) -> None:

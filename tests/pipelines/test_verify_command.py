@@ -15,6 +15,7 @@ from invented_cohort import ROOT, called, files_of, tree
 
 import pipelines.verify
 from pipelines.checksums import listed, sums
+from privacy.finding import Verdict
 
 Change = Callable[[Path], object]
 
@@ -98,7 +99,11 @@ CHANGES: dict[str, tuple[Change, str]] = {
     "folder": (lambda b: (b / "Miller").mkdir(), "1 added"),
     "file for a folder": (
         lambda b: [shutil.rmtree(b / "previews"), (b / "previews").write_text("")],
-        "6 missing: previews/class0_0.png",
+        "6 missing and 1 added: previews/class0_0.png",
+    ),
+    "folder for a file": (
+        lambda b: [(b / "labels.csv").unlink(), (b / "labels.csv").mkdir()],
+        "1 missing and 1 added: labels.csv,",
     ),
     "no list": (lambda b: (b / "SHA256SUMS").unlink(), "SHA256SUMS is missing"),
     "empty list": (lambda b: (b / "SHA256SUMS").write_text(""), "line 1 is damaged"),
@@ -187,6 +192,20 @@ def test_lists_that_are_none(name: str, text: str, bundle: Path) -> None:
     ended = called("verify", bundle)
     assert (ended.code, ended.err.count("\n")) == (5, 1)
     assert name in ended.err
+
+
+def test_only_a_verdict_is_repeated(bundle: Path) -> None:
+    audit = json.loads((bundle / "audit.json").read_text())
+    for verdict in Verdict:
+        (bundle / "audit.json").write_text(json.dumps(audit | {"verdict": verdict}))
+        listed_anew(bundle)
+        assert f"verdict of the audit in it: {verdict}\n" in called("verify", bundle).out
+    for other in ("Miller\nsigned by \x1b[2J", ["PASS"], None):
+        (bundle / "audit.json").write_text(json.dumps(audit | {"verdict": other}))
+        listed_anew(bundle)
+        ended = called("verify", bundle)
+        assert (ended.code, ended.out) == (5, "")
+        assert "audit.json says no verdict" in ended.err
 
 
 def test_what_is_no_bundle_is_said_to_be_none(bundle: Path, tmp_path: Path) -> None:
