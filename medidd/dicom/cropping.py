@@ -35,7 +35,7 @@ def opening(film: Dataset) -> Opening | None:
     """Returns what the film's shutters and collimators leave open, None where it has none.
 
     Raises:
-        ValueError: they leave nothing, or are not described.
+        ValueError: they leave nothing, are not described, or not in pixels of the film.
     """
     shape = (int(film.Rows), int(film.Columns))
     top, bottom, left, right = 0, shape[0], 0, shape[1]
@@ -44,6 +44,8 @@ def opening(film: Dataset) -> Opening | None:
     for kind, name in shapes:
         if name == "RECTANGULAR":
             edges = _rectangle(film, kind)
+            if kind == "Collimator" and not _is_within(edges, shape):
+                raise ValueError("the edges are not counted in pixels of the film")
             top, bottom = max(top, edges[0]), min(bottom, edges[1])
             left, right = max(left, edges[2]), min(right, edges[3])
         else:
@@ -128,6 +130,16 @@ def _rectangle(film: Dataset, kind: str) -> tuple[int, int, int, int]:
     edges = ("UpperHorizontalEdge", "LowerHorizontalEdge", "LeftVerticalEdge", "RightVerticalEdge")
     upper, lower, left, right = (_numbers(film, f"{kind}{edge}", 1)[0] for edge in edges)
     return upper, lower - 1, left, right - 1
+
+
+def _is_within(edges: tuple[int, int, int, int], shape: tuple[int, int]) -> bool:
+    """Whether all edges lie in the film or right at its borders.
+
+    Some devices count them elsewhere, as from the detector's center: by such edges a chest would be
+    cut to a twentieth. Where they are right to lie outside, nothing is there to be cut.
+    """
+    top, bottom, left, right = edges
+    return min(top, left) >= 0 and bottom <= shape[0] and right <= shape[1]
 
 
 def _circle(film: Dataset, kind: str, shape: tuple[int, int]) -> Mask:

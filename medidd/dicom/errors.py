@@ -52,7 +52,8 @@ REASONS = {
 WARNINGS = {
     "presentation_lut_conflict": "Presentation LUT Shape contradicts Photometric Interpretation, "
     "which is believed",
-    "shutter_ignored": "the shutter leaves nothing open or is not described; the film is not cut",
+    "shutter_ignored": "the shutter or collimator leaves nothing open, is not described, or not "
+    "in pixels of the film; the film is not cut",
     "burned_in_suspected": "something like a line of text stands in the pixels; look at the film",
     "burned_in_masked": "something like a line of text was painted over",
 }

@@ -140,3 +140,15 @@ def test_edges_are_dropped_where_that_is_asked(film: Film) -> None:
     cut, _ = prepared(film(1, stored[10:50, 5:35]), 40, Reading(crop="none"))
     np.testing.assert_allclose(trim, cut, atol=0.05)  # the flat part shifts the percentiles
     assert np.abs(prepared(film(1, stored), 40, Reading())[0] - cut).max() > 0.2
+
+
+@pytest.mark.parametrize("edges", [(907, 1299, -184, 184), (0, 60, 0, 30), (-1, 5, 0, 5)])
+def test_a_collimator_that_is_not_counted_in_pixels_of_the_film_cuts_nothing(
+    film: Film, edges: tuple[int, int, int, int]
+) -> None:
+    names = ("UpperHorizontal", "LowerHorizontal", "LeftVertical", "RightVertical")
+    said = {f"Collimator{name}Edge": edge for name, edge in zip(names, edges, strict=True)}
+    odd = film(stored=np.arange(1200, dtype=np.uint16).reshape(40, 30), **said)
+    odd.CollimatorShape = "RECTANGULAR"
+    with pytest.raises(ValueError, match="not counted in pixels"):
+        opening(odd)
