@@ -50,8 +50,8 @@ def run(job: Inspect) -> Generator[Progress, None, Answer]:
     for done, counted in enumerate(survey(job.folder, gathered), 1):
         seen = counted
         if done % _OFTEN == 0:
-            yield Progress("read headers", min(done, total), total)
-    yield Progress("read headers", total, total)
+            yield Progress("read headers", done, max(done, total))
+    yield Progress("read headers", seen.files, seen.files)
     if gathered is not None:
         try:
             about = classes(gathered)

@@ -14,6 +14,8 @@ from medidd.dicom.picture import Mask, Picture
 
 _FLAT = 0.02
 """Of the display's range: what a row or column at the film's edge must show to be kept."""
+_LEAST_OPEN = 0.1
+"""Of the film: no radiograph is collimated to less."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +46,7 @@ def opening(film: Dataset) -> Opening | None:
     for kind, name in shapes:
         if name == "RECTANGULAR":
             edges = _rectangle(film, kind)
-            if kind == "Collimator" and not _is_within(edges, shape):
+            if kind == "Collimator" and not _in_pixels(edges, shape):
                 raise ValueError("the edges are not counted in pixels of the film")
             top, bottom = max(top, edges[0]), min(bottom, edges[1])
             left, right = max(left, edges[2]), min(right, edges[3])
@@ -132,14 +134,16 @@ def _rectangle(film: Dataset, kind: str) -> tuple[int, int, int, int]:
     return upper, lower - 1, left, right - 1
 
 
-def _is_within(edges: tuple[int, int, int, int], shape: tuple[int, int]) -> bool:
-    """Whether all edges lie in the film or right at its borders.
+def _in_pixels(edges: tuple[int, int, int, int], shape: tuple[int, int]) -> bool:
+    """Whether a collimator's edges lie in the film, or right at its borders, and leave some of it.
 
-    Some devices count them elsewhere, as from the detector's center: by such edges a chest would be
-    cut to a twentieth. Where they are right to lie outside, nothing is there to be cut.
+    Some devices count them elsewhere, as from the detector's center or in millimeters: by such
+    edges a chest would be cut to a twentieth. Where they are right to lie outside, nothing is there
+    to be cut.
     """
     top, bottom, left, right = edges
-    return min(top, left) >= 0 and bottom <= shape[0] and right <= shape[1]
+    within = min(top, left) >= 0 and bottom <= shape[0] and right <= shape[1]
+    return within and (bottom - top) * (right - left) >= _LEAST_OPEN * shape[0] * shape[1]
 
 
 def _circle(film: Dataset, kind: str, shape: tuple[int, int]) -> Mask:

@@ -12,7 +12,7 @@ REASONS = {
     "symlink_skipped": "a symbolic link; put the file itself into the folder",
     "dicomdir_ignored": "a DICOMDIR; the files it lists are found without it",
     "unreadable": "the file could not be opened; check its permissions",
-    "bad_zip": "a broken zip archive",
+    "bad_zip": "a broken zip archive, or a file in one whose name stands there twice",
     "encrypted_zip": "a zip archive under a password; unpack it",
     "zip_bomb": "a zip archive that unpacks to more than films can be",
     "nested_archive": "a zip archive within another; unpack it",

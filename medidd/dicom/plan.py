@@ -14,7 +14,7 @@ from medidd.dicom.identifiers import keyed
 from medidd.dicom.reading import DEFAULT, Reading
 from medidd.dicom.refusals import Refusal
 
-VERSION = 3
+VERSION = 4
 
 
 @dataclass(frozen=True, repr=False)

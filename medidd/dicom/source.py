@@ -7,6 +7,7 @@ larger than a film can be.
 import os
 import stat
 import zipfile
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -131,14 +132,18 @@ def _in(path: Path) -> Iterator[Source | Refusal]:
     if unpacked > max(RATIO * path.stat().st_size, 4 * LARGEST):
         yield Refusal(path, "zip_bomb")
         return
+    names = Counter(member.filename for member in members)
     for member in sorted(members, key=lambda member: member.filename):
         if not member.is_dir():
-            one, code = Source(path, member.filename), _why_not(member)
+            alone = names[member.filename] == 1
+            one, code = Source(path, member.filename), _why_not(member, alone=alone)
             yield Refusal(one.place, code) if code else one
 
 
-def _why_not(member: zipfile.ZipInfo) -> str | None:
-    """Returns why a member is not read; None if it is."""
+def _why_not(member: zipfile.ZipInfo, *, alone: bool) -> str | None:
+    """Returns why a member is not read; None if it is. Of two with one name only one could be."""
+    if not alone:
+        return "bad_zip"
     if stat.S_ISLNK(member.external_attr >> 16):
         return "symlink_skipped"
     if member.flag_bits & 1:

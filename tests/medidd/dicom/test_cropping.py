@@ -142,7 +142,9 @@ def test_edges_are_dropped_where_that_is_asked(film: Film) -> None:
     assert np.abs(prepared(film(1, stored), 40, Reading())[0] - cut).max() > 0.2
 
 
-@pytest.mark.parametrize("edges", [(907, 1299, -184, 184), (0, 60, 0, 30), (-1, 5, 0, 5)])
+@pytest.mark.parametrize(
+    "edges", [(907, 1299, -184, 184), (0, 60, 0, 30), (-1, 5, 0, 5), (1, 12, 1, 9)]
+)
 def test_a_collimator_that_is_not_counted_in_pixels_of_the_film_cuts_nothing(
     film: Film, edges: tuple[int, int, int, int]
 ) -> None:

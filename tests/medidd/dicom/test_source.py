@@ -26,6 +26,10 @@ def found(root: Path) -> dict[str, bytes]:
     return read
 
 
+def found_beside_refusals(root: Path) -> dict[str, bytes]:
+    return {one.place.name: one.open().read() for one in sources(root) if isinstance(one, Source)}
+
+
 def codes(root: Path) -> Counter[str]:
     return Counter(one.code for one in sources(root) if isinstance(one, Refusal))
 
@@ -59,6 +63,16 @@ def test_no_name_in_an_archive_leads_out(tmp_path: Path) -> None:
     root = tmp_path / "in"
     archived(root / "z.zip", **{"../../etc/1": b"1", "/root/2": b"2", "..\\3": b"3"})
     assert found(root) == {"etc/1": b"1", "root/2": b"2", "3": b"3"}
+
+
+def test_of_two_members_with_one_name_none_is_read(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "z.zip", "w") as made:
+        made.writestr("a", "1")
+        made.writestr("b", "2")
+        with pytest.warns(UserWarning, match="Duplicate name"):
+            made.writestr("a", "3")
+    assert found_beside_refusals(tmp_path) == {"b": b"2"}
+    assert codes(tmp_path) == {"bad_zip": 2}
 
 
 def test_the_order_is_that_of_the_names(tmp_path: Path) -> None:
