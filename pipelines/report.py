@@ -2,6 +2,7 @@
 
 import base64
 import json
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -55,7 +56,8 @@ def write_report(run: Run, patients: Patients) -> None:
             groups=_groups(release),
             counts=_counts(patients),
             class_counts=_class_counts(patients),
-            refused=_refused(patients),
+            refused=_counted(patients.cohort.refused),
+            warned=_counted(patients.cohort.warned),
             unmatched=unmatched(patients.cohort.refused, patients.cohort.unknown_keys),
             summary=summary(release, metrics),
             next_step=next_step(audit),
@@ -147,8 +149,8 @@ def _class_counts(patients: Patients) -> str:
     )
 
 
-def _refused(patients: Patients) -> str:
-    return counts(patients.cohort.refused) if patients.cohort.refused else ""
+def _counted(films: Mapping[str, int]) -> str:
+    return counts(films) if films else ""
 
 
 def _row(name: str, values: Json) -> Json:

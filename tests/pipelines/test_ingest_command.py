@@ -49,6 +49,7 @@ def test_the_films_are_read_counted_and_kept(
 
 
 def test_nothing_but_the_list_names_anybody(broken: Path, source: Source, tmp_path: Path) -> None:
+    contradict(next((broken / "7").rglob("*.dcm")))
     films = ("--dicom-dir", broken, "--max-rejected", 1)
     assert called("ingest", *films, "--out", tmp_path / "out").code == 0
     ended = called("distill", *films, "--ipc", 1, *SMALL, "--out", tmp_path / "run")
@@ -60,6 +61,9 @@ def test_nothing_but_the_list_names_anybody(broken: Path, source: Source, tmp_pa
         assert "ZZPHI" in listed.read_text()
         texts = [(name, path.read_bytes()) for name, path in written.items()]
         assert found_in(texts, [*traces(source), str(tmp_path).encode()]) == []
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert "Left out: pixels_truncated 1." in page
+    assert "Used, though odd: presentation_lut_conflict 1." in page
     assert "1 pixels_truncated" not in ended.err
     assert f"pixels_truncated 1; which files stands in {tmp_path / 'run'}" in ended.out
 
@@ -115,14 +119,19 @@ def test_films_alone_are_no_run(broken: Path, tmp_path: Path, command: str) -> N
     assert "no run; make one with medidd distill" in ended.err
 
 
+def contradict(path: Path) -> None:
+    """Gives a film two opinions on what is black."""
+    film = pydicom.dcmread(path)
+    dark = film.PhotometricInterpretation == "MONOCHROME2"
+    film.PresentationLUTShape = "INVERSE" if dark else "IDENTITY"
+    film.save_as(path)
+
+
 def test_what_is_odd_about_films_that_are_used_is_said(source: Source, tmp_path: Path) -> None:
     shutil.copytree(source.folder, tmp_path / "films")
     shutil.copy(source.labels, tmp_path / "labels.csv")
     for path in sorted((tmp_path / "films").rglob("*.dcm"))[:2]:
-        film = pydicom.dcmread(path)
-        dark = film.PhotometricInterpretation == "MONOCHROME2"
-        film.PresentationLUTShape = "INVERSE" if dark else "IDENTITY"
-        film.save_as(path)
+        contradict(path)
     command = ("ingest", "--dicom-dir", tmp_path / "films", "--out", tmp_path / "out")
     ended = called(*command)
     assert "note: 2 films presentation_lut_conflict: Presentation LUT Shape" in ended.out
