@@ -17,8 +17,8 @@ import click
 import numpy as np
 
 from medidd.dicom.errors import REASONS
-from medidd.dicom.film import Shown, decoded
 from medidd.dicom.isolation import Lost, isolated
+from medidd.dicom.pixels.film import Shown, decoded
 from medidd.dicom.reading import DEFAULT
 from medidd.dicom.refusals import Refusal
 from medidd.dicom.source import Source

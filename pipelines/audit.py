@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from medidd.dicom.identifiers import keyed, tokens_of
+from medidd.dicom.header.identifiers import keyed, tokens_of
 from pipelines import ledger
 from pipelines.bundle import RELEASE, contents, decode, own_words
 from pipelines.canaries import canary_releases

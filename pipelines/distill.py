@@ -8,8 +8,8 @@ from typing import Any
 import torch
 
 from medidd.data import NORMALIZATION
-from medidd.dicom.gathering import Unit
-from medidd.dicom.labelling import USUAL, Labelling
+from medidd.dicom.folder.gathering import Unit
+from medidd.dicom.labels.labelling import USUAL, Labelling
 from medidd.dicom.reading import DEFAULT, Reading
 from medidd.distill import Prepares
 from pipelines import ledger

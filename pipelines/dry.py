@@ -8,9 +8,9 @@ from dataclasses import replace
 import torch
 
 from medidd.dicom.errors import CohortError, TooManyRefused, counts
-from medidd.dicom.gathering import Gathered
-from medidd.dicom.plan import make_plan, unnamed
-from medidd.dicom.scan import scan
+from medidd.dicom.folder.gathering import Gathered
+from medidd.dicom.folder.plan import make_plan, unnamed
+from medidd.dicom.folder.scan import scan
 from medidd.starts import BASELINES
 from pipelines import notes
 from pipelines.answer import Answer

@@ -14,8 +14,8 @@ from typing import Any
 import torch
 
 from medidd.data import NORMALIZATION, RealSet
-from medidd.dicom.gathering import Unit
-from medidd.dicom.labelling import USUAL, Labelling
+from medidd.dicom.folder.gathering import Unit
+from medidd.dicom.labels.labelling import USUAL, Labelling
 from medidd.dicom.reading import DEFAULT, Reading
 from medidd.methods import METHODS
 from medidd.methods import experts as library

@@ -7,11 +7,11 @@ memory.
 from collections.abc import Generator
 from pathlib import Path
 
-from medidd.dicom.cohort import Cohort, ingest
 from medidd.dicom.errors import CohortError, TooManyRefused
-from medidd.dicom.gathering import Unit
-from medidd.dicom.identifiers import keyed
-from medidd.dicom.labelling import Labelling
+from medidd.dicom.folder.cohort import Cohort, ingest
+from medidd.dicom.folder.gathering import Unit
+from medidd.dicom.header.identifiers import keyed
+from medidd.dicom.labels.labelling import Labelling
 from medidd.dicom.reading import Reading
 from pipelines.installation import key
 from pipelines.notes import unmatched

@@ -15,8 +15,8 @@ from typing import Any
 
 import torch
 
-from medidd.dicom.cohort import Cohort
-from medidd.dicom.gathering import Unit
+from medidd.dicom.folder.cohort import Cohort
+from medidd.dicom.folder.gathering import Unit
 from medidd.dicom.reading import DEFAULT, Reading
 from pipelines.answer import Answer
 from pipelines.audit import Audit, identifier_of, judged

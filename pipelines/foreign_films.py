@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from medidd.dicom.cohort import Cohort
 from medidd.dicom.errors import CohortError
-from medidd.dicom.gathering import Unit
-from medidd.dicom.identifiers import keyed, tokens_of_identifiers
-from medidd.dicom.labelling import Labelling
+from medidd.dicom.folder.cohort import Cohort
+from medidd.dicom.folder.gathering import Unit
+from medidd.dicom.header.identifiers import keyed, tokens_of_identifiers
+from medidd.dicom.labels.labelling import Labelling
 from medidd.dicom.reading import DEFAULT, Reading
 from medidd.split import Role
 from pipelines.films import read_films

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from medidd.dicom.gathering import Unit
+from medidd.dicom.folder.gathering import Unit
 from medidd.dicom.reading import DEFAULT, Reading
 from pipelines.recipe import Recipe, recipe
 from pipelines.stop import Exit, Stop

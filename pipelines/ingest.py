@@ -5,10 +5,10 @@ from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 
-from medidd.dicom.cohort import Cohort
 from medidd.dicom.errors import REASONS
-from medidd.dicom.gathering import Unit
-from medidd.dicom.labelling import USUAL, Labelling
+from medidd.dicom.folder.cohort import Cohort
+from medidd.dicom.folder.gathering import Unit
+from medidd.dicom.labels.labelling import USUAL, Labelling
 from medidd.dicom.reading import DEFAULT, Reading
 from pipelines import notes
 from pipelines.answer import Answer

@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from medidd.dicom.errors import REASONS, CohortError
-from medidd.dicom.labelling import USUAL, Labelling
-from medidd.dicom.labels import read_labels
-from medidd.dicom.survey import Found, Survey, classes, survey, unkept
+from medidd.dicom.folder.survey import Found, Survey, classes, survey, unkept
+from medidd.dicom.labels.labelling import USUAL, Labelling
+from medidd.dicom.labels.labels import read_labels
 from pipelines import notes
 from pipelines.answer import Answer
 from pipelines.progress import Progress

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import rich_click as click
 
 if TYPE_CHECKING:
-    from medidd.dicom.labelling import Uncertain
+    from medidd.dicom.labels.labelling import Uncertain
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -33,7 +33,7 @@ def labelled(command: Command) -> Command:
         uncertain: Uncertain,
         **rest: Any,
     ) -> Any:
-        from medidd.dicom.labelling import Labelling
+        from medidd.dicom.labels.labelling import Labelling
 
         try:
             how = Labelling(labels, key, target, uncertain)

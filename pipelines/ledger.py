@@ -26,7 +26,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from medidd.dicom.cohort import Cohort
+from medidd.dicom.folder.cohort import Cohort
 from pipelines.installation import HOME, home
 from pipelines.patients import Patients
 from pipelines.stop import Exit, Stop

@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
-from medidd.dicom.cohort import Cohort
 from medidd.dicom.errors import WARNINGS
+from medidd.dicom.folder.cohort import Cohort
 
 
 def of_cohort(cohort: Cohort) -> list[str]:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import torch
 
-from medidd.dicom.cohort import Cohort
-from medidd.dicom.gathering import Unit
-from medidd.dicom.labelling import Labelling
+from medidd.dicom.folder.cohort import Cohort
+from medidd.dicom.folder.gathering import Unit
+from medidd.dicom.labels.labelling import Labelling
 from medidd.dicom.reading import DEFAULT, Reading
 from medidd.split import Role, assign
 from pipelines.films import open_cohort, read_films

@@ -4,9 +4,9 @@ import hashlib
 from collections.abc import Generator
 from pathlib import Path
 
-from medidd.dicom.cohort import Cohort
 from medidd.dicom.errors import CohortError
-from medidd.dicom.labelling import Labelling
+from medidd.dicom.folder.cohort import Cohort
+from medidd.dicom.labels.labelling import Labelling
 from pipelines.films import read_films
 from pipelines.patients import films_of
 from pipelines.progress import Progress

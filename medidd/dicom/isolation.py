@@ -154,7 +154,7 @@ def _context() -> ForkServerContext | SpawnContext:
     if len(tempfile.gettempdir()) > _LONGEST:
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["medidd.dicom.film"])
+    context.set_forkserver_preload(["medidd.dicom.pixels.film"])
     return context
 
 

@@ -16,8 +16,8 @@ from invented_cohort import Made, called, files_of, found_in, traces, tree
 from PIL import Image
 
 import pipelines.export
+from medidd.dicom.folder.scan import scan
 from medidd.dicom.refusals import Refusal
-from medidd.dicom.scan import scan
 from pipelines import ledger
 from pipelines.dicom_files import dicom_files, own_tokens
 from pipelines.store import Run

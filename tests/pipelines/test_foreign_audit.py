@@ -25,7 +25,7 @@ from invented_cohort import (
 )
 from torch import Tensor
 
-from medidd.dicom.cohort import Cohort
+from medidd.dicom.folder.cohort import Cohort
 from pipelines import foreign
 from pipelines.store import Json, Run, read_json
 from pipelines.threats import QUESTIONS

@@ -8,9 +8,9 @@ import pytest
 from invented_cohort import ROOT
 
 from medidd.dicom.errors import HARMLESS, REASONS, WARNINGS, Refused
-from medidd.dicom.header import Header
-from medidd.dicom.labelling import Labelling, Uncertain
-from medidd.dicom.labels import Labels, read_labels
+from medidd.dicom.header.header import Header
+from medidd.dicom.labels.labelling import Labelling, Uncertain
+from medidd.dicom.labels.labels import Labels, read_labels
 from medidd.dicom.source import Source
 from pipelines.house import COMMANDS
 from pipelines.purge import HOLD_FILMS

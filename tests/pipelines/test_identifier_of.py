@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from medidd.dicom.cohort import Cohort
-from medidd.dicom.identifiers import keyed, tokens_of_identifiers
+from medidd.dicom.folder.cohort import Cohort
+from medidd.dicom.header.identifiers import keyed, tokens_of_identifiers
 from pipelines.audit import identifier_of
 from pipelines.installation import key
 from pipelines.patients import Patients

@@ -11,7 +11,7 @@ import pydicom
 import pytest
 from invented_cohort import ROOT, SMALL, Source, called, files_of, found_in, traces
 
-from medidd.dicom.cohort import Cohort
+from medidd.dicom.folder.cohort import Cohort
 
 
 @pytest.fixture

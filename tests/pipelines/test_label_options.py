@@ -8,9 +8,9 @@ import pydicom
 import pytest
 from invented_cohort import SMALL, Ended, Source, called, train_experts
 
-from medidd.dicom.cohort import Cohort
-from medidd.dicom.label_table import KEYS
-from medidd.dicom.labelling import UNCERTAIN
+from medidd.dicom.folder.cohort import Cohort
+from medidd.dicom.labels.label_table import KEYS
+from medidd.dicom.labels.labelling import UNCERTAIN
 from pipelines import label_options
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from invented_cohort import Made, Source, called, copied, distill, found_in, traces, tree
 
-from medidd.dicom.cohort import Cohort
+from medidd.dicom.folder.cohort import Cohort
 from pipelines import ledger
 from pipelines.films import open_cohort
 from pipelines.ledger import Entry

@@ -11,11 +11,11 @@ import pytest
 from PIL import Image, ImageDraw, ImageFont
 from scipy import ndimage
 
-from medidd.dicom.burned_in import masked, text
 from medidd.dicom.errors import Refused
-from medidd.dicom.header import MODALITIES, quiet, read
-from medidd.dicom.pixels import RadiographReader
-from medidd.dicom.preparation import prepared
+from medidd.dicom.header.header import MODALITIES, quiet, read
+from medidd.dicom.pixels.burned_in import masked, text
+from medidd.dicom.pixels.pixels import RadiographReader
+from medidd.dicom.pixels.preparation import prepared
 from medidd.dicom.reading import Reading
 
 Film = Callable[..., Any]

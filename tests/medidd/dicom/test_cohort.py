@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 from pydicom.datadict import DicomDictionary
 
-from medidd.dicom import cohort as module
-from medidd.dicom.cohort import Cohort, ingest
 from medidd.dicom.errors import CohortError, TooManyRefused
-from medidd.dicom.identifiers import keyed
+from medidd.dicom.folder import cohort as module
+from medidd.dicom.folder.cohort import Cohort, ingest
+from medidd.dicom.header.identifiers import keyed
 
 Film = Callable[..., Any]
 KEY = b"a key that lies elsewhere"

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from medidd.dicom.cropping import Opening, opening, reduced, trimmed
-from medidd.dicom.picture import Picture
-from medidd.dicom.preparation import prepared
+from medidd.dicom.pixels.cropping import Opening, opening, reduced, trimmed
+from medidd.dicom.pixels.picture import Picture
+from medidd.dicom.pixels.preparation import prepared
 from medidd.dicom.reading import Reading
 
 Film = Callable[..., Any]

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from medidd.dicom.errors import CohortError, Refused
-from medidd.dicom.header import Header
-from medidd.dicom.labelling import Labelling
-from medidd.dicom.labels import Labels, read_labels
+from medidd.dicom.header.header import Header
+from medidd.dicom.labels.labelling import Labelling
+from medidd.dicom.labels.labels import Labels, read_labels
 from medidd.dicom.source import Source
 
 

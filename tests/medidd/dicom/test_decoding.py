@@ -13,10 +13,11 @@ from pydicom import dcmwrite, uid
 from pydicom.encaps import encapsulate
 from pydicom.pixels.decoders.base import get_decoder
 
-from medidd.dicom import codecs, decoding
-from medidd.dicom.decoding import reduced_values, stored_values
+from medidd.dicom import codecs
 from medidd.dicom.errors import Refused
-from medidd.dicom.header import read
+from medidd.dicom.header.header import read
+from medidd.dicom.pixels import decoding
+from medidd.dicom.pixels.decoding import reduced_values, stored_values
 
 Film = Callable[..., Any]
 Array = npt.NDArray[Any]

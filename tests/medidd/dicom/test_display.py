@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from pydicom import Dataset
 
-from medidd.dicom import display as module
 from medidd.dicom.errors import Refused
+from medidd.dicom.pixels import display as module
 
 Film = Callable[..., Any]
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from medidd.dicom import framing
-from medidd.dicom.picture import Picture
+from medidd.dicom.pixels import framing
+from medidd.dicom.pixels.picture import Picture
 
 Film = Callable[..., Any]
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from medidd.dicom.display import display
+from medidd.dicom.pixels.display import display
 
 sys.path.insert(0, str(Path(__file__).parent / "golden"))
 from dcmtk import CASES, HERE, rendered, stored

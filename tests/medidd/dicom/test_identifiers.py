@@ -2,7 +2,7 @@
 
 import pytest
 
-from medidd.dicom.identifiers import keyed, tokens_of, tokens_of_identifiers
+from medidd.dicom.header.identifiers import keyed, tokens_of, tokens_of_identifiers
 
 UID = "1.2.826.0.1.3680043.8.498.12345678901234567890"
 

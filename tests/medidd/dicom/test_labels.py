@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from medidd.dicom.errors import CohortError, Refused
-from medidd.dicom.header import Header
-from medidd.dicom.labelling import USUAL, Labelling
-from medidd.dicom.labels import read_labels
+from medidd.dicom.header.header import Header
+from medidd.dicom.labels.labelling import USUAL, Labelling
+from medidd.dicom.labels.labels import read_labels
 from medidd.dicom.source import Source
 
 LINKS = {

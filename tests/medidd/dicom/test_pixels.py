@@ -12,7 +12,7 @@ import torch
 from pydicom import uid
 
 from medidd.dicom.errors import Refused
-from medidd.dicom.pixels import LoadRadiographd, RadiographReader
+from medidd.dicom.pixels.pixels import LoadRadiographd, RadiographReader
 
 Film = Callable[..., Any]
 
@@ -77,7 +77,8 @@ def test_a_decoder_that_fails_says_nothing(
 
 def test_scanning_and_opening_a_cohort_import_neither_monai_nor_torch() -> None:
     code = (
-        "import sys, medidd.dicom.scan, medidd.dicom.labels, medidd.dicom.cohort;"
+        "import sys, medidd.dicom.folder.scan, medidd.dicom.folder.cohort;"
+        "import medidd.dicom.labels.labels;"
         "sys.exit(bool({'monai', 'torch'} & sys.modules.keys()))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -13,14 +13,14 @@ from hypothesis import strategies as st
 from pydicom import Dataset, uid
 from pydicom.sr import codes
 
-from medidd.dicom.cohort import Cohort, ingest
-from medidd.dicom.display import display
 from medidd.dicom.errors import Refused
-from medidd.dicom.header import read_header
-from medidd.dicom.preparation import prepared
+from medidd.dicom.folder.cohort import Cohort, ingest
+from medidd.dicom.header.header import read_header
+from medidd.dicom.pixels.display import display
+from medidd.dicom.pixels.preparation import prepared
+from medidd.dicom.pixels.values import Values
 from medidd.dicom.reading import Reading
 from medidd.dicom.source import Source
-from medidd.dicom.values import Values
 from medidd.dicom.views import view_of
 
 Film = Callable[..., Any]

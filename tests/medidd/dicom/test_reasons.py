@@ -15,12 +15,13 @@ import pytest
 from pydicom import Dataset, uid
 from pydicom.pixels.decoders.base import get_decoder
 
-from medidd.dicom import cohort, header, scan
-from medidd.dicom.cohort import Cohort, ingest
 from medidd.dicom.errors import REASONS
-from medidd.dicom.film import Shown, decoded
-from medidd.dicom.header import Header
+from medidd.dicom.folder import cohort, scan
+from medidd.dicom.folder.cohort import Cohort, ingest
+from medidd.dicom.header import header
+from medidd.dicom.header.header import Header
 from medidd.dicom.isolation import isolated
+from medidd.dicom.pixels.film import Shown, decoded
 from medidd.dicom.reading import Reading
 from medidd.dicom.refusals import Refusal
 from medidd.dicom.source import LARGEST, Source

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from medidd.dicom.cohort import Cohort, ingest
 from medidd.dicom.errors import REASONS, TooManyRefused
+from medidd.dicom.folder.cohort import Cohort, ingest
 from medidd.dicom.refusals import Refusal, write_refusals
 
 Film = Callable[..., Any]

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from pydicom import uid
 
-from medidd.dicom import terms
 from medidd.dicom.errors import CohortError
-from medidd.dicom.labelling import USUAL, Labelling
-from medidd.dicom.labels import Labels, read_labels
-from medidd.dicom.survey import Found, Survey, classes, survey, unkept
+from medidd.dicom.folder.survey import Found, Survey, classes, survey, unkept
+from medidd.dicom.header import terms
+from medidd.dicom.labels.labelling import USUAL, Labelling
+from medidd.dicom.labels.labels import Labels, read_labels
 
 Film = Callable[..., Any]
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from medidd.dicom.traits import age_band, maker, sex_of
+from medidd.dicom.header.traits import age_band, maker, sex_of
 
 
 @pytest.mark.parametrize(

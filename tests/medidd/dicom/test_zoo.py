@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from medidd.dicom.decoding import stored_values
 from medidd.dicom.errors import Refused
-from medidd.dicom.header import MODALITIES, read
-from medidd.dicom.pixels import RadiographReader
+from medidd.dicom.header.header import MODALITIES, read
+from medidd.dicom.pixels.decoding import stored_values
+from medidd.dicom.pixels.pixels import RadiographReader
 from medidd.dicom.reading import Reading
 
 ZOO = Path(__file__).parents[3].parent / "shared" / "data" / "dicom-zoo"

@@ -5,17 +5,17 @@ from typing import Any
 import numpy as np
 from pydicom.dataset import FileDataset
 
-from medidd.dicom import burned_in, cropping
-from medidd.dicom.cropping import Opening
-from medidd.dicom.decoding import reduced_values, stored_values
-from medidd.dicom.display import conflicting, display
 from medidd.dicom.errors import Refused
-from medidd.dicom.framing import square
-from medidd.dicom.header import refusing
-from medidd.dicom.header import text as said
-from medidd.dicom.lut import Floats
+from medidd.dicom.header.header import refusing
+from medidd.dicom.header.header import text as said
+from medidd.dicom.pixels import burned_in, cropping
+from medidd.dicom.pixels.cropping import Opening
+from medidd.dicom.pixels.decoding import reduced_values, stored_values
+from medidd.dicom.pixels.display import conflicting, display
+from medidd.dicom.pixels.framing import square
+from medidd.dicom.pixels.lut import Floats
+from medidd.dicom.pixels.values import Stored
 from medidd.dicom.reading import Reading
-from medidd.dicom.values import Stored
 
 _LEAST = 2
 """How many times as large as the result a film decoded at a lower resolution must be."""

@@ -10,7 +10,7 @@ import numpy as np
 from pydicom import Dataset
 from pydicom.multival import MultiValue
 
-from medidd.dicom.picture import Mask, Picture
+from medidd.dicom.pixels.picture import Mask, Picture
 
 _FLAT = 0.02
 """Of the display's range: what a row or column at the film's edge must show to be kept."""

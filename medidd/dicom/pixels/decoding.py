@@ -14,9 +14,9 @@ from pydicom.pixels.utils import get_j2k_parameters
 
 from medidd.dicom import codecs
 from medidd.dicom.errors import Refused
-from medidd.dicom.header import refusing
+from medidd.dicom.header.header import refusing
+from medidd.dicom.pixels.values import Stored
 from medidd.dicom.reading import Frames
-from medidd.dicom.values import Stored
 
 gdcm.Trace.WarningOff()  # its C++ code writes to the terminal past any filter of ours
 gdcm.Trace.ErrorOff()

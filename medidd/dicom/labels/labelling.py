@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
-from medidd.dicom.label_table import KEYS
+from medidd.dicom.labels.label_table import KEYS
 
 Uncertain = Literal["drop", "positive", "negative"]
 """What a film counts as whose target is marked as uncertain."""

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from medidd.dicom.duplicates import Film, once
 from medidd.dicom.errors import HARMLESS, CohortError, TooManyRefused, counts
-from medidd.dicom.gathering import Gathered, Unit
-from medidd.dicom.identifiers import keyed
+from medidd.dicom.folder.duplicates import Film, once
+from medidd.dicom.folder.gathering import Gathered, Unit
+from medidd.dicom.header.identifiers import keyed
 from medidd.dicom.reading import DEFAULT, Reading
 from medidd.dicom.refusals import Refusal
 

@@ -19,9 +19,9 @@ from pydicom.pixels.decoders.base import get_decoder
 
 from medidd.dicom import codecs
 from medidd.dicom.errors import Refused
+from medidd.dicom.header.traits import age_band, maker, sex_of
 from medidd.dicom.reading import DEFAULT, Reading
 from medidd.dicom.source import Source
-from medidd.dicom.traits import age_band, maker, sex_of
 from medidd.dicom.views import matches, view_of
 
 MAX_PIXELS = 2**26

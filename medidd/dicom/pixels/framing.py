@@ -7,8 +7,8 @@ import numpy as np
 from pydicom import Dataset
 from pydicom.multival import MultiValue
 
-from medidd.dicom.lut import Floats
-from medidd.dicom.picture import Picture
+from medidd.dicom.pixels.lut import Floats
+from medidd.dicom.pixels.picture import Picture
 
 _PROPORTIONS = (
     "PixelAspectRatio",

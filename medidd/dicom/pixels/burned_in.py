@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from medidd.dicom.picture import Mask
-from medidd.dicom.values import Stored
+from medidd.dicom.pixels.picture import Mask
+from medidd.dicom.pixels.values import Stored
 
 _LOWEST = 8  # pixels, of a glyph
 _HIGHEST = 0.08  # of the film's rows

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from pydicom import Dataset
 
 from medidd.dicom.errors import Refused
-from medidd.dicom.header import read, refusing
+from medidd.dicom.header.header import read, refusing
 from medidd.dicom.refusals import Refusal
 from medidd.dicom.source import Source
 

@@ -11,10 +11,10 @@ import numpy as np
 from pydicom import Dataset
 from pydicom.multival import MultiValue
 
-from medidd.dicom.lut import Floats, integer, table
-from medidd.dicom.picture import Mask, Picture
+from medidd.dicom.pixels.lut import Floats, integer, table
+from medidd.dicom.pixels.picture import Mask, Picture
+from medidd.dicom.pixels.values import Stored, Values
 from medidd.dicom.reading import Voi
-from medidd.dicom.values import Stored, Values
 
 _PERCENTILES = (0.5, 99.5)
 

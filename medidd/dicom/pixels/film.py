@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 
 from medidd.dicom.errors import Refused
-from medidd.dicom.header import read_film
-from medidd.dicom.preparation import prepared
+from medidd.dicom.header.header import read_film
+from medidd.dicom.pixels.preparation import prepared
 from medidd.dicom.reading import Reading
 from medidd.dicom.refusals import Refusal
 from medidd.dicom.source import Source

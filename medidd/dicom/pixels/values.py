@@ -7,8 +7,8 @@ import numpy as np
 import numpy.typing as npt
 
 from medidd.dicom.errors import Refused
-from medidd.dicom.lut import Floats
-from medidd.dicom.picture import Index, Mask, Picture
+from medidd.dicom.pixels.lut import Floats
+from medidd.dicom.pixels.picture import Index, Mask, Picture
 
 Stored = npt.NDArray[np.integer]
 

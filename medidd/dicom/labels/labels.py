@@ -4,11 +4,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from medidd.dicom.datalist import read_datalist
 from medidd.dicom.errors import CohortError, Refused
-from medidd.dicom.header import Header
-from medidd.dicom.label_table import KEYS, SPREADSHEETS, LabelTable, plain, read_csv
-from medidd.dicom.labelling import (
+from medidd.dicom.header.header import Header
+from medidd.dicom.labels.datalist import read_datalist
+from medidd.dicom.labels.label_table import KEYS, SPREADSHEETS, LabelTable, plain, read_csv
+from medidd.dicom.labels.labelling import (
     Labelling,
     Says,
     as_it_stands,
@@ -17,8 +17,8 @@ from medidd.dicom.labelling import (
     one_among,
     yes_or_no,
 )
+from medidd.dicom.labels.splits import split_of
 from medidd.dicom.source import folders
-from medidd.dicom.splits import split_of
 
 
 @dataclass(frozen=True, repr=False)

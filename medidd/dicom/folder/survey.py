@@ -8,14 +8,14 @@ from pathlib import Path
 
 from pydicom import Dataset
 
-from medidd.dicom import terms
 from medidd.dicom.errors import Refused
-from medidd.dicom.gathering import Gathered
-from medidd.dicom.header import Header, read, refusing, text
+from medidd.dicom.folder.gathering import Gathered
+from medidd.dicom.folder.scan import examined, files
+from medidd.dicom.header import terms
+from medidd.dicom.header.header import Header, read, refusing, text
 from medidd.dicom.isolation import Lost, isolated
-from medidd.dicom.labels import Labels
+from medidd.dicom.labels.labels import Labels
 from medidd.dicom.refusals import Refusal
-from medidd.dicom.scan import examined, files
 from medidd.dicom.source import Source
 
 NO_HEADER = frozenset(

@@ -5,7 +5,7 @@ from functools import partial
 from pathlib import Path
 
 from medidd.dicom.errors import Refused
-from medidd.dicom.header import Header, read_header
+from medidd.dicom.header.header import Header, read_header
 from medidd.dicom.isolation import Lost, isolated
 from medidd.dicom.reading import DEFAULT, Reading
 from medidd.dicom.refusals import Refusal

@@ -14,16 +14,16 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from medidd.dicom.duplicates import same_pixels
 from medidd.dicom.errors import CohortError
-from medidd.dicom.film import Shown, decoded
-from medidd.dicom.gathering import Gathered, Unit
+from medidd.dicom.folder.duplicates import same_pixels
+from medidd.dicom.folder.gathering import Gathered, Unit
+from medidd.dicom.folder.plan import VERSION, Plan, make_plan, require_usable, unnamed
+from medidd.dicom.folder.scan import scan
 from medidd.dicom.isolation import Lost, isolated
-from medidd.dicom.labelling import Labelling
-from medidd.dicom.plan import VERSION, Plan, make_plan, require_usable, unnamed
+from medidd.dicom.labels.labelling import Labelling
+from medidd.dicom.pixels.film import Shown, decoded
 from medidd.dicom.reading import DEFAULT, Reading
 from medidd.dicom.refusals import Refusal, write_refusals
-from medidd.dicom.scan import scan
 from medidd.dicom.storage import COHORT, FILMS, IMAGES, TOKENS, Rows, read_json, write
 
 _SIGN_OF_LIFE = 1000  # files between two

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from medidd.dicom.lut import Floats
+from medidd.dicom.pixels.lut import Floats
 
 Index = npt.NDArray[np.unsignedinteger]
 Mask = npt.NDArray[np.bool_]

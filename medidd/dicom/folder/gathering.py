@@ -9,12 +9,12 @@ import unicodedata
 from pathlib import Path
 from typing import Literal
 
-from medidd.dicom.duplicates import Film
 from medidd.dicom.errors import CohortError, Refused
-from medidd.dicom.header import Header
-from medidd.dicom.identifiers import keyed, tokens_of, tokens_of_identifiers
-from medidd.dicom.labelling import USUAL, Labelling
-from medidd.dicom.labels import Labels, read_labels
+from medidd.dicom.folder.duplicates import Film
+from medidd.dicom.header.header import Header
+from medidd.dicom.header.identifiers import keyed, tokens_of, tokens_of_identifiers
+from medidd.dicom.labels.labelling import USUAL, Labelling
+from medidd.dicom.labels.labels import Labels, read_labels
 from medidd.dicom.refusals import Refusal
 
 Unit = Literal["patient", "study", "image"]

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from medidd.dicom.errors import CohortError
-from medidd.dicom.label_table import KEYS, LabelTable, plain, text_of
-from medidd.dicom.splits import split_of
+from medidd.dicom.labels.label_table import KEYS, LabelTable, plain, text_of
+from medidd.dicom.labels.splits import split_of
 
 _IMAGE = "image"
 _LEFT = frozenset({"fold", "split"})

@@ -16,9 +16,9 @@ from monai.data import ImageReader
 from monai.transforms import MapTransform
 from pydicom.dataset import FileDataset
 
-from medidd.dicom.header import read_film
-from medidd.dicom.lut import Floats
-from medidd.dicom.preparation import prepared
+from medidd.dicom.header.header import read_film
+from medidd.dicom.pixels.lut import Floats
+from medidd.dicom.pixels.preparation import prepared
 from medidd.dicom.reading import DEFAULT, Reading
 from medidd.dicom.source import Source
 
