@@ -26,11 +26,11 @@ from pipelines.recipe import Recipe, recipe
 from pipelines.recipients import recipients
 from pipelines.seeds import derived, generator
 from pipelines.synthetic import quantized
-from privacy.canary import worst_case
+from privacy.attacks.canary import worst_case
+from privacy.attacks.tracing import leanings
 from privacy.evidence import Canaries, Evidence, Match
 from privacy.policy import load_policy
 from privacy.release import Films, Release
-from privacy.tracing import leanings
 
 COPIES = (0, 1, 5, 50)
 

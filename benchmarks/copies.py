@@ -23,11 +23,11 @@ from medidd.distill import distill
 from medidd.methods.dm import DM
 from medidd.starts import STARTS, begin
 from privacy import Evidence, Films, Finding, Release, Verdict, load_policy
-from privacy.nearest import COPY, DOUBTFUL, closeness, copies, to_patients
-from privacy.same_patient import same_patient
-from privacy.set_test import set_test
-from privacy.unmixing import shares, unmixing
-from privacy.views import blur, standardise
+from privacy.attacks.nearest import COPY, DOUBTFUL, closeness, copies, to_patients
+from privacy.attacks.same_patient import same_patient
+from privacy.attacks.set_test import set_test
+from privacy.attacks.unmixing import shares, unmixing
+from privacy.attacks.views import blur, standardise
 
 KERMANY, NIH = "kermany_pneumonia_128_dev", "nih_pneumonia_224_dev"
 MEMBERS, CONTROLS = 300, 150

@@ -21,10 +21,10 @@ from scipy.stats import norm, rankdata
 from sklearn.linear_model import LogisticRegression
 
 from privacy import Finding, Level, Policy, Verdict, decide, load_policy
-from privacy.attack import judge
-from privacy.epsilon import epsilon_low
-from privacy.power import power
-from privacy.statistics import AucBounds, Scores, auc, null_se, tail, together
+from privacy.attacks.attack import judge
+from privacy.statistics.epsilon import epsilon_low
+from privacy.statistics.power import power
+from privacy.statistics.scores import AucBounds, Scores, auc, null_se, tail, together
 
 Array = NDArray[np.float64]
 

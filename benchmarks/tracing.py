@@ -35,9 +35,9 @@ from pipelines.recipe import recipe
 from pipelines.seeds import derived, generator
 from pipelines.synthetic import quantized
 from privacy import Films, Nulls, Release, folds
+from privacy.attacks.tracing import leanings
 from privacy.nulls import calibrate
-from privacy.statistics import Scores, auc, permutation_p
-from privacy.tracing import leanings
+from privacy.statistics.scores import Scores, auc, permutation_p
 
 SHORT: dict[str, dict[str, Any]] = {
     "dd": {"steps": 30, "epochs": 10, "batch": 32, "lr_images": 0.05},

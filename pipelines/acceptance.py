@@ -11,9 +11,9 @@ from pipelines.bundle import Files, with_files
 from pipelines.checksums import hashes
 from pipelines.stop import Exit, Stop
 from pipelines.store import Json
+from privacy.decision import Acceptance, Decision, wording_accepted
 from privacy.finding import Finding
-from privacy.gate import Acceptance, Decision, wording_accepted
-from privacy.leaks import tokens
+from privacy.gates.leaks import tokens
 
 CARD = """
 ## Exported without a decision

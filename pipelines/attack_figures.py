@@ -13,7 +13,7 @@ from scipy.stats import norm
 
 from pipelines.figures import INK, LINE, SOFT, address, blank
 from privacy.policy import Policy
-from privacy.statistics import Scores, Tail
+from privacy.statistics.scores import Scores, Tail
 
 MEMBER, CONTROL, LIMIT = "#0b6bcb", "#c2571a", "#a4262c"
 MOST_POINTS = 200

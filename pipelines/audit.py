@@ -28,9 +28,9 @@ from pipelines.seeds import generator
 from pipelines.stop import Exit, Stop
 from pipelines.store import Json, Run, dumped, read_json, require, write_json
 from pipelines.subject import Subject, reopened
+from privacy.decision import Decision, decide, wording
 from privacy.evidence import Evidence
 from privacy.finding import Finding, Verdict
-from privacy.gate import Decision, decide, wording
 from privacy.nulls import Nulls
 from privacy.policy import Level, Policy, load_policy
 from privacy.release import Films

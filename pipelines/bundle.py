@@ -30,10 +30,10 @@ from pipelines.threats import (
     threats,
     untested,
 )
-from privacy.leaks import tokens
+from privacy.gates.leaks import tokens
 from privacy.policy import Policy
-from privacy.power import power
 from privacy.release import Release as Audited
+from privacy.statistics.power import power
 
 RELEASE = "synthetic.safetensors"
 MANIFEST = "manifest.json"

@@ -16,9 +16,9 @@ from pipelines.progress import Progress
 from pipelines.relearn import relearn
 from pipelines.seeds import generator
 from pipelines.subject import Subject
+from privacy.attacks.tail import atypicality
 from privacy.evidence import Canaries
 from privacy.release import Films
-from privacy.tail import atypicality
 
 RUNS = 16
 """Distillations; a canary is in about half of them."""

@@ -20,8 +20,8 @@ from pydicom.sequence import Sequence
 from pydicom.uid import UID, ExplicitVRLittleEndian, SecondaryCaptureImageStorage
 
 from pipelines.synthetic import Release, preview_names
-from privacy.leaks import tokens
-from privacy.secondary_capture import BITS, WORDS
+from privacy.gates.leaks import tokens
+from privacy.gates.secondary_capture import BITS, WORDS
 
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "https://medidd.invalid/dicom")
 _IMPLEMENTATION = UID(f"2.25.{_NAMESPACE.int}")

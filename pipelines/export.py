@@ -29,13 +29,13 @@ from pipelines.stop import Exit, Stop
 from pipelines.store import Json, require, write
 from pipelines.subject import Subject, reopened
 from pipelines.synthetic import read_release
-from privacy.contents import contents as only_a_release
-from privacy.earlier import earlier_releases
+from privacy.decision import Acceptance, Decision
 from privacy.evidence import Evidence
 from privacy.finding import Verdict
-from privacy.gate import Acceptance, Decision
-from privacy.leaks import leaks, tokens
-from privacy.manifest import manifest
+from privacy.gates.contents import contents as only_a_release
+from privacy.gates.earlier import earlier_releases
+from privacy.gates.leaks import leaks, tokens
+from privacy.gates.manifest import manifest
 from privacy.policy import Policy
 
 

@@ -38,9 +38,9 @@ from pipelines.seeds import derived, generator
 from pipelines.stop import Exit, Stop
 from pipelines.store import RUNS, Json, Run, claim, write_json
 from pipelines.threats import untested
+from privacy.decision import decide
 from privacy.evidence import Evidence
 from privacy.finding import Finding
-from privacy.gate import decide
 from privacy.nulls import Nulls
 from privacy.policy import Level, Policy
 

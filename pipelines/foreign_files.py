@@ -21,7 +21,7 @@ from torch import Tensor
 
 from pipelines.foreign_arrays import Array, UnusableError
 from pipelines.synthetic import LEVELS
-from privacy.layers import LARGEST
+from privacy.gates.layers import LARGEST
 
 IMAGES = ("images", "x", "data", "images_syn", "image_syn")
 LABELS = ("labels", "y", "targets", "labels_syn", "label_syn")

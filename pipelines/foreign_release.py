@@ -12,7 +12,7 @@ from torch import Tensor
 from pipelines.foreign_arrays import Scale, UnusableError, intensities, targets
 from pipelines.foreign_files import READERS, Raw
 from pipelines.stop import Exit, Stop
-from privacy.layers import LARGEST
+from privacy.gates.layers import LARGEST
 from privacy.release import Release
 
 

@@ -22,15 +22,15 @@ from pipelines.frozen import versions
 from pipelines.reviewer import Window, window_of, write_sheet
 from pipelines.store import Json, dumped, write
 from pipelines.threats import ANALOGY, LIMITS, POWER, QUESTIONS, untested
-from privacy import union, unmixing
+from privacy.attacks import union, unmixing
+from privacy.attacks.unmixing import FITS, Shares
+from privacy.decision import Decision, wording
 from privacy.evidence import Earlier, Evidence
 from privacy.finding import Finding, Verdict
-from privacy.gate import Decision, wording
 from privacy.policy import Policy
-from privacy.power import power
 from privacy.release import Films, Release
-from privacy.statistics import Scores
-from privacy.unmixing import FITS, Shares
+from privacy.statistics.power import power
+from privacy.statistics.scores import Scores
 
 Attack = Callable[[Evidence], Scores]
 

@@ -31,9 +31,9 @@ from pipelines.installation import HOME, home
 from pipelines.patients import Patients
 from pipelines.stop import Exit, Stop
 from pipelines.store import dumped, read_json, write
+from privacy.decision import Acceptance
 from privacy.evidence import Earlier
 from privacy.finding import Verdict
-from privacy.gate import Acceptance
 
 Kind = Literal["export", "audit", "aborted"]
 """What an entry says was done; "aborted" of an export that did not happen after all."""

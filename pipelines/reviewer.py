@@ -21,9 +21,9 @@ from torch.nn import functional as F
 
 from pipelines.bundle import environment
 from pipelines.store import Json
+from privacy.attacks.views import VIEWS, moves, shrink, standardise, still
 from privacy.evidence import Evidence
 from privacy.release import Films, Release
-from privacy.views import VIEWS, moves, shrink, standardise, still
 
 SIDES = ("training set", "control")
 VIEWED, ENCODED = ("raw", "low-pass 2"), "encoder"

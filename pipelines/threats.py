@@ -178,7 +178,7 @@ POWER = {
     "perfect_epsilon": "highest epsilon that a perfect attack could prove",
     "one_run_epsilon": "the same where each patient is guessed once, in one run",
 }
-"""What the numbers of ``privacy.power`` mean."""
+"""What the numbers of ``privacy.statistics.power`` mean."""
 
 ANALOGY = (
     "The share .09, a cell of 11 people, is what EMA Policy 0070 and Health Canada recommend as "

@@ -3,9 +3,9 @@
 It knows tensors and files, no methods and no DICOM, and can judge anybody's release.
 """
 
+from privacy.decision import Decision, decide, wording
 from privacy.evidence import Audit, Evidence, Fit
 from privacy.finding import Finding, Verdict
-from privacy.gate import Decision, decide, wording
 from privacy.nulls import Nulls, folds
 from privacy.policy import Level, Policy, load_policy
 from privacy.release import Films, Release

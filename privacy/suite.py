@@ -2,28 +2,28 @@
 
 from torch import Generator
 
-from privacy.canary import worst_case
-from privacy.constants import constants
-from privacy.contents import contents
-from privacy.distance import distances
-from privacy.earlier import earlier_releases
+from privacy.attacks.canary import worst_case
+from privacy.attacks.distance import distances
+from privacy.attacks.membership import train_on_release
+from privacy.attacks.nearest import copies
+from privacy.attacks.same_patient import same_patient
+from privacy.attacks.set_test import set_test
+from privacy.attacks.tail import exposed_groups
+from privacy.attacks.tracing import tracing
+from privacy.attacks.union import union
+from privacy.attacks.unmixing import unmixing
+from privacy.attacks.validity import comparable
 from privacy.evidence import Audit, Evidence
 from privacy.finding import Finding
-from privacy.leaks import leaks
-from privacy.manifest import manifest
-from privacy.membership import train_on_release
-from privacy.nearest import copies
-from privacy.patients_per_image import patients_per_image
+from privacy.gates.constants import constants
+from privacy.gates.contents import contents
+from privacy.gates.earlier import earlier_releases
+from privacy.gates.leaks import leaks
+from privacy.gates.manifest import manifest
+from privacy.gates.patients_per_image import patients_per_image
+from privacy.gates.precision import precision
+from privacy.gates.start import start
 from privacy.policy import Level, Policy
-from privacy.precision import precision
-from privacy.same_patient import same_patient
-from privacy.set_test import set_test
-from privacy.start import start
-from privacy.tail import exposed_groups
-from privacy.tracing import tracing
-from privacy.union import union
-from privacy.unmixing import unmixing
-from privacy.validity import comparable
 
 AUDITS: dict[str, Audit] = {
     "G1": patients_per_image,

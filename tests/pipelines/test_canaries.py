@@ -16,10 +16,10 @@ from pipelines.recipe import recipe
 from pipelines.store import Run
 from pipelines.subject import Subject, reopened
 from pipelines.synthetic import quantized
+from privacy.attacks.tail import atypicality
+from privacy.attacks.tracing import leanings
 from privacy.evidence import Canaries, Match
 from privacy.release import Films, Release
-from privacy.tail import atypicality
-from privacy.tracing import leanings
 
 
 @pytest.fixture

@@ -33,7 +33,7 @@ from pipelines.audit import entry
 from pipelines.store import Run, read_json
 from pipelines.subject import reopened
 from pipelines.synthetic import read_release
-from privacy.gate import Acceptance
+from privacy.decision import Acceptance
 from privacy.policy import Policy
 
 FILES = {

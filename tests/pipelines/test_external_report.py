@@ -10,10 +10,10 @@ import pytest
 from pipelines.bundle import audit_report, template_words
 from pipelines.threats import EDPB, LIMITS, QUESTIONS, THREATS, WP29, covered
 from privacy import AUDITS, Policy, load_policy
-from privacy.leaks import tokens
+from privacy.attacks.union import ATTACKS
+from privacy.gates.leaks import tokens
 from privacy.policy import Level
-from privacy.power import power
-from privacy.union import ATTACKS
+from privacy.statistics.power import power
 
 MEMBERS, CONTROLS = 143, 67
 

@@ -13,9 +13,9 @@ from pipelines.checksums import hashes
 from pipelines.store import Run
 from pipelines.subject import reopened
 from privacy import Audit, Evidence, Finding, Policy, Verdict, load_policy
-from privacy.contents import contents as only_a_release
-from privacy.leaks import leaks
-from privacy.precision import precision
+from privacy.gates.contents import contents as only_a_release
+from privacy.gates.leaks import leaks
+from privacy.gates.precision import precision
 
 Gate = Callable[[Audit, dict[str, bytes]], Finding]
 

@@ -23,15 +23,15 @@ from pipelines.attack_figures import curve
 from pipelines.internal import ATTACKS, write_internal
 from pipelines.reviewer import NEAREST, VIEWED, write_sheet
 from privacy import Evidence, Films, Finding, Nulls, Policy, Release, Verdict, decide, load_policy
+from privacy.attacks.membership import scores, train_on_release
+from privacy.attacks.nearest import copies
+from privacy.attacks.same_patient import same_patient
+from privacy.attacks.unmixing import shares, unmixing
+from privacy.attacks.views import VIEWS, standardise
 from privacy.evidence import Earlier
-from privacy.membership import scores, train_on_release
-from privacy.nearest import copies
-from privacy.patients_per_image import patients_per_image
+from privacy.gates.patients_per_image import patients_per_image
 from privacy.policy import Level
-from privacy.same_patient import same_patient
-from privacy.statistics import Scores, clopper_pearson
-from privacy.unmixing import shares, unmixing
-from privacy.views import VIEWS, standardise
+from privacy.statistics.scores import Scores, clopper_pearson
 
 FILES = {"report.html", "report.json", "reviewer.html", "reviewer-key.json"}
 PAGES = ("report.html", "reviewer.html")

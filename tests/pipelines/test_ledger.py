@@ -20,7 +20,7 @@ from pipelines.ledger import Entry
 from pipelines.patients import Patients
 from pipelines.stop import Stop
 from pipelines.store import Run
-from privacy.gate import Acceptance
+from privacy.decision import Acceptance
 
 WORD = Acceptance("For a course.", "A. Nother")
 

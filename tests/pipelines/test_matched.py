@@ -32,8 +32,8 @@ from pipelines.matched import (
 from pipelines.recipe import Recipe, recipe
 from pipelines.seeds import derived, generator
 from privacy import Films, Release
-from privacy.statistics import Scores, auc
-from privacy.tracing import leanings
+from privacy.attacks.tracing import leanings
+from privacy.statistics.scores import Scores, auc
 
 CPU = torch.device("cpu")
 SIZE, CLASSES = 16, 3

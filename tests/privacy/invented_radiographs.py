@@ -10,8 +10,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from privacy import Evidence, Films, Fit, Release
+from privacy.attacks.views import blur
 from privacy.evidence import Match
-from privacy.views import blur
 
 SIDE = 32
 

@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from privacy import Evidence, Finding, Policy, Release, Verdict, burned_in
-from privacy.burned_in import CERTAIN, UNCERTAIN, alphabets, legibility
-from privacy.formats import LARGEST_PICTURE, frames
-from privacy.layers import UnreadableError
-from privacy.leaks import leaks
+from privacy import Evidence, Finding, Policy, Release, Verdict
+from privacy.gates import burned_in
+from privacy.gates.burned_in import CERTAIN, UNCERTAIN, alphabets, legibility
+from privacy.gates.formats import LARGEST_PICTURE, frames
+from privacy.gates.layers import UnreadableError
+from privacy.gates.leaks import leaks
 
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 DATA = Path(__file__).parents[3] / "shared" / "data" / "kermany_pneumonia_128_dev.npz"

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from privacy import Evidence, Films, Policy, Release, Verdict
-from privacy.canary import (
+from privacy.attacks.canary import (
     ATTACKS,
     Pooled,
     centred,

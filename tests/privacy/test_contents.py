@@ -20,7 +20,7 @@ from PIL import Image, PngImagePlugin
 from safetensors.torch import save
 
 from privacy import Evidence, Finding, Policy, Release, Verdict
-from privacy.contents import contents
+from privacy.gates.contents import contents
 
 PATTERNS = ("synthetic.safetensors", "previews/*.png", "labels.csv", "README.md", "croissant.json")
 SIDE = 16

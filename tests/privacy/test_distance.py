@@ -9,9 +9,9 @@ from invented_radiographs import cohort, evidence, labelled, noise
 from torch.nn import functional as F
 
 from privacy import Evidence, Films, Nulls, Policy, Release, Verdict, folds
-from privacy.distance import SEEN, distances, nearest_of_class, scores
-from privacy.statistics import Scores, auc
-from privacy.views import VIEWS, standardise
+from privacy.attacks.distance import SEEN, distances, nearest_of_class, scores
+from privacy.attacks.views import VIEWS, standardise
+from privacy.statistics.scores import Scores, auc
 
 
 def everything(films: Films) -> Release:

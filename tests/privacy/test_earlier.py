@@ -7,8 +7,8 @@ import torch
 from invented_radiographs import cohort, evidence, noise
 
 from privacy import Evidence, Films, Policy, Verdict
-from privacy.earlier import earlier_releases
 from privacy.evidence import Earlier
+from privacy.gates.earlier import earlier_releases
 
 OTHER = "ab" * 32
 

@@ -14,8 +14,8 @@ from torch.nn import functional as F
 
 from privacy import AUDITS, Evidence, Films, Level, Nulls, Policy, Release, Verdict, audit, decide
 from privacy import folds as draw_folds
+from privacy.attacks.views import standardise
 from privacy.evidence import Canaries, Earlier
-from privacy.views import standardise
 
 RUNS, CANARIES = 16, 32
 

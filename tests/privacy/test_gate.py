@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from privacy import Decision, Finding, Level, Policy, Verdict, decide, load_policy, wording
-from privacy.gate import Acceptance, wording_accepted
+from privacy.decision import Acceptance, wording_accepted
 
 Change = Callable[[list[Finding]], list[Finding]]
 

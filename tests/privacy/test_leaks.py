@@ -18,7 +18,7 @@ from PIL import Image, PngImagePlugin
 from safetensors.torch import save
 
 from privacy import Evidence, Finding, Policy, Verdict
-from privacy.leaks import leaks, tokens
+from privacy.gates.leaks import leaks, tokens
 
 SECRET = "KH-482913"
 

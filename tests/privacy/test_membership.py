@@ -8,9 +8,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from privacy import Films, Nulls, Policy, Release, Verdict, folds
-from privacy.attack import judge
-from privacy.membership import confidence, logit, train_on_release
-from privacy.statistics import Scores
+from privacy.attacks.attack import judge
+from privacy.attacks.membership import confidence, logit, train_on_release
+from privacy.statistics.scores import Scores
 
 
 def random_labels(films: Films, seed: int) -> Films:

@@ -7,7 +7,7 @@ from invented_radiographs import cohort, evidence, labelled, noise, radiographs
 from torch import Tensor
 
 from privacy import Films, Policy, Release, Verdict
-from privacy.nearest import (
+from privacy.attacks.nearest import (
     COPY,
     DOUBTFUL,
     closeness,
@@ -16,7 +16,7 @@ from privacy.nearest import (
     distances,
     to_patients,
 )
-from privacy.views import VIEWS
+from privacy.attacks.views import VIEWS
 
 DISGUISES = {
     "none": lambda x: x,

@@ -10,7 +10,7 @@ from scipy.optimize import brentq
 from scipy.stats import binom, norm, rankdata
 
 from privacy import Policy
-from privacy.epsilon import (
+from privacy.statistics.epsilon import (
     SHARES,
     ceiling,
     epsilon_low,
@@ -18,8 +18,8 @@ from privacy.epsilon import (
     patients_to_refute,
     perfect_epsilon,
 )
-from privacy.power import power
-from privacy.statistics import Scores, Tail, clopper_pearson
+from privacy.statistics.power import power
+from privacy.statistics.scores import Scores, Tail, clopper_pearson
 
 SIZES = {
     20: (1.60, 1.82, 0.092, 0.730),

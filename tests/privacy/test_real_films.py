@@ -8,7 +8,7 @@ import torch
 from torch.nn import functional as F
 
 from privacy import Films
-from privacy.nearest import COPY, DOUBTFUL, closeness
+from privacy.attacks.nearest import COPY, DOUBTFUL, closeness
 
 DATA = Path(__file__).parents[3] / "shared" / "data" / "kermany_pneumonia_128_dev.npz"
 

@@ -6,8 +6,8 @@ from invented_radiographs import cohort, evidence, labelled, noise, radiographs
 from torch import Tensor
 
 from privacy import Films, Policy, Verdict
-from privacy.same_patient import same_patient
-from privacy.views import blur, standardise
+from privacy.attacks.same_patient import same_patient
+from privacy.attacks.views import blur, standardise
 
 
 def encoder(images: Tensor) -> Tensor:

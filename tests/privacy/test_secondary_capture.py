@@ -10,8 +10,8 @@ from pydicom import Dataset, FileMetaDataset, dcmread
 from pydicom.sequence import Sequence
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
-from privacy.formats import HiddenError
-from privacy.secondary_capture import WORDS, capture
+from privacy.gates.formats import HiddenError
+from privacy.gates.secondary_capture import WORDS, capture
 
 OWN = tuple(f"2.25.{10**30 + n}" for n in range(4))
 LEVELS = np.arange(12 * 10, dtype=np.uint16).reshape(12, 10) * 30

@@ -9,8 +9,8 @@ import torch
 from invented_radiographs import cohort, evidence, labelled, noise, radiographs
 
 from privacy import Films, Policy, Verdict
-from privacy.nearest import to_patients
-from privacy.set_test import FLOOR, leaning, redrawn, set_test
+from privacy.attacks.nearest import to_patients
+from privacy.attacks.set_test import FLOOR, leaning, redrawn, set_test
 
 
 def test_noisy_films_of_ten_members_fail_together(

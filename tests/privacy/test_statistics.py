@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from scipy.stats import binom, norm
 
 from privacy import Policy
-from privacy.attack import NOT_ASSESSABLE, caught, judge
+from privacy.attacks.attack import NOT_ASSESSABLE, caught, judge
 from privacy.finding import Verdict
-from privacy.statistics import (
+from privacy.statistics.scores import (
     AucBounds,
     Scores,
     Tail,

@@ -9,11 +9,11 @@ from invented_radiographs import cohort, evidence, labelled, noise
 from safetensors.torch import save
 
 from privacy import Films, Policy, Release, Verdict
-from privacy.constants import constants
-from privacy.manifest import manifest
-from privacy.patients_per_image import patients_per_image
-from privacy.precision import precision
-from privacy.start import start
+from privacy.gates.constants import constants
+from privacy.gates.manifest import manifest
+from privacy.gates.patients_per_image import patients_per_image
+from privacy.gates.precision import precision
+from privacy.gates.start import start
 
 
 def test_eleven_patients_of_its_class_stand_behind_every_image(

@@ -10,8 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from privacy import Films, Policy, Release, Verdict
-from privacy.statistics import Scores
-from privacy.tail import (
+from privacy.attacks.tail import (
     NEIGHBOURS,
     atypicality,
     exposed_groups,
@@ -19,7 +18,8 @@ from privacy.tail import (
     judge_groups,
     most_atypical,
 )
-from privacy.views import VIEWS, shrink, standardise
+from privacy.attacks.views import VIEWS, shrink, standardise
+from privacy.statistics.scores import Scores
 
 
 def match(release: Release) -> Callable[[Tensor, Tensor], Tensor]:  # noqa: ARG001

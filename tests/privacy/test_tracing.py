@@ -11,9 +11,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from privacy import Films, Nulls, Policy, Release, Verdict, folds
+from privacy.attacks.tracing import leaning, leanings, scores, tracing
 from privacy.evidence import Evidence, Match, Statistic
-from privacy.statistics import auc
-from privacy.tracing import leaning, leanings, scores, tracing
+from privacy.statistics.scores import auc
 
 
 def random_features(seed: int, width: int = 64) -> Statistic:

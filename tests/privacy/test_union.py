@@ -10,9 +10,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from privacy import Evidence, Films, Level, Nulls, Policy, Release, Verdict, decide, folds
-from privacy.attack import judge
-from privacy.statistics import Scores, auc, null_se, together
-from privacy.union import ATTACKS, scores, union
+from privacy.attacks.attack import judge
+from privacy.attacks.union import ATTACKS, scores, union
+from privacy.statistics.scores import Scores, auc, null_se, together
 
 
 def flat(images: Tensor, labels: Tensor) -> Tensor:  # noqa: ARG001

@@ -8,7 +8,7 @@ from scipy.optimize import nnls
 from torch import Tensor
 
 from privacy import Films, Policy, Verdict
-from privacy.unmixing import FITS, shares, unmixing, weights
+from privacy.attacks.unmixing import FITS, shares, unmixing, weights
 
 
 def mixed(members: Films, *parts: float) -> Tensor:

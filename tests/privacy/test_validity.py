@@ -10,7 +10,7 @@ from invented_radiographs import cohort, evidence, noise
 from sklearn.linear_model import LogisticRegression, Ridge
 
 from privacy import Evidence, Films, Policy, Verdict
-from privacy.validity import RIDGE, UNITS, blind_auc, comparable, features
+from privacy.attacks.validity import RIDGE, UNITS, blind_auc, comparable, features
 
 Side = tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]
 

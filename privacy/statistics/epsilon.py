@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from scipy.stats import beta
 
-from privacy.statistics import Scores, clopper_pearson, rank_at
+from privacy.statistics.scores import Scores, clopper_pearson, rank_at
 
 DELTA = 1e-5
 SHARES = (0.0, 0.05, 0.2, 0.5)

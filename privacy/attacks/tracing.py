@@ -17,12 +17,12 @@ import torch
 from torch import Generator, Tensor
 from torch.nn.functional import cosine_similarity, one_hot
 
-from privacy.attack import judge, remembered, scored
+from privacy.attacks.attack import judge, remembered, scored
 from privacy.evidence import Evidence, Match, Statistic
 from privacy.finding import Finding
 from privacy.policy import Policy
 from privacy.release import Films, Release
-from privacy.statistics import Scores
+from privacy.statistics.scores import Scores
 
 CHUNK = 64
 """Films shown to a statistic at once; more leave a processor's caches."""

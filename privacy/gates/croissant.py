@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterator, Mapping
 from hashlib import sha256
 
-from privacy.formats import HiddenError, once
+from privacy.gates.formats import HiddenError, once
 
 _FILE = {"@type", "@id", "name", "contentUrl", "encodingFormat", "sha256"}
 _KEYS = _FILE | {

@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from privacy.finding import Finding, Verdict
 from privacy.policy import Level, Policy
-from privacy.statistics import holm
+from privacy.statistics.scores import holm
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from torch import Generator, Tensor
 
 from privacy.evidence import Evidence
 from privacy.finding import Finding, Verdict
-from privacy.formats import SUFFIX, HiddenError, tensors
+from privacy.gates.formats import SUFFIX, HiddenError, tensors
 from privacy.policy import Policy
 
 LEVELS = (255, 4095)

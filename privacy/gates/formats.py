@@ -17,7 +17,7 @@ from PIL import Image, UnidentifiedImageError
 from safetensors.torch import load
 from torch import Tensor
 
-from privacy.layers import PNG, UnreadableError
+from privacy.gates.layers import PNG, UnreadableError
 
 LARGEST_PICTURE = 2**24
 """Pixels. Nothing that is learned here is as large; a small file can unpack to anything."""

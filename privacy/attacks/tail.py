@@ -14,13 +14,13 @@ from typing import Any
 import torch
 from torch import Generator, Tensor
 
+from privacy.attacks.tracing import scores as attack
+from privacy.attacks.views import VIEWS, shrink, standardise
 from privacy.evidence import Evidence
 from privacy.finding import Finding, Verdict
 from privacy.policy import Policy
 from privacy.release import Films
-from privacy.statistics import AucBounds, Scores, auc, exceedance_p, holm
-from privacy.tracing import scores as attack
-from privacy.views import VIEWS, shrink, standardise
+from privacy.statistics.scores import AucBounds, Scores, auc, exceedance_p, holm
 
 NAME = "Unusual patients and small groups"
 SHARE = 0.10

@@ -18,9 +18,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Generator, Tensor
 
+from privacy.attacks.nearest import distances
 from privacy.evidence import Evidence
 from privacy.finding import Finding, Verdict
-from privacy.nearest import distances
 from privacy.policy import Policy
 
 ROUNDS = 10_000

@@ -21,13 +21,13 @@ from scipy.stats import rankdata
 from torch import Generator, Tensor
 from torch.nn import functional as F
 
+from privacy.attacks.views import shrink
 from privacy.evidence import Evidence
 from privacy.finding import Finding, Verdict
 from privacy.nulls import folds
 from privacy.policy import Policy
 from privacy.release import Films
-from privacy.statistics import Array
-from privacy.views import shrink
+from privacy.statistics.scores import Array
 
 UNITS = ("patient", "study", "image")
 ERROR = 0.01

@@ -15,12 +15,12 @@ from functools import lru_cache
 import torch
 from torch import Generator, Tensor
 
+from privacy.attacks.views import VIEWS, moves, shrink, standardise, still
 from privacy.evidence import Evidence
 from privacy.finding import Finding, Verdict
 from privacy.policy import Policy
 from privacy.release import Films
-from privacy.statistics import holm
-from privacy.views import VIEWS, moves, shrink, standardise, still
+from privacy.statistics.scores import holm
 
 COPY = 0.60
 """A ratio below this is a copy. With 25 to 200 members, 2 to 4 of 100 strangers' films fall below

@@ -10,13 +10,13 @@ attack of Chen et al., GAN-Leaks, ACM CCS 2020, with distances as they are).
 import torch
 from torch import Generator, Tensor
 
-from privacy.attack import judge, remembered, scored
+from privacy.attacks.attack import judge, remembered, scored
+from privacy.attacks.views import VIEWS, shrink, standardise
 from privacy.evidence import Evidence
 from privacy.finding import Finding
 from privacy.policy import Policy
 from privacy.release import Films, Release
-from privacy.statistics import Scores
-from privacy.views import VIEWS, shrink, standardise
+from privacy.statistics.scores import Scores
 
 SEEN = ("raw", "contrast-free", "low-pass 1", "high-pass")
 

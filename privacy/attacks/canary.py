@@ -22,13 +22,13 @@ import torch
 from torch import Generator, Tensor
 from torch.nn import functional as F
 
+from privacy.attacks.membership import confidence
+from privacy.attacks.tracing import leanings
 from privacy.evidence import Canaries, Evidence
 from privacy.finding import Finding, Verdict
-from privacy.membership import confidence
 from privacy.policy import FPR, Policy
 from privacy.release import Films
-from privacy.statistics import Array, Scores, Tail, clopper_pearson, rank_at, tail
-from privacy.tracing import leanings
+from privacy.statistics.scores import Array, Scores, Tail, clopper_pearson, rank_at, tail
 
 
 def _traced(evidence: Evidence, canaries: Canaries) -> Tensor:

@@ -9,9 +9,9 @@ from dataclasses import asdict, dataclass
 
 from scipy.stats import betabinom, norm
 
-from privacy.epsilon import one_run_epsilon, perfect_epsilon
 from privacy.policy import FPR, Policy
-from privacy.statistics import Tail, null_se, rank_at
+from privacy.statistics.epsilon import one_run_epsilon, perfect_epsilon
+from privacy.statistics.scores import Tail, null_se, rank_at
 
 
 @dataclass(frozen=True)

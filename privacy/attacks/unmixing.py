@@ -21,10 +21,10 @@ from scipy.optimize import nnls
 from torch import Generator, Tensor
 from torch.nn import functional as F
 
+from privacy.attacks.views import blur, standardise
 from privacy.evidence import Evidence
 from privacy.finding import Finding, Verdict
 from privacy.policy import Policy
-from privacy.views import blur, standardise
 
 Array = NDArray[np.float64]
 

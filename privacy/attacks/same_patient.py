@@ -24,7 +24,7 @@ from privacy.evidence import Evidence
 from privacy.finding import Finding, Verdict
 from privacy.policy import Policy
 from privacy.release import Films
-from privacy.statistics import Scores, auc, holm
+from privacy.statistics.scores import Scores, auc, holm
 
 FPR = 0.01
 """Share of pairs of different people that the attacker takes for one."""

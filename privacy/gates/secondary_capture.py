@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from privacy.formats import LARGEST_PICTURE, HiddenError
+from privacy.gates.formats import LARGEST_PICTURE, HiddenError
 
 BITS = 12
 """Bits of a level."""

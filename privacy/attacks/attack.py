@@ -7,12 +7,12 @@ from typing import Any
 
 from torch import Generator
 
-from privacy.epsilon import DELTA, ceiling, epsilon_low
 from privacy.evidence import Evidence
 from privacy.finding import Finding, Verdict
 from privacy.nulls import Score, calibrate
 from privacy.policy import FPR, Policy
-from privacy.statistics import (
+from privacy.statistics.epsilon import DELTA, ceiling, epsilon_low
+from privacy.statistics.scores import (
     AucBounds,
     Scores,
     auc,

@@ -14,12 +14,12 @@ from collections.abc import Callable
 
 from torch import Generator
 
-from privacy import distance, membership, tracing
-from privacy.attack import judge, remembered
+from privacy.attacks import distance, membership, tracing
+from privacy.attacks.attack import judge, remembered
 from privacy.evidence import Evidence
 from privacy.finding import Finding
 from privacy.policy import Policy
-from privacy.statistics import Scores, together
+from privacy.statistics.scores import Scores, together
 
 ATTACKS: dict[str, Callable[[Evidence], Scores]] = {
     "A1": tracing.scores,

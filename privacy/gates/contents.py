@@ -16,14 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Generator
 
-from privacy.croissant import require_description
 from privacy.evidence import Evidence
 from privacy.finding import Finding, Verdict
-from privacy.formats import SUFFIX, HiddenError, picture, tensors
-from privacy.layers import UnreadableError, layers
+from privacy.gates.croissant import require_description
+from privacy.gates.formats import SUFFIX, HiddenError, picture, tensors
+from privacy.gates.layers import UnreadableError, layers
+from privacy.gates.secondary_capture import BITS, capture
 from privacy.policy import Policy
 from privacy.release import Release
-from privacy.secondary_capture import BITS, capture
 
 CROISSANT = "croissant.json"
 

@@ -11,11 +11,11 @@ from collections.abc import Iterator
 
 from torch import Generator
 
-from privacy.burned_in import CERTAIN, UNCERTAIN, legibility
 from privacy.evidence import Evidence
 from privacy.finding import Finding, Verdict
-from privacy.formats import frames
-from privacy.layers import PNG, UnreadableError, layers
+from privacy.gates.burned_in import CERTAIN, UNCERTAIN, legibility
+from privacy.gates.formats import frames
+from privacy.gates.layers import PNG, UnreadableError, layers
 from privacy.policy import Policy
 
 SHORTEST = 4

@@ -13,12 +13,12 @@ from collections.abc import Sequence
 import torch
 from torch import Generator, Tensor
 
-from privacy.attack import judge, remembered, scored
+from privacy.attacks.attack import judge, remembered, scored
 from privacy.evidence import Evidence, Fit
 from privacy.finding import Finding
 from privacy.policy import Policy
 from privacy.release import Films, Release
-from privacy.statistics import Scores
+from privacy.statistics.scores import Scores
 
 
 def train_on_release(evidence: Evidence, policy: Policy, rng: Generator) -> Finding:
