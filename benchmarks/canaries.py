@@ -20,12 +20,12 @@ from torch.nn.functional import adaptive_avg_pool2d
 
 from medidd.allocator import keep_memory
 from medidd.data import NORMALIZATION
-from pipelines.canaries import RUNS, planted
-from pipelines.learn import learn
-from pipelines.recipe import Recipe, recipe
-from pipelines.recipients import recipients
-from pipelines.seeds import derived, generator
-from pipelines.synthetic import quantized
+from pipelines.auditing.canaries import RUNS, planted
+from pipelines.auditing.recipients import recipients
+from pipelines.learning.learn import learn
+from pipelines.learning.recipe import Recipe, recipe
+from pipelines.run.release_file import quantized
+from pipelines.run.seeds import derived, generator
 from privacy.attacks.canary import worst_case
 from privacy.attacks.tracing import leanings
 from privacy.evidence import Canaries, Evidence, Match

@@ -42,7 +42,7 @@ def main(
                 run = ["--json", "--out", str(Path(folder) / "run")]
                 before = _children()
                 found = subprocess.run(
-                    [sys.executable, "-m", "pipelines.cli", *command, *run],
+                    [sys.executable, "-m", "pipelines.cli.main", *command, *run],
                     capture_output=True,
                     text=True,
                     check=True,

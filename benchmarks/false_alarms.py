@@ -20,9 +20,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from medidd.evaluate import Training
-from pipelines import recipients
-from pipelines.matched import matched
-from pipelines.recipe import recipe
+from pipelines.auditing import recipients
+from pipelines.auditing.matched_statistics import matched
+from pipelines.learning.recipe import recipe
 from privacy import Evidence, Films, Level, Nulls, Policy, Release, Verdict, decide, folds
 from privacy.policy import load_policy
 from privacy.suite import audit

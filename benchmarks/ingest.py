@@ -97,7 +97,7 @@ def main(counts: tuple[int, ...], size: int) -> None:
     for count in counts:
         with tempfile.TemporaryDirectory() as place:
             draw(Path(place) / "films", count)
-            command = [sys.executable, "-m", "pipelines.cli", "ingest"]
+            command = [sys.executable, "-m", "pipelines.cli.main", "ingest"]
             command += ["--dicom-dir", str(Path(place) / "films"), "--size", str(size)]
             command += ["--out", str(Path(place) / "cohort")]
             seconds, own, others = ended(command, Path(place) / "home")

@@ -34,7 +34,7 @@ from medidd.evaluate import log_probabilities, published, train
 from medidd.methods import METHODS
 from medidd.methods.experts import Experts, Trajectories
 from medidd.starts import STARTS, begin
-from pipelines.options import parsed
+from pipelines.cli.options import parsed
 
 EXPERTS = {"count": 100, "epoch_steps": 195}
 """The papers' experts: 195 batches of 256 are an epoch of 50,000 images."""

@@ -30,10 +30,10 @@ from medidd.allocator import keep_memory
 from medidd.data import NORMALIZATION, RealSet
 from medidd.distill import Decodes, distill
 from medidd.methods.experts import Experts, Trajectories
-from pipelines.matched import MATCHED, embedding, functional_gradient
-from pipelines.recipe import recipe
-from pipelines.seeds import derived, generator
-from pipelines.synthetic import quantized
+from pipelines.auditing.matched_statistics import MATCHED, embedding, functional_gradient
+from pipelines.learning.recipe import recipe
+from pipelines.run.release_file import quantized
+from pipelines.run.seeds import derived, generator
 from privacy import Films, Nulls, Release, folds
 from privacy.attacks.tracing import leanings
 from privacy.nulls import calibrate

@@ -18,11 +18,11 @@ from pathlib import Path
 import click
 import torch
 
-from pipelines import cli
-from pipelines.installation import key
-from pipelines.store import Run, read_json
-from pipelines.subject import reopened
-from pipelines.synthetic import LEVELS, read_release, write_release
+from pipelines.cli.main import main as medidd
+from pipelines.learning.opened import reopened
+from pipelines.run.installation import key
+from pipelines.run.release_file import LEVELS, read_release, write_release
+from pipelines.run.store import Run, read_json
 
 RUNS: dict[str, tuple[str, ...]] = {
     "noise": ("--method", "noise"),
@@ -78,7 +78,7 @@ def called(*arguments: object) -> None:
     if words[0] == "distill" and Path(words[-1]).exists():
         words.append("--resume")
     with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(SystemExit):
-        cli.main(words)
+        medidd(words)
 
 
 def plant(run: Run) -> None:

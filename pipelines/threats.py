@@ -7,7 +7,7 @@ that did not run. Nothing here may claim more than that a test was made.
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from pipelines.store import Json
+from pipelines.run.store import Json
 
 
 @dataclass(frozen=True)

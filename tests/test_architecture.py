@@ -98,7 +98,7 @@ def imported(path: Path) -> set[str]:
 def test_help_is_there_without_loading_anything_heavy(argument: str) -> None:
     said = python(
         "import sys\n"
-        "from pipelines.cli import main\n"
+        "from pipelines.cli.main import main\n"
         f"sys.argv[1:] = {argument.split()!r}\n"
         "try:\n"
         "    main()\n"

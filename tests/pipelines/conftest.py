@@ -11,11 +11,11 @@ import pytest
 from invented_cohort import Made, Source, called, copied, distill, plant, train_experts
 from short_trainings import shortened
 
-import pipelines.distill
-from pipelines.bundle import contents
-from pipelines.export import finished
-from pipelines.installation import SILENT, home
-from pipelines.store import Run, read_json, write
+import pipelines.commands.distill
+from pipelines.bundle.contents import contents
+from pipelines.commands.export import finished
+from pipelines.run.installation import SILENT, home
+from pipelines.run.store import Run, read_json, write
 
 KEY = "03" * 32
 
@@ -49,7 +49,7 @@ def short_trainings() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         for module, name, value in shortened():
             patch.setattr(module, name, value)
-        patch.setattr(pipelines.distill, "baselines_ahead", nothing_ahead)
+        patch.setattr(pipelines.commands.distill, "baselines_ahead", nothing_ahead)
         yield
 
 

@@ -16,8 +16,8 @@ from typing import Any
 
 import pydicom
 
-from pipelines import cli
-from pipelines.distill import Distill
+from pipelines.cli.main import main as medidd
+from pipelines.commands.distill import Distill
 
 ROOT = Path(__file__).parents[2]
 SAMPLE = ROOT / "sample_data"
@@ -122,7 +122,7 @@ def called(*arguments: object) -> Ended:
     out, err, code = io.StringIO(), io.StringIO(), 0
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         try:
-            cli.main([str(argument) for argument in arguments])
+            medidd([str(argument) for argument in arguments])
         except SystemExit as end:
             code = int(end.code or 0)
     return Ended(code, out.getvalue(), err.getvalue())
@@ -132,7 +132,11 @@ def started(*arguments: object, short: bool = False) -> "subprocess.Popen[str]":
     """Starts a command as a process of its own, ``short`` with trainings as brief as in here."""
     program = [str(Path(__file__).with_name("short_trainings.py"))]
     return subprocess.Popen(
-        [sys.executable, *(program if short else ["-m", "pipelines.cli"]), *map(str, arguments)],
+        [
+            sys.executable,
+            *(program if short else ["-m", "pipelines.cli.main"]),
+            *map(str, arguments),
+        ],
         env=os.environ | {"PYTHONPATH": str(ROOT)},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,

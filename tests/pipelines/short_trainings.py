@@ -11,34 +11,40 @@ from typing import Any
 
 def shortened() -> Iterator[tuple[ModuleType, str, Any]]:
     """What to set so that networks are trained for four steps."""
-    import pipelines.recipients
-    import pipelines.worth
+    import pipelines.auditing.recipients
+    import pipelines.evaluation.utility
 
-    brief = replace(pipelines.worth.RECIPIENT, steps=4)
-    yield pipelines.worth, "RECIPIENT", brief
-    yield pipelines.recipients, "RECIPIENT", brief
-    yield pipelines.worth, "FULL", replace(pipelines.worth.FULL, steps=4, batch=16)
-    yield pipelines.worth, "NETWORKS", 2
+    brief = replace(pipelines.evaluation.utility.RECIPIENT, steps=4)
+    yield pipelines.evaluation.utility, "RECIPIENT", brief
+    yield pipelines.auditing.recipients, "RECIPIENT", brief
+    yield (
+        pipelines.evaluation.utility,
+        "FULL",
+        replace(pipelines.evaluation.utility.FULL, steps=4, batch=16),
+    )
+    yield pipelines.evaluation.utility, "NETWORKS", 2
 
 
 def _ahead(command: list[str], **options: Any) -> "subprocess.Popen[bytes]":
     """Starts the process that judges the baselines, shortened too."""
     python, *flags, module, run = command
-    assert (flags, module) == (["-P", "-m"], "pipelines.ahead")
+    assert (flags, module) == (["-P", "-m"], "pipelines.evaluation.baselines")
     return subprocess.Popen([python, __file__, module, run], **options)
 
 
 def main(name: str, *arguments: str) -> None:
-    import pipelines.ahead
-    from pipelines import cli
+    import pipelines.evaluation.baselines
+    from pipelines.cli.main import main as medidd
 
     for module, constant, value in shortened():
         setattr(module, constant, value)
-    if name == "pipelines.ahead":
-        pipelines.ahead.main(Path(arguments[0]))
+    if name == "pipelines.evaluation.baselines":
+        pipelines.evaluation.baselines.main(Path(arguments[0]))
         return
-    pipelines.ahead.subprocess = SimpleNamespace(Popen=_ahead, DEVNULL=subprocess.DEVNULL)
-    cli.main([name, *arguments])
+    pipelines.evaluation.baselines.subprocess = SimpleNamespace(
+        Popen=_ahead, DEVNULL=subprocess.DEVNULL
+    )
+    medidd([name, *arguments])
 
 
 if __name__ == "__main__":

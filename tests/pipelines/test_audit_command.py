@@ -25,11 +25,11 @@ from invented_cohort import (
 from own_policy import own_policy
 from pydicom.uid import ExplicitVRLittleEndian
 
-from pipelines.films import open_cohort
-from pipelines.frozen import thawed
-from pipelines.nulls import COUNT, _drawn
-from pipelines.store import Run
-from pipelines.subject import reopened
+from pipelines.auditing.null_releases import COUNT, _drawn
+from pipelines.learning.job import thawed
+from pipelines.learning.opened import reopened
+from pipelines.run.films import open_cohort
+from pipelines.run.store import Run
 from privacy.release import Films
 
 

@@ -530,7 +530,7 @@ def test_a_defect_is_told_without_values(house: House, monkeypatch: pytest.Monke
     def fail(*_: object, **__: object) -> None:
         raise RuntimeError("ZZPHI0001 is the patient")
 
-    monkeypatch.setattr("pipelines.patients.assigned", fail)
+    monkeypatch.setattr("pipelines.run.patients.assigned", fail)
     ended = called(*house.distill())
     assert ended.code == 1
     assert "a defect of medidd (RuntimeError)" in ended.err
@@ -545,7 +545,7 @@ def test_a_full_disk_is_told_and_loses_nothing(
         raise OSError(28, "No space left on device", "/studies/ZZPHI")
 
     with monkeypatch.context() as patch:
-        patch.setattr("pipelines.distill.write_release", fail)
+        patch.setattr("pipelines.commands.distill.write_release", fail)
         ended = called(*house.distill())
     assert ended.code == 1
     assert "No space left on device" in ended.err
@@ -560,7 +560,7 @@ def test_an_interrupted_command_says_how_to_go_on(
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("pipelines.distill.write_release", interrupt)
+    monkeypatch.setattr("pipelines.commands.distill.write_release", interrupt)
     ended = called(*house.distill())
     assert ended.code == 130
     assert "--resume" in ended.err.splitlines()[-1]

@@ -7,15 +7,15 @@ import pytest
 import torch
 from invented_cohort import Made, Source, copied, small_job
 
-import pipelines.learn
+import pipelines.learning.learn
 from medidd.data import NORMALIZATION
-from pipelines import canaries, relearn
-from pipelines.canaries import canary_releases, patterns, planted
-from pipelines.distill import run
-from pipelines.recipe import recipe
-from pipelines.store import Run
-from pipelines.subject import Subject, reopened
-from pipelines.synthetic import quantized
+from pipelines.auditing import canaries, redistill
+from pipelines.auditing.canaries import canary_releases, patterns, planted
+from pipelines.commands.distill import run
+from pipelines.learning.opened import Subject, reopened
+from pipelines.learning.recipe import recipe
+from pipelines.run.release_file import quantized
+from pipelines.run.store import Run
 from privacy.attacks.tail import atypicality
 from privacy.attacks.tracing import leanings
 from privacy.evidence import Canaries, Match
@@ -109,14 +109,14 @@ def test_every_run_learns_from_all_members_and_the_canaries_of_its_coins(
     subject: Subject, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     learned, seeds = [], set()
-    really = relearn.learn
+    really = redistill.learn
 
     def watched(recipe: object, films: Films, **options: object) -> object:
         learned.append(films)
         seeds.add(options["seed"])
         return really(recipe, films, **options)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(relearn, "learn", watched)
+    monkeypatch.setattr(redistill, "learn", watched)
     made, said = finish(subject)
     members, controls = subject.patients.members, subject.patients.controls
     assert set(made.films.ids) <= set(controls.ids)
@@ -134,7 +134,7 @@ def test_every_run_learns_from_all_members_and_the_canaries_of_its_coins(
 def test_canaries_stopped_between_runs_continue_to_the_same_bytes(
     ready: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, events: int
 ) -> None:
-    monkeypatch.setattr(pipelines.learn, "CHECKPOINT_EVERY", 0.0)
+    monkeypatch.setattr(pipelines.learning.learn, "CHECKPOINT_EVERY", 0.0)
     whole, said = finish(reopened(Run(copied(ready, tmp_path / "whole"))))
     stopped = Run(copied(ready, tmp_path / "stopped"))
     steps = canary_releases(reopened(stopped))
@@ -198,7 +198,7 @@ def test_a_film_that_was_planted_more_often_is_betrayed_more(tmp_path: Path) -> 
             together = together.beside(Films(one.images, one.labels, [f"copy {number}"]))
         where = tmp_path / f"{copies}-{seed}"
         device = torch.device("cpu")
-        steps = pipelines.learn.learn(
+        steps = pipelines.learning.learn.learn(
             made,
             together,
             stage="",

@@ -12,8 +12,8 @@ from medidd.data import RealSet, SyntheticSet
 from medidd.distill import Method, distill
 from medidd.methods import METHODS
 from medidd.methods.experts import Experts
-from pipelines.checkpoint import load_checkpoint, save_checkpoint
-from pipelines.recipe import recipe
+from pipelines.learning.checkpoint import load_checkpoint, save_checkpoint
+from pipelines.learning.recipe import recipe
 
 STEPS = 6
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from invented_cohort import files_of
 
-from pipelines.croissant import NAME
+from pipelines.bundle.croissant import NAME
 
 mlcroissant = pytest.importorskip("mlcroissant", reason="mlcroissant is not installed")
 

@@ -15,13 +15,13 @@ import pytest
 from invented_cohort import Made, called, files_of, found_in, traces, tree
 from PIL import Image
 
-import pipelines.export
+import pipelines.commands.export
 from medidd.dicom.folder.scan import scan
 from medidd.dicom.refusals import Refusal
-from pipelines import ledger
-from pipelines.dicom_files import dicom_files, own_tokens
-from pipelines.store import Run
-from pipelines.synthetic import Release, read_release
+from pipelines.bundle.dicom_files import dicom_files, own_tokens
+from pipelines.run import ledger
+from pipelines.run.release_file import Release, read_release
+from pipelines.run.store import Run
 
 CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 
@@ -185,7 +185,7 @@ def test_a_file_that_shows_more_is_stopped_at_the_last_moment(
             found[name] = stream.getvalue()
         return found
 
-    monkeypatch.setattr(pipelines.export, "dicom_files", spoiled)
+    monkeypatch.setattr(pipelines.commands.export, "dicom_files", spoiled)
     ended = called("export", passing.path, "--to", tmp_path / "bundle", "--dicom")
     assert ended.code == 6
     assert said in ended.err

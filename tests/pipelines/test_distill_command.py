@@ -12,7 +12,7 @@ import torch
 from invented_cohort import MARK, Made, Source, called, distill, files_of, plant, write_labels
 from safetensors import safe_open
 
-from pipelines import installation
+from pipelines.run import installation
 
 ROWS = {"synthetic", "random", "kmeans", "average", "full"}
 METRICS = {"auc", "balanced_accuracy", "sensitivity", "specificity", "hm"}

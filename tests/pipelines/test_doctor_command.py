@@ -16,7 +16,7 @@ from pydicom import uid
 from pydicom.pixels.decoders.base import get_decoder
 
 from medidd.dicom.pixels import decoders
-from pipelines import checks, places
+from pipelines.health import checks, folders
 
 MOUNTS = """host01:/export/home /home nfs4 rw 0 0
 /dev/sda1 / ext4 rw 0 0
@@ -118,7 +118,7 @@ def test_a_home_that_is_not_there_yet_is_made_later(
 @pytest.mark.usefixtures("house")
 @pytest.mark.parametrize(("free", "state"), [(2**40, "ok"), (2**30, "warning"), (2**20, "broken")])
 def test_a_full_disk_is_told(free: int, state: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(places.shutil, "disk_usage", lambda _: SimpleNamespace(free=free))
+    monkeypatch.setattr(folders.shutil, "disk_usage", lambda _: SimpleNamespace(free=free))
     code, found = examined()
     assert found["runs, free"][0] == state
     assert code == (1 if state == "broken" else 0)
@@ -134,8 +134,8 @@ def test_a_full_disk_is_told(free: int, state: str, monkeypatch: pytest.MonkeyPa
     ],
 )
 def test_the_file_system_is_that_of_the_nearest_mount(path: str, kind: str) -> None:
-    assert places.filesystem(Path(path), MOUNTS) == kind
-    assert places.filesystem(Path(path), "") == ""
+    assert folders.filesystem(Path(path), MOUNTS) == kind
+    assert folders.filesystem(Path(path), "") == ""
 
 
 @pytest.mark.usefixtures("house")
@@ -145,7 +145,7 @@ def test_the_file_system_is_that_of_the_nearest_mount(path: str, kind: str) -> N
 def test_disks_that_are_shared_or_forget_are_a_warning(
     kind: str, state: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(places, "filesystem", lambda _, __: kind)
+    monkeypatch.setattr(folders, "filesystem", lambda _, __: kind)
     code, found = examined()
     assert code == 0
     assert found["runs, disk"][0] == found["MEDIDD_HOME, disk"][0] == state
@@ -196,7 +196,7 @@ def test_jpeg_extended_is_said_to_be_of_8_bits_unless_something_decodes_12() -> 
 @pytest.mark.usefixtures("house")
 def test_the_optional_decoder_is_named_where_it_is_installed_and_offered_where_not() -> None:
     pytest.importorskip("imagecodecs")
-    program = "import sys\nfrom pipelines import cli\ncli.main(['doctor', '--json'])"
+    program = "import sys\nfrom pipelines.cli import main\nmain.main(['doctor', '--json'])"
     hidden = f"import sys\nsys.modules['imagecodecs'] = None\n{program}"
     for source, said in ((program, "imagecodecs"), (hidden, "medidd[codecs]")):
         command = [sys.executable, "-c", source]

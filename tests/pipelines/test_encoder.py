@@ -13,9 +13,9 @@ from invented_cohort import Made, called, copied
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
-from pipelines import foreign
-from pipelines.encoder import read_encoder
-from pipelines.store import read_json
+from pipelines.auditing.encoder import read_encoder
+from pipelines.commands import audit_foreign
+from pipelines.run.store import read_json
 
 SIDE, CONTROLS = 16, 40
 ANY = ("n", 1, "height", "width")
@@ -73,8 +73,8 @@ def drawn(seed: int, people: int) -> NDArray[np.uint8]:
 def test_a_set_that_shows_a_patient_is_found_out(
     pixels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(foreign, "NETWORKS", 2)
-    monkeypatch.setattr(foreign, "write_internal", lambda *_, **__: None)
+    monkeypatch.setattr(audit_foreign, "NETWORKS", 2)
+    monkeypatch.setattr(audit_foreign, "write_internal", lambda *_, **__: None)
     films = {"members": drawn(0, CONTROLS), "controls": drawn(1, CONTROLS)}
     labels = np.arange(CONTROLS) % 2
     for role, images in films.items():

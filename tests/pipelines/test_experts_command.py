@@ -20,9 +20,9 @@ from invented_cohort import (
     tree,
 )
 
-from pipelines import audit
-from pipelines.experts import Experts, run
-from pipelines.store import Run
+from pipelines.commands import audit
+from pipelines.commands.experts import Experts, run
+from pipelines.run.store import Run
 
 PUBLIC = ("experts.json", "expert-0000.npy", "expert-0001.npy", "run.json")
 

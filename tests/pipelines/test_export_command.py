@@ -27,12 +27,12 @@ from invented_cohort import (
 )
 from own_policy import own_policy
 
-import pipelines.export
-from pipelines import installation, ledger
-from pipelines.audit import entry
-from pipelines.store import Run, read_json
-from pipelines.subject import reopened
-from pipelines.synthetic import read_release
+import pipelines.commands.export
+from pipelines.commands.audit import entry
+from pipelines.learning.opened import reopened
+from pipelines.run import installation, ledger
+from pipelines.run.release_file import read_release
+from pipelines.run.store import Run, read_json
 from privacy.decision import Acceptance
 from privacy.policy import Policy
 
@@ -208,7 +208,7 @@ def test_a_disk_that_fails_halfway_leaves_nothing(
         path.write_bytes(content)
         wrote.append(path)
 
-    monkeypatch.setattr(pipelines.export, "write", failing)
+    monkeypatch.setattr(pipelines.commands.export, "write", failing)
     ended = called("export", passing.path, "--to", tmp_path / "bundle")
     assert ended.code == 2
     assert wrote
@@ -227,8 +227,8 @@ def test_an_export_is_entered_before_its_first_byte_is_written(
         seen.append([one.kind for one in ledger.entries()])
         write(path, content)
 
-    write = pipelines.export.write
-    monkeypatch.setattr(pipelines.export, "write", looking)
+    write = pipelines.commands.export.write
+    monkeypatch.setattr(pipelines.commands.export, "write", looking)
     assert called("export", passing.path, "--to", tmp_path / "bundle").code == 0
     assert seen == [["export"]] * len(FILES)
     (entry,) = ledger.entries()
@@ -249,7 +249,7 @@ def test_whoever_is_killed_while_writing_has_exported(
         os.kill(os.getpid(), signal.SIGKILL)
 
     with monkeypatch.context() as patch:
-        patch.setattr(pipelines.export, "write", dies)
+        patch.setattr(pipelines.commands.export, "write", dies)
         child = os.fork()
         if not child:
             called("export", passing.path, "--to", tmp_path / "bundle")
@@ -301,12 +301,12 @@ def test_of_two_exports_at_once_one_is_refused(
 
     def overtaken(path: Path, policy: Policy) -> object:
         with monkeypatch.context() as patch:
-            patch.setattr(pipelines.export, "passed", passed)
+            patch.setattr(pipelines.commands.export, "passed", passed)
             assert called("export", run.path, "--to", tmp_path / "other").code == 0
         return passed(path, policy)
 
-    passed = pipelines.export.passed
-    monkeypatch.setattr(pipelines.export, "passed", overtaken)
+    passed = pipelines.commands.export.passed
+    monkeypatch.setattr(pipelines.commands.export, "passed", overtaken)
     ended = called("export", passing.path, "--to", tmp_path / "bundle")
     assert ended.code == 6
     assert "subtracted from each other" in ended.err
@@ -451,8 +451,8 @@ def test_a_release_changed_while_it_is_exported_does_not_leave(
         files["labels.csv"] += b"\n"
         return files
 
-    contents = pipelines.export.contents
-    monkeypatch.setattr(pipelines.export, "contents", other)
+    contents = pipelines.commands.export.contents
+    monkeypatch.setattr(pipelines.commands.export, "contents", other)
     ended = called("export", passing.path, "--to", tmp_path / "bundle")
     assert ended.code == 6
     assert "not those of the manifest" in ended.err
@@ -465,7 +465,7 @@ def test_an_identifier_in_a_file_stops_it_at_the_last_moment(
     def with_a_name(*_: object) -> dict[str, bytes]:
         return {"audit.json": f'{{"note": "{MARK}ID0001"}}'.encode()}
 
-    monkeypatch.setattr(pipelines.export, "audit_report", with_a_name)
+    monkeypatch.setattr(pipelines.commands.export, "audit_report", with_a_name)
     ended = called("export", passing.path, "--to", tmp_path / "bundle")
     assert ended.code == 6
     assert "audit.json" in ended.err

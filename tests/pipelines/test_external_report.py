@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pipelines.bundle import audit_report, template_words
+from pipelines.bundle.contents import audit_report, template_words
 from pipelines.threats import EDPB, LIMITS, QUESTIONS, THREATS, WP29, covered
 from privacy import AUDITS, Policy, load_policy
 from privacy.attacks.union import ATTACKS

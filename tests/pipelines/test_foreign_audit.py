@@ -26,8 +26,8 @@ from invented_cohort import (
 from torch import Tensor
 
 from medidd.dicom.folder.cohort import Cohort
-from pipelines import foreign
-from pipelines.store import Json, Run, read_json
+from pipelines.commands import audit_foreign
+from pipelines.run.store import Json, Run, read_json
 from pipelines.threats import QUESTIONS
 from privacy.policy import Level, load_policy
 
@@ -64,14 +64,14 @@ def patients_of(source: Source) -> list[str]:
 def few_networks() -> Iterator[None]:
     """Two networks to trace with, as recipients here train for a moment."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(foreign, "NETWORKS", 2)
+        patch.setattr(audit_foreign, "NETWORKS", 2)
         yield
 
 
 @pytest.fixture(autouse=True)
 def no_internal_report(screened: Made, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ARG001
     """The report's pictures take longer than the audits: only ``screened`` has them drawn."""
-    monkeypatch.setattr(foreign, "write_internal", lambda *_, **__: None)
+    monkeypatch.setattr(audit_foreign, "write_internal", lambda *_, **__: None)
 
 
 @pytest.fixture(scope="module")

@@ -15,13 +15,14 @@ from invented_cohort import Made
 from safetensors.torch import save_file
 from torch import Tensor
 
-from pipelines import foreign_files, foreign_release
-from pipelines.foreign_arrays import Scale, UnusableError
-from pipelines.foreign_release import Found, content, read
-from pipelines.stop import Exit, Stop
-from pipelines.store import Run
-from pipelines.synthetic import Release as Levels
-from pipelines.synthetic import read_release
+from pipelines.foreign import files
+from pipelines.foreign import release as archive
+from pipelines.foreign.arrays import Scale, UnusableError
+from pipelines.foreign.release import Found, content, read
+from pipelines.run.errors import Exit, Stop
+from pipelines.run.release_file import Release as Levels
+from pipelines.run.release_file import read_release
+from pipelines.run.store import Run
 
 SIDE = 16
 CLASSES = torch.tensor([0, 0, 1, 1])
@@ -374,7 +375,7 @@ def test_no_file_runs_what_is_pickled_in_it(name: str, tmp_path: Path) -> None:
 def test_a_small_file_that_unpacks_to_much_is_refused_before_it_does(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in (foreign_files, foreign_release):
+    for module in (files, archive):
         monkeypatch.setattr(module, "LARGEST", 2**20)
     bomb = zipped(images=np.zeros((2**21,), np.uint8), labels=CLASSES)
     assert len(bomb) < 2**15

@@ -7,11 +7,11 @@ import pytest
 import torch
 from invented_cohort import Made
 
-from pipelines.audit import identifier_of
-from pipelines.bundle import contents, decode, own_words
-from pipelines.checksums import hashes
-from pipelines.store import Run
-from pipelines.subject import reopened
+from pipelines.bundle.checksums import hashes
+from pipelines.bundle.contents import contents, decode, own_words
+from pipelines.commands.audit import identifier_of
+from pipelines.learning.opened import reopened
+from pipelines.run.store import Run
 from privacy import Audit, Evidence, Finding, Policy, Verdict, load_policy
 from privacy.gates.contents import contents as only_a_release
 from privacy.gates.leaks import leaks

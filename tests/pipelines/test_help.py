@@ -6,13 +6,13 @@ import sys
 import pytest
 from invented_cohort import ROOT, called
 
-from pipelines.cli import medidd
+from pipelines.cli.main import medidd
 
 PROGRAM = """
 import sys
-from pipelines import cli
+from pipelines.cli import main
 for arguments in {commands!r}:
-    cli.main(arguments)
+    main.main(arguments)
 heavy = sorted({{"torch", "monai", "numpy", "matplotlib", "pydicom", "sklearn"}} & set(sys.modules))
 print("heavy:", heavy)
 """

@@ -12,8 +12,8 @@ from medidd.dicom.header.header import Header
 from medidd.dicom.labels.labelling import Labelling, Uncertain
 from medidd.dicom.labels.labels import Labels, read_labels
 from medidd.dicom.source import Source
-from pipelines.house import COMMANDS
-from pipelines.purge import HOLD_FILMS
+from pipelines.cli.film_commands import COMMANDS
+from pipelines.commands.purge import HOLD_FILMS
 
 LABELS = (ROOT / "docs" / "labels.md").read_text()
 INGEST = (ROOT / "docs" / "ingest.md").read_text()
@@ -72,7 +72,7 @@ def test_every_command_of_the_house_stands_in_its_document() -> None:
 
 
 def test_every_command_and_option_of_the_documents_exists() -> None:
-    from pipelines.cli import medidd
+    from pipelines.cli.main import medidd
 
     commands = {**medidd.commands, **{f"cache {n}": c for n, c in COMMANDS[-1].commands.items()}}  # type: ignore[attr-defined]
     known = {option for one in commands.values() for p in one.params for option in p.opts}

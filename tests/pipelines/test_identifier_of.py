@@ -5,9 +5,9 @@ import pytest
 
 from medidd.dicom.folder.cohort import Cohort
 from medidd.dicom.header.identifiers import keyed, tokens_of_identifiers
-from pipelines.audit import identifier_of
-from pipelines.installation import key
-from pipelines.patients import Patients
+from pipelines.commands.audit import identifier_of
+from pipelines.run.installation import key
+from pipelines.run.patients import Patients
 
 
 @pytest.fixture

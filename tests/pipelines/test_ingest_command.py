@@ -143,8 +143,8 @@ def test_what_is_odd_about_films_that_are_used_is_said(source: Source, tmp_path:
 
 def test_neither_torch_nor_monai_is_loaded(source: Source, tmp_path: Path) -> None:
     program = (
-        "import sys\nfrom pipelines import cli\n"
-        f"cli.main(['ingest', '--dicom-dir', {str(source.folder)!r}, '--out', 'out'])\n"
+        "import sys\nfrom pipelines.cli import main\n"
+        f"main.main(['ingest', '--dicom-dir', {str(source.folder)!r}, '--out', 'out'])\n"
         "print(sorted({'torch', 'monai', 'sklearn'} & set(sys.modules)))"
     )
     command = [sys.executable, "-c", program]

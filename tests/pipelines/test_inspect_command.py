@@ -65,8 +65,8 @@ def test_an_empty_folder_is_no_failure(tmp_path: Path) -> None:
 
 def test_neither_torch_nor_monai_is_loaded(source: Source) -> None:
     program = (
-        "import sys\nfrom pipelines import cli\n"
-        f"cli.main(['inspect', {str(source.folder)!r}, '--json'])\n"
+        "import sys\nfrom pipelines.cli import main\n"
+        f"main.main(['inspect', {str(source.folder)!r}, '--json'])\n"
         "print(sorted({'torch', 'monai', 'sklearn'} & set(sys.modules)))"
     )
     command = [sys.executable, "-c", program]

@@ -19,9 +19,9 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
-from pipelines.attack_figures import curve
-from pipelines.internal import ATTACKS, write_internal
-from pipelines.reviewer import NEAREST, VIEWED, write_sheet
+from pipelines.reports.attack_figures import curve
+from pipelines.reports.internal import ATTACKS, write_internal
+from pipelines.reports.reviewer import NEAREST, VIEWED, write_sheet
 from privacy import Evidence, Films, Finding, Nulls, Policy, Release, Verdict, decide, load_policy
 from privacy.attacks.membership import scores, train_on_release
 from privacy.attacks.nearest import copies

@@ -11,7 +11,7 @@ from invented_cohort import SMALL, Ended, Source, called, train_experts
 from medidd.dicom.folder.cohort import Cohort
 from medidd.dicom.labels.label_table import KEYS
 from medidd.dicom.labels.labelling import UNCERTAIN
-from pipelines import label_options
+from pipelines.cli import label_options
 
 
 def studies(source: Source) -> list[tuple[str, str]]:

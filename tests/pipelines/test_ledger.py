@@ -14,12 +14,12 @@ import pytest
 from invented_cohort import Made, Source, called, copied, distill, found_in, traces, tree
 
 from medidd.dicom.folder.cohort import Cohort
-from pipelines import ledger
-from pipelines.films import open_cohort
-from pipelines.ledger import Entry
-from pipelines.patients import Patients
-from pipelines.stop import Stop
-from pipelines.store import Run
+from pipelines.run import ledger
+from pipelines.run.errors import Stop
+from pipelines.run.films import open_cohort
+from pipelines.run.ledger import Entry
+from pipelines.run.patients import Patients
+from pipelines.run.store import Run
 from privacy.decision import Acceptance
 
 WORD = Acceptance("For a course.", "A. Nother")

@@ -16,7 +16,7 @@ from medidd.kernels import KERNELS, classifier
 from medidd.methods import METHODS
 from medidd.methods.experts import Trajectories
 from medidd.starts import STARTS
-from pipelines.matched import (
+from pipelines.auditing.matched_statistics import (
     DIMENSIONS,
     LR,
     MATCHED,
@@ -29,8 +29,8 @@ from pipelines.matched import (
     per_film,
     sketched,
 )
-from pipelines.recipe import Recipe, recipe
-from pipelines.seeds import derived, generator
+from pipelines.learning.recipe import Recipe, recipe
+from pipelines.run.seeds import derived, generator
 from privacy import Films, Release
 from privacy.attacks.tracing import leanings
 from privacy.statistics.scores import Scores, auc
@@ -177,7 +177,7 @@ def test_large_networks_are_taken_film_by_film_to_the_same_end(
     f, (x, y) = made("dc").networks["convnet"], films(5)
     theta = f.init(torch.Generator().manual_seed(0))
     together = sketched(f, theta, x, y, seed=0)
-    monkeypatch.setattr("pipelines.matched.PIECE", 1)
+    monkeypatch.setattr("pipelines.auditing.matched_statistics.PIECE", 1)
     torch.testing.assert_close(sketched(f, theta, x, y, seed=0), together, rtol=1e-4, atol=1e-6)
 
 

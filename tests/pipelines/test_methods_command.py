@@ -15,17 +15,17 @@ from invented_cohort import MATCHING, SMALL, Made, Source, called, distill, file
 from PIL import Image
 from safetensors import safe_open
 
-import pipelines.worth
+import pipelines.evaluation.utility
 from medidd.architectures import ARCHITECTURES
 from medidd.data import Normalization, SyntheticSet
 from medidd.evaluate import score
 from medidd.methods import METHODS
 from medidd.methods.dd import DD
-from pipelines.recipe import INGREDIENTS
-from pipelines.seeds import derived, generator
-from pipelines.store import Run
-from pipelines.subject import reopened
-from pipelines.synthetic import read_release
+from pipelines.learning.opened import reopened
+from pipelines.learning.recipe import INGREDIENTS
+from pipelines.run.release_file import read_release
+from pipelines.run.seeds import derived, generator
+from pipelines.run.store import Run
 
 QUICK: dict[str, tuple[str, ...]] = {
     "dd": ("epochs=2",),
@@ -129,7 +129,7 @@ def test_what_dds_own_program_is_worth_follows_from_the_file_alone(ran: Ran) -> 
     seen = normalization.standardize(test.images)
     predicted = [
         dd.classifier(released, generator(seed, "evaluate", "convnet", "own", number))(seen)
-        for number in range(pipelines.worth.NETWORKS)
+        for number in range(pipelines.evaluation.utility.NETWORKS)
     ]
     draws = derived(seed, "bootstrap") % 2**32
     found = score(predicted, test.labels, np.array(test.patients), seed=draws)
@@ -147,8 +147,8 @@ def test_a_mosaic_is_released_unfolded_and_compared_with_as_many_films(
         drawn.append(asked["ipc"])
         return original(*given, **asked)
 
-    original = pipelines.worth.begin
-    monkeypatch.setattr(pipelines.worth, "begin", begin)
+    original = pipelines.evaluation.utility.begin
+    monkeypatch.setattr(pipelines.evaluation.utility, "begin", begin)
     run, bundle = tmp_path / "run", tmp_path / "bundle"
     fields = ("--method", "idc", "--set", "inner_steps=2", "--set", "net_steps=1")
     ended = distill(everybody.source, run, *fields, "--ipc", 1)

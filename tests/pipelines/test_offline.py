@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from invented_cohort import ROOT, SMALL, Source, called, distill
 
-from pipelines.installation import SILENT
+from pipelines.run.installation import SILENT
 
 
 def test_a_distillation_opens_no_connection(

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from invented_cohort import Made, Source, called, copied, distill, public, train_experts, tree
 
-from pipelines.installation import home
-from pipelines.purge import HOLD_FILMS, KEPT
+from pipelines.commands.purge import HOLD_FILMS, KEPT
+from pipelines.run.installation import home
 
 
 @pytest.fixture

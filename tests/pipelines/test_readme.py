@@ -8,9 +8,9 @@ from invented_cohort import ROOT
 
 from medidd.methods import METHODS
 from medidd.starts import STARTS
-from pipelines.cli import medidd
-from pipelines.methods import markdown
-from pipelines.stop import Exit
+from pipelines.cli.main import medidd
+from pipelines.cli.methods import markdown
+from pipelines.run.errors import Exit
 
 README = (ROOT / "README.md").read_text()
 

@@ -10,9 +10,9 @@ import pytest
 from medidd.kernels import KERNELS
 from medidd.methods import METHODS
 from medidd.starts import STARTS
-from pipelines.methods import attributes, markdown, table
-from pipelines.recipe import INGREDIENTS, Recipe, recipe, settable
-from pipelines.stop import Exit, Stop
+from pipelines.cli.methods import attributes, markdown, table
+from pipelines.learning.recipe import INGREDIENTS, Recipe, recipe, settable
+from pipelines.run.errors import Exit, Stop
 
 PRESETS = [(name, ipc) for name, kind in METHODS.items() for ipc in kind.paper]
 

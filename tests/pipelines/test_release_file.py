@@ -13,8 +13,8 @@ from PIL import Image
 from safetensors import safe_open
 
 from medidd.data import NORMALIZATION, SyntheticSet
-from pipelines.store import Run
-from pipelines.synthetic import LEVELS, Release, quantized, read_release, rounded
+from pipelines.run.release_file import LEVELS, Release, quantized, read_release, rounded
+from pipelines.run.store import Run
 
 
 def test_a_release_holds_levels_labels_and_one_line_of_facts(made: Made) -> None:

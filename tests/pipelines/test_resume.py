@@ -21,10 +21,10 @@ from invented_cohort import (
     tree,
 )
 
-import pipelines.learn
-from pipelines import audit
-from pipelines.distill import run
-from pipelines.store import Run
+import pipelines.learning.learn
+from pipelines.commands import audit
+from pipelines.commands.distill import run
+from pipelines.run.store import Run
 
 PATHS = {
     "dc": {"inner_steps": 3, "net_epochs": 1, "batch": 8},
@@ -77,7 +77,7 @@ def test_a_run_stopped_anywhere_ends_with_the_same_bytes(
     part: float,
     every: float,
 ) -> None:
-    monkeypatch.setattr(pipelines.learn, "CHECKPOINT_EVERY", every)
+    monkeypatch.setattr(pipelines.learning.learn, "CHECKPOINT_EVERY", every)
     of_stage = [number for number, name in enumerate(stages, start=1) if name == stage]
     job = small_job(source, tmp_path / "run", resume=True)
     stop_after(job, of_stage[round(part * (len(of_stage) - 1))])
@@ -89,7 +89,7 @@ def test_a_run_stopped_anywhere_ends_with_the_same_bytes(
 def test_a_run_stopped_again_and_again_ends_with_the_same_bytes(
     source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pipelines.learn, "CHECKPOINT_EVERY", 0.0)
+    monkeypatch.setattr(pipelines.learning.learn, "CHECKPOINT_EVERY", 0.0)
     finish(small_job(source, tmp_path / "whole", **SOFT))
     job = small_job(source, tmp_path / "stopped", resume=True, **SOFT)
     for events in (30, 5, 5, 5, 5, 5, 5):
@@ -103,10 +103,10 @@ def test_steps_after_the_last_checkpoint_are_logged_once(
 ) -> None:
     job = small_job(source, tmp_path / "run", resume=True)
     progress = run(job)
-    monkeypatch.setattr(pipelines.learn, "CHECKPOINT_EVERY", 0.0)
+    monkeypatch.setattr(pipelines.learning.learn, "CHECKPOINT_EVERY", 0.0)
     for _ in range(stages.index("distil with dm") + 1 + 2):
         next(progress)
-    monkeypatch.setattr(pipelines.learn, "CHECKPOINT_EVERY", 1e9)
+    monkeypatch.setattr(pipelines.learning.learn, "CHECKPOINT_EVERY", 1e9)
     for _ in range(2):
         next(progress)
     progress.close()
@@ -118,7 +118,7 @@ def test_steps_after_the_last_checkpoint_are_logged_once(
 def test_every_step_is_taken_from_the_last_checkpoint(
     source: Source, stages: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pipelines.learn, "CHECKPOINT_EVERY", 0.0)
+    monkeypatch.setattr(pipelines.learning.learn, "CHECKPOINT_EVERY", 0.0)
     job = small_job(source, tmp_path / "run", resume=True)
     stop_after(job, stages.index("distil with dm") + 1 + 4)
     again = [event.done for event in run(job) if event.stage == "distil with dm"]
@@ -135,7 +135,7 @@ def test_a_run_stopped_within_a_path_takes_that_path_again_to_the_same_bytes(
     stopped: int,
     kept: int,
 ) -> None:
-    monkeypatch.setattr(pipelines.learn, "CHECKPOINT_EVERY", 0.0)
+    monkeypatch.setattr(pipelines.learning.learn, "CHECKPOINT_EVERY", 0.0)
     options = {"method": method, "settings": PATHS[method], "ipc": 1, "steps": 7}
     finish(small_job(source, tmp_path / "whole", **options))
     job = small_job(source, tmp_path / "stopped", resume=True, **options)
@@ -250,7 +250,7 @@ def test_an_audit_stopped_between_null_releases_continues_to_the_same_bytes(
     monkeypatch: pytest.MonkeyPatch,
     events: int,
 ) -> None:
-    monkeypatch.setattr(pipelines.learn, "CHECKPOINT_EVERY", 0.0)
+    monkeypatch.setattr(pipelines.learning.learn, "CHECKPOINT_EVERY", 0.0)
     place = copied(everybody.path, tmp_path / "run")
     progress = audit.run(audit.Audit(place))
     for _ in range(events):

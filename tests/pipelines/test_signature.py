@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 from invented_cohort import called, files_of, tree
 
-from pipelines import ledger
-from pipelines.checksums import SIGNATURE, SUMS
-from pipelines.signature import NAMESPACE, sign
-from pipelines.stop import Stop
-from pipelines.store import Run
+from pipelines.bundle.checksums import SIGNATURE, SUMS
+from pipelines.bundle.signature import NAMESPACE, sign
+from pipelines.run import ledger
+from pipelines.run.errors import Stop
+from pipelines.run.store import Run
 
 pytestmark = pytest.mark.skipif(not shutil.which("ssh-keygen"), reason="OpenSSH is not installed")
 

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from invented_cohort import ROOT, called, files_of, tree
 
-import pipelines.verify
-from pipelines.checksums import listed, sums
+import pipelines.commands.verify
+from pipelines.bundle.checksums import listed, sums
 from privacy.finding import Verdict
 
 Change = Callable[[Path], object]
@@ -244,7 +244,7 @@ def test_what_cannot_be_read_is_not_called_whole(sent: Path) -> None:
 def test_neither_a_run_nor_an_installation_nor_torch_is_needed(sent: Path, tmp_path: Path) -> None:
     code = (
         "import sys\n"
-        "from pipelines.cli import main\n"
+        "from pipelines.cli.main import main\n"
         "main(sys.argv[1:])\n"
         "heavy = {'torch', 'numpy', 'pydicom', 'pydantic', 'scipy', 'safetensors'}\n"
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
@@ -269,4 +269,4 @@ def test_a_bundle_may_be_named_by_a_link(sent: Path, tmp_path: Path) -> None:
 
 def test_every_name_that_an_export_gives_is_repeated(sent: Path) -> None:
     names = set(files_of(sent)) - {"SHA256SUMS"}
-    assert [name for name in names if not pipelines.verify._OURS.fullmatch(name)] == []
+    assert [name for name in names if not pipelines.commands.verify._OURS.fullmatch(name)] == []

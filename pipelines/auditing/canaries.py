@@ -1,0 +1,87 @@
+"""Distillations made to be attacked: the run's own recipe with planted patients. None ever leaves.
+
+Half of the planted patients, the canaries, are controls whose film is unlike others of their class
+and gets a wrong label; the other half are controls whose film is blended with a pattern. What a
+method remembers best it remembers of these. Every canary has a pattern of his own: one pattern for
+all is learned from all, and tells of none of them whether he was there.
+"""
+
+from collections.abc import Generator
+
+import torch
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+from pipelines.auditing.redistill import relearn
+from pipelines.learning.opened import Subject
+from pipelines.run.progress import Progress
+from pipelines.run.seeds import generator
+from privacy.attacks.tail import atypicality
+from privacy.evidence import Canaries
+from privacy.release import Films
+
+RUNS = 16
+"""Distillations; a canary is in about half of them."""
+CANARIES = 32
+"""Planted patients, or as many as there are controls for."""
+BLOCKS = 7
+"""Squares along a side of the pattern, each black or white."""
+OPACITY = 0.5
+"""Share of the pattern in a film."""
+
+
+def canary_releases(subject: Subject) -> Generator[Progress, None, Canaries]:
+    """Makes the distillations: all members each time, and the canaries that a coin lets in."""
+    frozen, members = subject.frozen, subject.patients.members
+    films = planted(
+        subject.patients.controls, subject.recipe.classes, generator(frozen.seed, "canaries")
+    )
+    coins = torch.rand(RUNS, len(films.ids), generator=generator(frozen.seed, "canary coins"))
+    included = coins < 0.5
+    together = (
+        members.beside(films.at(rows)) if rows else members
+        for rows in (drawn.nonzero().flatten().tolist() for drawn in included)
+    )
+    releases = yield from relearn(
+        subject,
+        together,
+        RUNS,
+        purpose="canary run",
+        stage="planted distillation",
+        folder=subject.run.private / "canaries",
+    )
+    return Canaries(films, included, releases)
+
+
+def planted(controls: Films, classes: int, rng: torch.Generator) -> Films:
+    """Returns one film of each canary, as many of each class as far as controls go.
+
+    The trait "canary" says what was done to it.
+    """
+    films = controls.at(controls.first.tolist())
+    far = atypicality(films)
+    quota = max(1, min(CANARIES, len(films)) // (2 * classes))
+    odd: list[int] = []
+    others: list[int] = []
+    for label in range(classes):
+        rows = (films.labels == label).nonzero().flatten()
+        by_distance = rows[far[rows].argsort(descending=True)]
+        odd += by_distance[:quota].tolist()
+        rest = by_distance[quota:]
+        others += rest[torch.randperm(len(rest), generator=rng)[:quota]].tolist()
+    mislabelled, overlaid = films.at(odd), films.at(others) if others else None
+    wrong = (mislabelled.labels + 1) % classes
+    kinds = {"canary": ["mislabelled"] * len(odd)}
+    made = Films(mislabelled.images, wrong, mislabelled.patients, kinds)
+    if overlaid is None:
+        return made
+    images = (1 - OPACITY) * overlaid.images + OPACITY * patterns(overlaid.images)
+    kinds = {"canary": ["pattern"] * len(others)}
+    return made.beside(Films(images, overlaid.labels, overlaid.patients, kinds))
+
+
+def patterns(like: Tensor) -> Tensor:
+    """Returns a black and white pattern for each image, (n, C, H, W); the same in every house."""
+    coins = torch.rand(len(like), 1, BLOCKS, BLOCKS, generator=generator(0, "pattern"))
+    drawn = interpolate((coins < 0.5).to(like.dtype), size=like.shape[-2:], mode="nearest")
+    return drawn.expand_as(like)

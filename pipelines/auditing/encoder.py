@@ -1,0 +1,101 @@
+"""A network that tells people apart, brought along by the user as a file.
+
+ONNX describes a network as data: whoever made the file, reading it runs none of their code, which
+is not so for PyTorch's own formats (``torch.export.load`` unpickles).
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pipelines.run.errors import Exit, Stop
+
+_REMEDY = (
+    "export it with torch.onnx.export(..., external_data=False), for any number of films, with "
+    "whatever it does to their size and contrast inside"
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Encoder:
+    """Films to vectors that are alike for films of one person.
+
+    Attributes:
+        path: the file.
+        sha256: of its bytes, in hex.
+    """
+
+    path: Path
+    sha256: str
+    _session: Any
+
+    def __call__(self, films: Tensor) -> Tensor:
+        """Returns one vector for each film, (n, D), on the films' device.
+
+        Args:
+            films: (n, C, H, W), display values in [0, 1].
+
+        Raises:
+            Stop: the network does not take such films, or returns no vectors.
+        """
+        given = films.detach().cpu().float().numpy()
+        try:
+            (found,) = self._session.run(None, {self._session.get_inputs()[0].name: given})
+        except Exception as error:  # the runtime's own errors share no base but this
+            why = " ".join(str(error).split())[:200]
+            raise Stop(
+                f"{self.path}: does not take films of shape {given.shape} ({why}); {_REMEDY}",
+                Exit.USAGE,
+            ) from None
+        vectors = torch.as_tensor(found, device=films.device).flatten(1)
+        if len(vectors) != len(films) or not vectors.isfinite().all():
+            raise Stop(
+                f"{self.path}: must return one finite vector a film, not shape "
+                f"{tuple(found.shape)} for {len(films)}; {_REMEDY}",
+                Exit.USAGE,
+            )
+        return vectors
+
+
+def read_encoder(path: Path | None, shape: Sequence[int]) -> Encoder | None:
+    """Opens the network, and tries it before hours of work depend on it; None where there is none.
+
+    Args:
+        path: the file.
+        shape: of a film, (C, H, W).
+
+    Raises:
+        Stop: the file is no ONNX of one input and one output, does not take such films, or ONNX
+            Runtime is not installed.
+    """
+    if path is None:
+        return None
+    try:
+        import onnxruntime
+    except ImportError:
+        raise Stop(
+            "--encoder: needs ONNX Runtime; install it with pip install 'medidd[encoder]'",
+            Exit.USAGE,
+        ) from None
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise Stop(f"{path}: {error.strerror}; name a readable file", Exit.USAGE) from None
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    options.log_severity_level = 4  # what is wrong is said once, below
+    try:
+        session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+    except Exception:  # the runtime's own errors share no base but this
+        raise Stop(f"{path}: is no network in ONNX; {_REMEDY}", Exit.USAGE) from None
+    if (len(session.get_inputs()), len(session.get_outputs())) != (1, 1):
+        raise Stop(f"{path}: must have one input and one output; {_REMEDY}", Exit.USAGE)
+    encoder = Encoder(path, hashlib.sha256(data).hexdigest(), session)
+    for films in (1, 3):
+        encoder(torch.zeros(films, *shape))
+    return encoder

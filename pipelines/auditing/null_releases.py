@@ -1,0 +1,102 @@
+"""Null releases: the run's own recipe on people it never saw, to calibrate the attacks with.
+
+They are made of the run's controls, or of the films of another folder.
+"""
+
+import hashlib
+from collections.abc import Generator, Iterable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from pipelines.auditing.redistill import relearn
+from pipelines.learning.opened import Subject
+from pipelines.learning.recipe import Recipe
+from pipelines.run.errors import Exit, Stop
+from pipelines.run.progress import Progress
+from pipelines.run.seeds import generator
+from privacy.nulls import Nulls, folds
+from privacy.policy import Policy
+from privacy.release import Films, Release
+
+COUNT = 5
+"""Null releases of an audit."""
+
+
+def can_calibrate(controls: Films, members: Films, recipe: Recipe, policy: Policy) -> bool:
+    """Tells whether nulls of the controls can be made and would matter: else nothing can pass."""
+    of_class = torch.bincount(controls.labels, minlength=recipe.classes)
+    enough = int(of_class.min()) >= 2 * max(recipe.shown, 1)
+    return enough and min(len(controls.ids), len(members.ids)) >= policy.least_controls
+
+
+def null_releases(subject: Subject) -> Generator[Progress, None, Nulls]:
+    """Makes null releases of controls alone, each fold left out once."""
+    frozen, members, controls = subject.frozen, subject.patients.members, subject.patients.controls
+    draw = partial(folds, rng=generator(frozen.seed, "folds"), k=COUNT)
+    fold_of = draw(controls) | draw(members)
+    others = (
+        controls.of({one for one in controls.ids if fold_of[one] != number})
+        for number in range(COUNT)
+    )
+    return Nulls((yield from _learned(subject, others, subject.run.private / "nulls")), fold_of)
+
+
+def reference_releases(subject: Subject, reference: Films) -> Generator[Progress, None, Nulls]:
+    """Makes null releases of other people, each of as many a class as there are controls.
+
+    Raises:
+        Stop: a class has too few of them.
+    """
+    controls, shown = subject.patients.controls, subject.recipe.shown
+    wanted = _by_class(controls)
+    drawn = [
+        reference.of(_drawn(reference, wanted, generator(subject.frozen.seed, "reference", number)))
+        for number in range(COUNT)
+    ]
+    fewest = min(
+        int(torch.bincount(films.labels, minlength=subject.recipe.classes).min()) for films in drawn
+    )
+    if fewest < shown:
+        raise Stop(
+            f"a null release of the reference has {fewest} films of a class and needs {shown}; "
+            "name a folder with more films of each class with --reference",
+            Exit.DATA,
+        )
+    # Named after the films, so that another reference does not go on with these.
+    pixels = hashlib.sha256(reference.images.numpy().tobytes())
+    pixels.update(reference.labels.numpy().tobytes())
+    folder = subject.run.private / "nulls" / f"reference-{pixels.hexdigest()[:16]}"
+    return Nulls((yield from _learned(subject, drawn, folder)), None)
+
+
+def _by_class(films: Films) -> dict[int, list[Any]]:
+    """Returns the patients by class; one with films of several counts in the lowest."""
+    lowest: dict[Any, int] = {}
+    for patient, label in zip(films.patients, films.labels.tolist(), strict=True):
+        lowest[patient] = min(label, lowest.get(patient, label))
+    of_class: dict[int, list[Any]] = {}
+    for patient, label in lowest.items():
+        of_class.setdefault(label, []).append(patient)
+    return of_class
+
+
+def _drawn(films: Films, like: dict[int, list[Any]], rng: torch.Generator) -> set[Any]:
+    """Returns patients at random, as many of each class as in ``like``, or all there are."""
+    chosen = set()
+    for label, patients in sorted(_by_class(films).items()):
+        order = torch.randperm(len(patients), generator=rng).tolist()
+        chosen |= {patients[place] for place in order[: len(like.get(label, []))]}
+    return chosen
+
+
+def _learned(
+    subject: Subject, others: Iterable[Films], folder: Path
+) -> Generator[Progress, None, tuple[Release, ...]]:
+    return (
+        yield from relearn(
+            subject, others, COUNT, purpose="null", stage="null release", folder=folder
+        )
+    )

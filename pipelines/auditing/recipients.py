@@ -1,0 +1,43 @@
+"""The networks a recipient may train on a release, for the membership attack."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from medidd.data import NORMALIZATION
+from medidd.evaluate import log_probabilities, train
+from medidd.network import Network
+from pipelines.evaluation.utility import RECIPIENT
+from pipelines.learning.recipe import Recipe
+from pipelines.run.seeds import derived
+from privacy.evidence import Fit
+from privacy.release import Release
+
+RECIPIENTS = ("convnet", "convnet", "convnet", "mlp", "mlp")
+"""Three of the field's own, two that are as unlike it as can be."""
+
+
+def recipients(recipe: Recipe, *, seed: int, device: torch.device) -> list[Fit]:
+    """Returns the trainings, the same weights to begin with for every release."""
+    return [
+        fit(recipe.networks[name], derived(seed, "recipient", number), device)
+        for number, name in enumerate(RECIPIENTS)
+    ]
+
+
+def fit(network: Network, seed: int, device: torch.device) -> Fit:
+    """Returns a training as a recipient would do it, the same weights to begin with each time."""
+
+    def trained(release: Release) -> Callable[[Tensor], Tensor]:
+        rng = torch.Generator().manual_seed(seed)
+        images = NORMALIZATION.standardize(release.images).to(device)
+        theta = train(network, images, release.labels.to(device), RECIPIENT, rng)
+
+        def predict(display: Tensor) -> Tensor:
+            seen = NORMALIZATION.standardize(display).to(device)
+            return log_probabilities(network, theta, seen).cpu()
+
+        return predict
+
+    return trained

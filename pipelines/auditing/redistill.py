@@ -1,0 +1,100 @@
+"""The run's own recipe on other films: what audits compare the run's release with."""
+
+from collections.abc import Generator, Iterable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from pipelines.commands.experts import about, train_experts
+from pipelines.learning.learn import learn
+from pipelines.learning.opened import Subject
+from pipelines.learning.recipe import Recipe
+from pipelines.learning.step_time import seconds_per_step, spoken
+from pipelines.run.progress import Progress
+from pipelines.run.release_file import quantized
+from pipelines.run.seeds import derived
+from privacy.release import Films, Release
+
+
+def relearn(
+    subject: Subject,
+    several: Iterable[Films],
+    count: int,
+    *,
+    purpose: str,
+    stage: str,
+    folder: Path,
+) -> Generator[Progress, None, tuple[Release, ...]]:
+    """Learns a release from each of ``several``, as the run learned its own.
+
+    What is finished stays in ``folder``, and is learned no second time.
+
+    Args:
+        subject: the run.
+        several: films, one set for each release, wanted one at a time.
+        count: how many sets.
+        purpose: names the seeds.
+        stage: what a release is called while it is made.
+        folder: of checkpoints and experts.
+    """
+    releases = []
+    for number, films in enumerate(several):
+        if not number:
+            missing = sum(not (folder / f"{one}.safetensors").exists() for one in range(count))
+            yield Progress(f"{stage}s", 0, count, _estimate(subject, films, missing))
+        recipe = yield from _on_its_own_experts(
+            subject,
+            films,
+            folder / f"{number}-experts",
+            seed=derived(subject.frozen.seed, f"{purpose} experts", number),
+            stage=f"experts of {stage} {number + 1}",
+        )
+        synthetic = yield from learn(
+            recipe,
+            films,
+            stage=f"{stage} {number + 1} of {count}",
+            seed=derived(subject.frozen.seed, purpose, number),
+            device=subject.frozen.device,
+            checkpoint=folder / f"{number}.safetensors",
+            log=folder / f"{number}.jsonl",
+        )
+        made = quantized(synthetic, {})
+        releases.append(Release(made.display, made.labels))
+    return tuple(releases)
+
+
+def _estimate(subject: Subject, films: Films, missing: int) -> str:
+    """Returns how long those that are not begun will take; '' where nobody knows."""
+    recipe, frozen = subject.recipe, subject.frozen
+    if not missing:
+        return ""
+    largest = int(torch.bincount(films.labels).max())
+    try:
+        step = seconds_per_step(recipe, largest, frozen.size, frozen.device)
+    except (ValueError, FloatingPointError):  # what serves films may not serve noise
+        return ""
+    besides = "" if frozen.experts is None else ", besides their experts"
+    return f"about {spoken(missing * recipe.steps * step)}{besides}"
+
+
+def _on_its_own_experts(
+    subject: Subject, films: Films, folder: Path, *, seed: int, stage: str
+) -> Generator[Progress, None, Recipe]:
+    """Returns the run's recipe for other films: experts, if it has any, are trained on those."""
+    frozen, recipe = subject.frozen, subject.recipe
+    if frozen.experts is None:
+        return recipe
+    method: Any = recipe.method
+    of = about(films, recipe.classes, frozen)
+    yield from train_experts(
+        method.network,
+        {**frozen.experts, "seed": seed},
+        films,
+        recipe.classes,
+        of,
+        folder,
+        device=frozen.device,
+        stage=stage,
+    )
+    return recipe.on_experts(folder, of)

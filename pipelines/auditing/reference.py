@@ -1,0 +1,77 @@
+"""Films of other people, named by the user, to make null releases of."""
+
+import hashlib
+from collections.abc import Generator
+from pathlib import Path
+
+from medidd.dicom.errors import CohortError
+from medidd.dicom.folder.cohort import Cohort
+from medidd.dicom.labels.labelling import Labelling
+from pipelines.learning.opened import Subject
+from pipelines.run.errors import Exit, Stop
+from pipelines.run.films import read_films
+from pipelines.run.patients import films_of
+from pipelines.run.progress import Progress
+from privacy.release import Films
+
+
+def read_reference(
+    subject: Subject, folder: Path, labels: Path | None
+) -> Generator[Progress, None, Films]:
+    """Reads the films of a folder, as large as the run's; the generator's value is these films.
+
+    Their labels are read as the run's own were, lest the classes mean something else.
+
+    Raises:
+        Stop: they make no cohort, have other classes, or are of people of the run's own cohort.
+    """
+    frozen, own = subject.frozen, subject.patients.cohort
+    place = subject.run.private / "reference"
+    try:
+        yield from read_films(
+            place,
+            folder,
+            Labelling(labels, **frozen.labelling),
+            size=frozen.size,
+            max_refused=frozen.max_refused,
+            unit=own.unit,
+            reading=frozen.reading,
+            stage="read reference",
+        )
+    except Stop as stop:
+        raise Stop(str(stop).replace("--labels", "--reference-labels"), Exit(stop.code)) from None
+    try:
+        cohort = Cohort.open(place)
+    except CohortError as error:
+        raise Stop(str(error), Exit.DATA) from None
+    if cohort.classes != own.classes:
+        missing, strange = (
+            set(own.classes) - {*cohort.classes},
+            {*cohort.classes} - {*own.classes},
+        )
+        raise Stop(
+            f"{folder}: its classes are not those of the run ({', '.join(own.classes)}): "
+            f"{len(missing)} of these are missing, {len(strange)} are others; name them alike with "
+            "--reference-labels",
+            Exit.DATA,
+        )
+    if shared := _shared(own, cohort):
+        raise Stop(
+            f"{folder}: {shared} of its patients are of the run's own cohort, by identifier or by "
+            "equal pixels; null releases must be made of other people: take them out",
+            Exit.DATA,
+        )
+    return films_of(cohort, range(len(cohort.labels)))
+
+
+def _shared(own: Cohort, other: Cohort) -> int:
+    """Returns how many patients of ``other`` have a name or a film of ``own``."""
+    names = {name for film in own.names for name in film}
+    pixels = {hashlib.sha256(image.tobytes()).digest() for image in own.images}
+    return len(
+        {
+            str(patient)
+            for patient, known, image in zip(other.patients, other.names, other.images, strict=True)
+            if names & known or hashlib.sha256(image.tobytes()).digest() in pixels
+        }
+    )

@@ -1,0 +1,4 @@
+"""What leaves the house: every file of a bundle, its check sums, its signature.
+
+May import ``reports``, ``evaluation``, ``learning`` and ``run``.
+"""

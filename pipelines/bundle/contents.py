@@ -1,0 +1,212 @@
+"""Every file that would leave, as bytes in memory: what is audited is what is written."""
+
+import csv
+import io
+import json
+import math
+from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files as resources
+
+import torch
+from safetensors.torch import load
+
+from medidd.data import NORMALIZATION
+from pipelines.bundle.checksums import hashes
+from pipelines.bundle.croissant import NAME, croissant
+from pipelines.reports.pages import environment, template
+from pipelines.run.release_file import LEVELS, Release, png, preview_names, read_release
+from pipelines.run.store import Json, Run, dumped, read_json
+from pipelines.threats import (
+    ANALOGY,
+    EDPB,
+    HIPAA,
+    LIMITS,
+    NO_GUARANTEE,
+    POWER,
+    QUESTIONS,
+    WP29,
+    covered,
+    threats,
+    untested,
+)
+from privacy.gates.leaks import tokens
+from privacy.policy import Policy
+from privacy.release import Release as Audited
+from privacy.statistics.power import power
+
+RELEASE = "synthetic.safetensors"
+MANIFEST = "manifest.json"
+
+Files = dict[str, bytes]
+
+
+def contents(run: Run) -> Files:
+    """Returns the bundle but for the audit's own report, by file name."""
+    release = read_release(run)
+    metrics = read_json(run.metrics)
+    names = preview_names(release)
+    files: Files = {RELEASE: run.release.read_bytes()}
+    for name, image in zip(names, release.display.numpy(), strict=True):
+        files[f"previews/{name}"] = png(image)
+    files["labels.csv"] = _labels(release, names)
+    files["loader.py"] = template("loader.py").encode()
+    files[NAME] = croissant(release.facts, files)
+    files["README.md"] = _card(release, metrics).encode()
+    manifest = release.facts | {"metrics": coarse(metrics), "files": hashes(files)}
+    files[MANIFEST] = dumped(manifest)
+    return files
+
+
+def with_files(files: Files, more: Mapping[str, bytes]) -> Files:
+    """Returns a bundle with more files, or others of these names, and a manifest that lists all."""
+    changed = {name: data for name, data in (files | dict(more)).items() if name != MANIFEST}
+    listed = json.loads(files[MANIFEST]) | {"files": hashes(changed)}
+    return changed | {MANIFEST: dumped(listed)}
+
+
+def decode(files: Mapping[str, bytes]) -> Audited:
+    """Reads images, as display values, and labels out of a bundle, as its loader does."""
+    tensors = load(files[RELEASE])
+    return Audited(tensors["images"].to(torch.float32) / LEVELS, tensors["labels"])
+
+
+def audit_report(audit: Json) -> Files:
+    """Returns the audit's report for outsiders: counts by tens, two decimals, nobody's film."""
+    policy = Policy.model_validate(audit["policy"])
+    ran = [finding["audit"] for finding in audit["findings"] if _assessable(finding)]
+    patients = _patients(audit["findings"])
+    report = {
+        "verdict": audit["verdict"],
+        "level": audit["level"],
+        "wording": audit["public wording"],
+        "accepted": audit["accepted"],
+        "unit": audit["unit"],
+        "null releases": audit["null releases"],
+        "patients": patients,
+        "patients per image": _per_image(audit["findings"]),
+        "findings": [_outside(finding) for finding in audit["findings"]],
+        "power": _power(patients, policy),
+        "threats": threats(ran),
+        "not tested": untested(ran),
+        "limits of all audits": list(LIMITS),
+        "policy": audit["policy"],
+        "largest AUC": round(policy.largest_auc, 2),
+        "WP29 05/2014": covered(WP29, ran),
+        "EDPB 28/2024": covered(EDPB, ran),
+        "audited": audit["sha256"],
+    }
+    page = (
+        environment()
+        .get_template("audit.html")
+        .render(
+            report=report,
+            questions=QUESTIONS,
+            analogy=ANALOGY,
+            no_guarantee=NO_GUARANTEE,
+            hipaa=HIPAA,
+            power_words=POWER,
+        )
+    )
+    return {"audit.json": dumped(report), "audit.html": page.encode()}
+
+
+def _outside(finding: Json) -> Json:
+    """Returns what outsiders are told of a finding.
+
+    The numbers of audits without bounds are counts, or are about single images. An audit that could
+    not look stops no export, and must not look as if it had passed.
+    """
+    bounded = finding["p_limit"] is not None
+    return {
+        "audit": finding["audit"],
+        "name": finding["name"],
+        "verdict": finding["verdict"] if _assessable(finding) else "not assessable",
+        "upper bound": _coarse(finding["high"]) if bounded else None,
+        "limit": _coarse(finding["limit"]) if bounded else None,
+    }
+
+
+def _assessable(finding: Json) -> bool:
+    return bool(finding["details"].get("assessable", True))
+
+
+def _patients(findings: Json) -> Json:
+    """Returns about how many members and controls there were; none where no attack counted them."""
+    details = (one["details"] for one in findings if "members" in one["details"])
+    sizes = next(details, {"members": 0, "controls": 0})
+    return {side: round(sizes[side] / 10) * 10 for side in ("members", "controls")}
+
+
+def _per_image(findings: Json) -> Json | None:
+    """Returns how many patients stand behind an image: the number required, or tens of more."""
+    for one in findings:
+        if one["audit"] == "G1" and one["value"] is not None:
+            tens, required = int(one["value"] // 10) * 10, round(one["limit"])
+            enough = one["value"] >= one["limit"]
+            return {"at least": max(tens, required) if enough else tens, "required": required}
+    return None
+
+
+def _power(patients: Json, policy: Policy) -> Json | None:
+    """Returns what about so many patients can show; None where there is nothing to say."""
+    if not all(patients.values()):
+        return None
+    could = power(patients["members"], patients["controls"], policy).to_json()
+    return {name: _coarse(could[name]) for name in POWER}
+
+
+def _coarse(value: float | None) -> float | None:
+    return None if value is None or not math.isfinite(value) else round(value, 2)
+
+
+def coarse(metrics: Json) -> Json:
+    """Returns the metrics to two decimals: finer ones are about single patients."""
+    return {
+        row: {name: {k: round(v, 2) for k, v in value.items()} for name, value in values.items()}
+        for row, values in metrics.items()
+    }
+
+
+def own_words(run: Run) -> frozenset[str]:
+    """Returns the words of the bundle that no patient is behind.
+
+    These are the words of the templates and of the table of audits, and the numbers that the user
+    chose: a patient may be called Page or have the number 4095.
+    """
+    facts = read_release(run).facts
+    chosen = [facts["seed"], facts["steps"], facts["ipc"], LEVELS]
+    chosen += [*facts["fields"].values(), *facts["ingredients"].values()]
+    return template_words() | frozenset(token for one in chosen for token in tokens(str(one)))
+
+
+@cache
+def template_words() -> frozenset[str]:
+    """Returns the words of the templates that leave, and of the modules that hold others."""
+    texts = [template(name) for name in ("audit.html", "card.md", "loader.py", "style.css")]
+    modules = (("pipelines", "threats.py"), ("pipelines.bundle", "croissant.py"))
+    texts += [resources(room).joinpath(name).read_text() for room, name in modules]
+    return frozenset(token for text in texts for token in tokens(text))
+
+
+def _labels(release: Release, names: list[str]) -> bytes:
+    out = io.StringIO()
+    table = csv.writer(out, lineterminator="\n")
+    table.writerow(["file", *release.facts["classes"]])
+    for name, row in zip(names, release.labels.tolist(), strict=True):
+        table.writerow([f"previews/{name}", *(f"{value:.3f}" for value in row)])
+    return out.getvalue().encode()
+
+
+def _card(release: Release, metrics: Json) -> str:
+    return (
+        environment()
+        .get_template("card.md")
+        .render(
+            facts=release.facts,
+            metrics=coarse(metrics),
+            shape=list(release.levels.shape),
+            probabilities=bool(release.labels.min() >= 0),
+            normalization=NORMALIZATION,
+        )
+    )

@@ -1,0 +1,119 @@
+"""The released images as DICOM files, for viewers and archives that read nothing else.
+
+Secondary Capture (PS3.3 A.8.1) and not a radiograph: an archive must never take one for acquired.
+Nothing is copied from a film; there is none here. Each image is a person of its own who never was.
+
+A file follows from the release alone, to the last byte: it has no date, and its UIDs are UUIDs of
+the release's SHA-256 (PS3.5 B.2) rather than drawn. So the same export gives the same bytes, and
+the audit can tell the UIDs made here from a study's. The levels are those of the release: whatever
+the audits saw in the images is all there is to see here.
+"""
+
+import hashlib
+import io
+import uuid
+from collections.abc import Iterator
+from importlib.metadata import version
+
+from pydicom import Dataset, FileMetaDataset, dcmwrite
+from pydicom.sequence import Sequence
+from pydicom.uid import UID, ExplicitVRLittleEndian, SecondaryCaptureImageStorage
+
+from pipelines.run.release_file import Release, preview_names
+from privacy.gates.leaks import tokens
+from privacy.gates.secondary_capture import BITS, WORDS
+
+_NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "https://medidd.invalid/dicom")
+_IMPLEMENTATION = UID(f"2.25.{_NAMESPACE.int}")
+
+
+def dicom_files(release: Release, data: bytes) -> dict[str, bytes]:
+    """Returns one DICOM file per image, by its name in the bundle.
+
+    Args:
+        release: what leaves.
+        data: the same as a file, from whose hash the UIDs are made.
+    """
+    digest = hashlib.sha256(data).hexdigest()
+    names = [f"dicom/{name.removesuffix('.png')}.dcm" for name in preview_names(release)]
+    found = {}
+    for number, name in enumerate(names):
+        stream = io.BytesIO()
+        dcmwrite(stream, _instance(release, digest, number), enforce_file_format=True)
+        found[name] = stream.getvalue()
+    return found
+
+
+def own_tokens(release: Release, data: bytes) -> frozenset[str]:
+    """Returns the UIDs that ``dicom_files`` makes, and the words it writes about every release."""
+    digest = hashlib.sha256(data).hexdigest()
+    uids = {
+        _uid(digest, kind, number)
+        for kind in ("study", "series", "instance")
+        for number in range(len(release.levels))
+    }
+    words = [*WORDS.values(), version("medidd")]
+    words += [f"SYN-{number}" for number in range(len(release.levels))]
+    return frozenset({*uids, _IMPLEMENTATION, *words, *(t for text in words for t in tokens(text))})
+
+
+def _instance(release: Release, digest: str, number: int) -> Dataset:
+    """Returns one image with the elements that its modules ask for, and no others."""
+    (levels,) = release.levels[number]  # gray, or a ValueError
+    made = Dataset()
+    made.file_meta = FileMetaDataset()
+    made.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    made.file_meta.ImplementationClassUID = _IMPLEMENTATION
+    made.file_meta.ImplementationVersionName = WORDS["ImplementationVersionName"]
+    made.SOPClassUID = SecondaryCaptureImageStorage
+    made.StudyInstanceUID = _uid(digest, "study", number)
+    made.SeriesInstanceUID = _uid(digest, "series", number)
+    made.SOPInstanceUID = _uid(digest, "instance", number)
+    made.PatientID = f"SYN-{number}"
+    for keyword in _constant():
+        setattr(made, keyword, WORDS[keyword])
+    for keyword in _EMPTY:
+        setattr(made, keyword, None)
+    made.SoftwareVersions = version("medidd")
+    made.ContributingEquipmentSequence = _equipment()
+    made.InstanceNumber = number + 1
+    made.Rows, made.Columns = levels.shape
+    made.SamplesPerPixel, made.PixelRepresentation = 1, 0
+    made.BitsAllocated, made.BitsStored, made.HighBit = 16, BITS, BITS - 1
+    made.PixelData = levels.contiguous().numpy().astype("<u2").tobytes()
+    made["PixelData"].VR = "OW"
+    return made
+
+
+_EMPTY = (
+    *("StudyDate", "StudyTime", "AccessionNumber", "ReferringPhysicianName", "StudyID"),
+    *("PatientBirthDate", "PatientSex", "SeriesNumber", "PatientOrientation"),
+    "Laterality",
+)
+"""Elements of type 2: there must be one, and nobody knows it."""
+
+
+def _constant() -> Iterator[str]:
+    """Yields the elements that are the same in every file."""
+    elsewhere = {
+        *("ImplementationVersionName", "CodeValue", "CodingSchemeDesignator", "CodeMeaning"),
+        "ContributionDescription",
+    }
+    return (keyword for keyword in WORDS if keyword not in elsewhere)
+
+
+def _equipment() -> Sequence:
+    """Returns what made the image (PS3.3 C.12.1): (109100, DCM, "Synthesizing Equipment")."""
+    purpose, equipment = Dataset(), Dataset()
+    for keyword in ("CodeValue", "CodingSchemeDesignator", "CodeMeaning"):
+        setattr(purpose, keyword, WORDS[keyword])
+    for keyword in ("Manufacturer", "ContributionDescription"):
+        setattr(equipment, keyword, WORDS[keyword])
+    equipment.PurposeOfReferenceCodeSequence = Sequence([purpose])
+    equipment.SoftwareVersions = version("medidd")
+    return Sequence([equipment])
+
+
+def _uid(digest: str, kind: str, number: int) -> str:
+    """Returns a UID of the root that is for UUIDs."""
+    return f"2.25.{uuid.uuid5(_NAMESPACE, f'{digest} {kind} {number}').int}"

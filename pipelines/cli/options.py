@@ -1,0 +1,171 @@
+"""Options that several commands share, and how values are read from YAML.
+
+Nothing heavy is imported here, so that ``medidd --help`` is there at once.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import rich_click as click
+import yaml
+from click.core import ParameterSource
+
+from pipelines.cli.label_options import labelled
+from pipelines.cli.reading_options import NAMES, reading
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+ANY_PATH = click.Path(path_type=Path)
+
+
+def configured(context: click.Context, _: click.Parameter, path: Path | None) -> Path | None:
+    """Takes a YAML file's values as defaults, so that the command line wins."""
+    if path is None:
+        return None
+    try:
+        found = yaml.safe_load(path.read_text()) or {}
+    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        raise click.BadParameter(f"{path}: cannot be read as YAML.") from None
+    if not isinstance(found, dict):
+        raise click.BadParameter(f"{path}: must map option names to values.")
+    options = {
+        name.lstrip("-"): str(parameter.name)
+        for parameter in context.command.params
+        for name in parameter.opts
+        if name.startswith("--") and name != "--config"
+    }
+    for name in found:
+        if name not in options:
+            known = ", ".join(sorted(options))
+            raise click.BadParameter(f"{path}: unknown option '{name}'; there are: {known}.")
+    values = {options[name]: value for name, value in found.items()}
+    if isinstance(fields := values.get("settings"), dict):
+        values["settings"] = [f"{field}={json.dumps(value)}" for field, value in fields.items()]
+    context.default_map = {**(context.default_map or {}), **values}
+    return path
+
+
+def parsed(_: click.Context, __: click.Parameter, pairs: tuple[str, ...]) -> dict[str, Any]:
+    """Reads NAME=VALUE pairs; a value is YAML, so 0.5, true and [a, b] are what they look like."""
+    settings = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name:
+            raise click.BadParameter(f"'{pair}' is not of the form name=value.")
+        try:
+            settings[name.strip()] = yaml.safe_load(value)
+        except yaml.YAMLError:
+            raise click.BadParameter(f"'{pair}' has no readable value.") from None
+    return settings
+
+
+def finite(_: click.Context, __: click.Parameter, value: float) -> float:
+    """Refuses infinity and what is no number: both pass a range."""
+    if not math.isfinite(value):
+        raise click.BadParameter(f"{value} is not a finite number.")
+    return value
+
+
+def named(context: click.Context) -> dict[str, str]:
+    """Returns the options that the user named, by parameter, as they are written.
+
+    The choices of ``reading`` stand under this name.
+    """
+    return {
+        "reading" if parameter.name in NAMES else str(parameter.name): max(parameter.opts, key=len)
+        for parameter in context.command.params
+        if context.get_parameter_source(str(parameter.name)) is not ParameterSource.DEFAULT
+    }
+
+
+def options(*chosen: Callable[[Command], Command]) -> Callable[[Command], Command]:
+    """Returns one decorator that adds several options, in this order."""
+
+    def decorated(command: Command) -> Command:
+        for option in reversed(chosen):
+            command = option(command)
+        return command
+
+    return decorated
+
+
+max_refused = click.option(
+    "--max-rejected",
+    "max_refused",
+    type=click.FloatRange(min=0),
+    callback=finite,
+    default=0.2,
+    show_default=True,
+    help="Unusable files allowed per usable film.",
+)
+
+films = options(
+    click.option("--dicom-dir", type=FOLDER, required=True, help="Folder of DICOM studies."),
+    labelled,
+    click.option(
+        "--size",
+        type=click.IntRange(16, 256),
+        default=32,
+        show_default=True,
+        help="Height and width, in pixels.",
+    ),
+    max_refused,
+    reading,
+)
+
+unit = click.option(
+    "--unit",
+    type=click.Choice(["patient", "study", "image"]),
+    default="patient",
+    show_default=True,
+    help="What counts as one patient. Where films have no PatientID, nothing passes by patient: "
+    "whoever says study or image answers for it that no patient has two.",
+)
+
+computing = options(
+    click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True),
+    click.option(
+        "--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True
+    ),
+    click.option(
+        "--width",
+        type=click.IntRange(min=1),
+        default=32,
+        show_default=True,
+        help="Filters per block of the ConvNet.",
+    ),
+    click.option(
+        "--threads",
+        type=click.IntRange(min=1),
+        default=1,
+        show_default=True,
+        help="CPU threads; networks this small gain little from more.",
+    ),
+)
+
+resume = click.option("--resume", is_flag=True, help="Go on with a run that was stopped.")
+as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
+
+
+def network(default: str) -> Callable[[Command], Command]:
+    """Returns the option that names an architecture."""
+    known = click.Choice(["convnet", "mlp", "lenet", "alexnet", "vgg11", "resnet18"])
+    return click.option("--network", type=known, default=default, show_default=True)
+
+
+config = click.option(
+    "-c",
+    "--config",
+    type=FILE,
+    is_eager=True,
+    expose_value=False,
+    callback=configured,
+    help="YAML of these options; the command line wins.",
+)

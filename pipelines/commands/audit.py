@@ -1,0 +1,266 @@
+"""Judges exactly the bytes that a run would release."""
+
+import hashlib
+import re
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from medidd.dicom.header.identifiers import keyed, tokens_of
+from pipelines.auditing.canaries import canary_releases
+from pipelines.auditing.encoder import Encoder, read_encoder
+from pipelines.auditing.matched_statistics import matched
+from pipelines.auditing.null_releases import can_calibrate, null_releases, reference_releases
+from pipelines.auditing.policies import read_policy
+from pipelines.auditing.recipients import recipients
+from pipelines.auditing.reference import read_reference
+from pipelines.bundle.checksums import hashes
+from pipelines.bundle.contents import RELEASE, contents, decode, own_words
+from pipelines.learning.opened import Subject, reopened
+from pipelines.reports.internal import FOLDER, write_internal
+from pipelines.reports.report import write_report
+from pipelines.run import ledger
+from pipelines.run.errors import Exit, Stop
+from pipelines.run.installation import key
+from pipelines.run.patients import Patients
+from pipelines.run.progress import Progress
+from pipelines.run.seeds import generator
+from pipelines.run.store import Json, Run, dumped, read_json, require, write_json
+from privacy.decision import Decision, decide, wording
+from privacy.evidence import Evidence
+from privacy.finding import Finding, Verdict
+from privacy.nulls import Nulls
+from privacy.policy import Level, Policy, load_policy
+from privacy.release import Films
+from privacy.suite import audit
+
+_CAN_PASS = (Level.STANDARD.value, Level.FULL.value)
+CONSTANTS = {"mean": True, "std": True, "levels": True}
+"""The preprocessing has no others, and none is taken from films (``medidd.data.NORMALIZATION``)."""
+
+DECIMAL = re.compile(r"[+-]?\d+\.\d+(?:[eE][+-]?\d+)?")
+
+
+@dataclass(frozen=True)
+class Audit:
+    """Audit a finished run.
+
+    Attributes:
+        run: its folder.
+        level: "screen", "standard" or "full".
+        policy: the user's own policy; None for medidd's.
+        reference: folder of other people's films to make null releases of; None to make them of the
+            run's controls.
+        reference_labels: table of their labels; None for the usual places.
+        encoder: network, as ONNX, that tells whether two films show one person; None where there is
+            none.
+    """
+
+    run: Path
+    level: str = "standard"
+    policy: Path | None = None
+    reference: Path | None = None
+    reference_labels: Path | None = None
+    encoder: Path | None = None
+
+    def __post_init__(self) -> None:
+        if self.reference_labels is not None and self.reference is None:
+            raise Stop("--reference-labels: are the labels of --reference; name both", Exit.USAGE)
+        if self.reference is not None and self.level == Level.SCREEN.value:
+            raise Stop(
+                "--reference: is for null releases, and a screening makes none; drop it, or take "
+                "--level standard",
+                Exit.USAGE,
+            )
+
+
+def run(job: Audit) -> Generator[Progress, None, Json]:
+    """Audits, rewrites ``audit.json`` and the report; the generator's value is the audit.
+
+    Raises:
+        Stop: there is no finished run, its films are gone, or the policy, the reference, the
+            encoder or the ledger cannot be used.
+    """
+    policy = read_policy(job.policy)
+    subject = reopened(require(job.run))
+    torch.set_num_threads(subject.frozen.threads)  # another number rounds differently
+    ledger.entries()  # lest a damaged one end the command when its work is done
+    encoder = read_encoder(job.encoder, subject.patients.members.images.shape[1:])
+    reference = None
+    if job.reference is not None:
+        reference = yield from read_reference(subject, job.reference, job.reference_labels)
+    result = yield from examine(subject, Level(job.level), policy, reference, encoder)
+    write_report(subject.run, subject.patients)
+    return result
+
+
+def examine(
+    subject: Subject,
+    level: Level,
+    policy: Policy | None = None,
+    reference: Films | None = None,
+    encoder: Encoder | None = None,
+) -> Generator[Progress, None, Json]:
+    """Runs the audits of one level; reports and enters in the ledger all but screenings.
+
+    Args:
+        subject: the run.
+        level: how thorough.
+        policy: what is required; None for medidd's own.
+        reference: films of other people for null releases; None for the run's controls.
+        encoder: what tells people apart; None where nothing does.
+    """
+    policy = policy or load_policy()
+    evidence = yield from _gather(subject, level, policy, reference, encoder)
+    yield Progress(f"audit ({level.value})", 0, 1)
+    result = judged(evidence, policy, level, generator(subject.frozen.seed, "audit", level.value))
+    result |= {"encoder": encoder.sha256 if encoder else None}
+    if level is not Level.SCREEN:
+        _report(subject, evidence, policy, result)
+        with ledger.locked() as append:
+            append(entry("audit", subject.patients, result))
+    write_json(subject.run.audit, result)
+    yield Progress(f"audit ({level.value})", 1, 1)
+    return result
+
+
+def _gather(
+    subject: Subject,
+    level: Level,
+    policy: Policy,
+    reference: Films | None,
+    encoder: Encoder | None,
+) -> Generator[Progress, None, Evidence]:
+    """Collects, and for a standard audit makes, all that the audits look at."""
+    run, frozen, recipe = subject.run, subject.frozen, subject.recipe
+    nulls = yield from _nulls(subject, level, policy, reference)
+    canaries = None
+    if level is Level.FULL:
+        canaries = yield from canary_releases(subject)
+    outgoing = contents(run)
+    return Evidence(
+        release=decode(outgoing),
+        members=subject.patients.members,
+        controls=subject.patients.controls,
+        nulls=nulls,
+        fits=recipients(recipe, seed=frozen.seed, device=frozen.device),
+        matches=matched(recipe, seed=frozen.seed, device=frozen.device),
+        encoder=encoder,
+        unit=subject.patients.unit,
+        start=recipe.start,
+        outgoing=outgoing,
+        manifest=hashes(outgoing),
+        decode=decode,
+        is_identifier=identifier_of(subject.patients),
+        own=own_words(run),
+        constants=CONSTANTS,
+        earlier=ledger.earlier(subject.patients.cohort),
+        canaries=canaries,
+    )
+
+
+def _report(subject: Subject, evidence: Evidence, policy: Policy, result: Json) -> None:
+    """Writes the report that holds films of patients, and stays in the house."""
+    facts = subject.frozen.facts(subject.patients.cohort.classes, {})
+    write_internal(
+        subject.run.private / FOLDER,
+        evidence,
+        [Finding.from_json(finding) for finding in result["findings"]],
+        Decision.from_json(result),
+        policy,
+        generator(subject.frozen.seed, "reviewer"),
+        about={
+            "method": facts["method"],
+            "images per class": facts["ipc"],
+            "start": facts["start"],
+            "seed": facts["seed"],
+        },
+    )
+
+
+def _nulls(
+    subject: Subject, level: Level, policy: Policy, reference: Films | None
+) -> Generator[Progress, None, Nulls | None]:
+    """Makes null releases of the reference, or else of the controls where that would matter."""
+    if level is Level.SCREEN:
+        return None
+    if reference is not None:
+        return (yield from reference_releases(subject, reference))
+    controls, members = subject.patients.controls, subject.patients.members
+    if can_calibrate(controls, members, subject.recipe, policy):
+        return (yield from null_releases(subject))
+    return None
+
+
+def entry(kind: ledger.Kind, patients: Patients, result: Json) -> ledger.Entry:
+    """Returns what the ledger says of an audited release."""
+    return ledger.Entry(
+        kind=kind,
+        release=result["sha256"][RELEASE],
+        judged=hashlib.sha256(dumped([result["sha256"], result["policy"]])).hexdigest(),
+        people=ledger.people(patients),
+        verdict=result["verdict"],
+        level=result["level"],
+        failed=tuple(f["audit"] for f in result["findings"] if f["verdict"] == Verdict.FAIL.value),
+        accepted=result["accepted"],
+    )
+
+
+def judged(evidence: Evidence, policy: Policy, level: Level, rng: torch.Generator) -> Json:
+    """Returns what all audits of a level say, as it is written down."""
+    findings = audit(evidence, policy, level, rng)
+    decision = decide(findings, policy, level)
+    return {
+        "verdict": decision.verdict.value,
+        "level": level.value,
+        "reasons": list(decision.reasons),
+        "wording": wording(decision, findings),
+        "public wording": wording(decision, findings, to=10),
+        "accepted": None,
+        "unit": evidence.unit,
+        "null releases": _made_of(evidence),
+        "findings": [finding.to_json() for finding in findings],
+        "policy": policy.model_dump(mode="json"),
+        "sha256": hashes(evidence.outgoing),
+    }
+
+
+def _made_of(evidence: Evidence) -> str:
+    if evidence.nulls is None:
+        return "none"
+    return "controls" if evidence.nulls.fold_of is not None else "reference"
+
+
+def passed(run: Run, policy: Policy) -> Json | None:
+    """Returns the audit of exactly the bytes that would leave now, at level standard or above.
+
+    None where the run has no such audit under this policy, whatever its verdict.
+    """
+    if not run.audit.exists():
+        return None
+    found = read_json(run.audit)
+    same = found["sha256"] == hashes(contents(run))
+    current = found["policy"] == policy.model_dump(mode="json")
+    return found if same and current and found["level"] in _CAN_PASS else None
+
+
+def identifier_of(patients: Patients) -> Callable[[str], bool]:
+    """Returns what tells whether a token is an identifier of the cohort.
+
+    A decimal number is taken as it stands: cut into parts, the label 0.996 would be the patient
+    0996.
+    """
+    secret, known = key(), patients.cohort.tokens
+
+    def is_identifier(token: str) -> bool:
+        parts = {token} if DECIMAL.fullmatch(token) else tokens_of(token)
+        return any(keyed(secret, part) in known for part in parts)
+
+    return is_identifier
+
+
+def sentence(result: Json) -> str:
+    """Returns the verdict in one line for a terminal, in the words of the report."""
+    return f"{result['verdict']}: {result['wording']}"

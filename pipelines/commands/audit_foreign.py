@@ -1,0 +1,297 @@
+"""Audits a distilled set that somebody else made, on the films it is said to be made of.
+
+No run stands behind it, so some questions have no answer: where the images began, which constants
+were taken from the films, what was released before. They are listed in the result, and no export
+follows from it. Null releases must be brought along; without them nothing can pass.
+"""
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Collection, Generator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from medidd.dicom.folder.cohort import Cohort
+from medidd.dicom.folder.gathering import Unit
+from medidd.dicom.reading import DEFAULT, Reading
+from pipelines.auditing.encoder import read_encoder
+from pipelines.auditing.matched_statistics import NETWORKS, embedding, gradient
+from pipelines.auditing.policies import read_policy
+from pipelines.auditing.recipients import recipients
+from pipelines.bundle.checksums import hashes
+from pipelines.commands.answer import Answer
+from pipelines.commands.audit import Audit, identifier_of, judged
+from pipelines.foreign.arrays import Scale, UnusableError
+from pipelines.foreign.films import read_side, sides
+from pipelines.foreign.release import Found, chosen, content, null_release, read, released
+from pipelines.learning.recipe import Recipe, built, device
+from pipelines.reports.internal import FOLDER, PAGE, write_internal
+from pipelines.run.errors import Exit, Stop
+from pipelines.run.films import source_of
+from pipelines.run.installation import key
+from pipelines.run.patients import Patients
+from pipelines.run.progress import Progress
+from pipelines.run.seeds import derived, generator
+from pipelines.run.store import RUNS, Json, Run, claim, write_json
+from pipelines.threats import untested
+from privacy.decision import decide
+from privacy.evidence import Evidence
+from privacy.finding import Finding
+from privacy.nulls import Nulls
+from privacy.policy import Level, Policy
+
+BELIEVED = (
+    "Believed, not checked: that the set was made of the members and of no control, and that the "
+    "null releases were made by the same method of neither."
+)
+
+WEAKER = (
+    "Films are prepared here as medidd prepares them; if the set was made of films prepared "
+    "otherwise, an attacker who knows how finds more than these attacks."
+)
+
+UNCALIBRATED = (
+    "no null release: this can fail the set and never pass it; make about five sets by the same "
+    "method of people who are neither members nor controls, and name each with --null"
+)
+
+
+@dataclass(frozen=True)
+class Foreign:
+    """Audit a set that somebody else made.
+
+    Attributes:
+        release: the file: .npz, .safetensors, .pt or .pth.
+        members: folder of the DICOM studies it was made of, or a .npz of such films.
+        controls: likewise of patients who had no part in it.
+        members_labels: table of labels; None for the usual places.
+        controls_labels: likewise.
+        nulls: files of sets that the same method made of other people.
+        mean: what floats stand for: display value = intensity * std + mean; empty where they are
+            display values.
+        std: likewise.
+        experiment: which set of a file that holds several, from 0; None for the only one.
+        max_refused: refused files allowed per usable film.
+        reading: how films are read.
+        unit: what counts as one patient.
+        width: filters per block of the ConvNets that attack.
+        seed: of everything random.
+        device: "auto", "cpu" or "cuda".
+        threads: of the CPU.
+        policy: the user's own policy; None for medidd's.
+        encoder: network, as ONNX, that tells whether two films show one person; None where there is
+            none.
+        out: folder of the audit; None for one named after the release.
+    """
+
+    release: Path
+    members: Path
+    controls: Path
+    members_labels: Path | None = None
+    controls_labels: Path | None = None
+    nulls: tuple[Path, ...] = ()
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+    experiment: int | None = None
+    max_refused: float = 0.2
+    reading: Reading = DEFAULT
+    unit: Unit = "patient"
+    width: int = 32
+    seed: int = 0
+    device: str = "auto"
+    threads: int = 1
+    policy: Path | None = None
+    encoder: Path | None = None
+    out: Path | None = None
+
+    def scale(self) -> Scale:
+        """Returns what floats stand for.
+
+        Raises:
+            Stop: the constants are none.
+        """
+        try:
+            return Scale(self.mean, self.std)
+        except UnusableError as error:
+            raise Stop(str(error), error.code) from None
+
+    def asked(self, release: bytes, nulls: Collection[bytes]) -> Json:
+        """Returns all that decides the audit, and nothing that names a patient."""
+        return {
+            "release": _digest(release),
+            "members": source_of(key(), self.members, self.members_labels),
+            "controls": source_of(key(), self.controls, self.controls_labels),
+            "nulls": [_digest(null) for null in nulls],
+            "mean": list(self.mean),
+            "std": list(self.std),
+            "experiment": self.experiment,
+            "max_refused": self.max_refused,
+            "reading": self.reading.to_json(),
+            "unit": self.unit,
+            "width": self.width,
+            "seed": self.seed,
+            "device": device(self.device).type,
+            "threads": self.threads,
+        }
+
+    def place(self, asked: Json) -> Run:
+        """Returns the audit's folder."""
+        named = f"{self.release.stem}-{_digest(json.dumps(asked, sort_keys=True).encode())[:8]}"
+        return Run(self.out if self.out is not None else RUNS / named)
+
+
+def run(job: Foreign) -> Generator[Progress, None, Answer]:
+    """Audits, writes the internal report and ``audit.json``; the generator's value is the answer.
+
+    Raises:
+        Stop: with one line that says what is wrong and what to do.
+    """
+    torch.set_num_threads(job.threads)
+    policy = read_policy(job.policy)
+    how = job.scale()
+    data = content(job.release)
+    found = chosen(job.release, read(job.release, data, how), job.experiment)
+    encoder = read_encoder(job.encoder, found.images.shape[1:])
+    others = {path: content(path) for path in job.nulls}
+    nulls = {path: read(path, held, how) for path, held in others.items()}
+    asked = job.asked(data, others.values())
+    place = job.place(asked)
+    fresh = claim(place, asked, resume=True)
+    try:
+        patients = yield from _patients(job, place, found)
+        evidence = replace(_evidence(job, data, found, nulls, patients), encoder=encoder)
+    except Stop:
+        if fresh:
+            place.discard()
+        raise
+    yield Progress("audit", 0, 2)
+    result = _judged(job, evidence, policy) | {"encoder": encoder.sha256 if encoder else None}
+    yield Progress("audit", 1, 2, "report")
+    findings = [Finding.from_json(finding) for finding in result["findings"]]
+    write_internal(
+        place.private / FOLDER,
+        evidence,
+        findings,
+        decide(findings, policy, Level.FOREIGN),
+        policy,
+        generator(job.seed, "reviewer"),
+        about={"found": found.said, "believed": BELIEVED, "films": WEAKER},
+    )
+    write_json(place.audit, result)
+    yield Progress("audit", 2, 2)
+    return _answer(place, job, found, patients, result)
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def _patients(job: Foreign, place: Run, found: Found) -> Generator[Progress, None, Patients]:
+    def side(role: str, source: Path, labels: Path | None) -> Generator[Progress, None, Cohort]:
+        return read_side(
+            source,
+            labels,
+            role=role,
+            size=found.images.shape[2],
+            place=place.private / role,
+            max_refused=job.max_refused,
+            unit=job.unit,
+            reading=job.reading,
+        )
+
+    members = yield from side("members", job.members, job.members_labels)
+    controls = yield from side("controls", job.controls, job.controls_labels)
+    return sides(members, controls, found.classes or members.classes)
+
+
+def _evidence(
+    job: Foreign,
+    data: bytes,
+    found: Found,
+    nulls: dict[Path, list[Found]],
+    patients: Patients,
+) -> Evidence:
+    classes, size = len(patients.cohort.classes), found.images.shape[2]
+    where = device(job.device)
+    networks = built(classes, size, job.width)
+    recipe = Recipe("foreign", None, "", classes, len(found.images) // classes, {}, networks)
+    outgoing = {job.release.name: data}
+    release = released(job.release, found, classes)
+    null_releases = [
+        null_release(path, one, release) for path, several in nulls.items() for one in several
+    ]
+    return Evidence(
+        release=release,
+        members=patients.members,
+        controls=patients.controls,
+        nulls=Nulls(tuple(null_releases), None) if null_releases else None,
+        fits=recipients(recipe, seed=job.seed, device=where),
+        matches=[
+            kind(recipe, derived(job.seed, "matched", number), where)
+            for kind in (embedding, gradient)
+            for number in range(NETWORKS // 2)
+        ],
+        unit=patients.unit,
+        outgoing=outgoing,
+        manifest=hashes(outgoing),
+        is_identifier=identifier_of(patients),
+    )
+
+
+def _judged(job: Foreign, evidence: Evidence, policy: Policy) -> Json:
+    """Returns the audit, with what it does not say."""
+    result = judged(evidence, policy, Level.FOREIGN, generator(job.seed, "audit", "foreign"))
+    open_ = untested(finding["audit"] for finding in result["findings"])
+    gaps = ", ".join(f"{one['name']} ({one['audit']})" for one in open_)
+    limits = f"Not asked: {gaps}. {BELIEVED} {WEAKER}"
+    words = {name: f"{result[name]} {limits}" for name in ("wording", "public wording")}
+    return result | words | {"not asked": open_}
+
+
+def _answer(place: Run, job: Foreign, found: Found, patients: Patients, result: Json) -> Answer:
+    classes = ", ".join(f"{i} = {name}" for i, name in enumerate(patients.cohort.classes))
+    order = "" if found.classes else ", in sorted order, for the file names none: make sure"
+    lines = [
+        f"{job.release}: {found.said}",
+        f"classes: {classes}{order}",
+        *(
+            f"{role}: {len(films.ids)} patients, {len(films)} films"
+            for role, films in (("members", patients.members), ("controls", patients.controls))
+        ),
+        *(() if job.nulls else (UNCALIBRATED,)),
+        "",
+        *(f"{f['audit']}  {f['verdict']:<12}  {f['text']}" for f in result["findings"]),
+        "",
+        f"{place.path}: {result['verdict']}: {result['wording']}",
+        f"look at, in the house: {place.private / FOLDER / PAGE}",
+    ]
+    return Answer(lines, {"run": str(place.path), "found": found.said, **result})
+
+
+def job_of(given: Mapping[str, str], options: Mapping[str, Any]) -> Audit | Foreign:
+    """Returns which of the two audits is asked for.
+
+    Args:
+        given: the options that the user named, by field, as they are written.
+        options: the values of all.
+
+    Raises:
+        Stop: it is neither, or both at once.
+    """
+    kind: type[Audit | Foreign] = Foreign if options["run"] is None else Audit
+    fields = {field.name for field in dataclasses.fields(kind)}
+    if kind is Foreign and not {"release", "members", "controls"} <= given.keys():
+        raise Stop(
+            "audit what? Name a RUN, or a set that somebody else made by --release, --members and "
+            "--controls",
+            Exit.USAGE,
+        )
+    named = {name: flag for name, flag in given.items() if name in options}
+    if stray := ", ".join(flag for name, flag in named.items() if name not in fields):
+        owner, other = ("a set", "a RUN") if kind is Audit else ("a RUN", "a set")
+        raise Stop(f"{stray}: of {owner}, not of {other}; leave out one of the two", Exit.USAGE)
+    return kind(**{name: value for name, value in options.items() if name in fields})

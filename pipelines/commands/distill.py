@@ -1,0 +1,190 @@
+"""Films in, a synthetic set with evidence of its worth and its audit out."""
+
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from medidd.data import NORMALIZATION
+from medidd.dicom.folder.gathering import Unit
+from medidd.dicom.labels.labelling import USUAL, Labelling
+from medidd.dicom.reading import DEFAULT, Reading
+from medidd.distill import Prepares
+from pipelines.commands.audit import examine
+from pipelines.commands.experts import about, recorded
+from pipelines.evaluation.baselines import baselines_ahead
+from pipelines.evaluation.utility import worth
+from pipelines.learning.job import Frozen
+from pipelines.learning.learn import learn
+from pipelines.learning.opened import Subject
+from pipelines.learning.recipe import Recipe, device
+from pipelines.reports.report import write_report
+from pipelines.run import ledger
+from pipelines.run.errors import Stop
+from pipelines.run.films import source_of
+from pipelines.run.installation import key
+from pipelines.run.patients import read_patients, require_enough
+from pipelines.run.progress import Progress
+from pipelines.run.release_file import LEVELS, quantized, read_release, step_sizes, write_release
+from pipelines.run.store import RUNS, Run, claim, write_json
+from privacy.policy import Level
+
+UNKNOWN_CLASSES = 2
+"""Classes to check settings with before any film is read."""
+
+
+@dataclass(frozen=True)
+class Distill:
+    """Learn a synthetic set from a folder of DICOM studies.
+
+    Attributes:
+        dicom_dir: the folder.
+        ipc: images per class.
+        labels: where they are and how they are read.
+        unit: what counts as one patient, "patient", "study" or "image".
+        method: a method, or a start for a baseline.
+        start: where S begins.
+        size: height and width in pixels.
+        steps: updates of S; None for the method's own number.
+        seed: of everything random.
+        device: "auto", "cpu" or "cuda".
+        preset: where fields that are not set come from, "default" or "paper".
+        settings: the method's own fields.
+        experts: folder of the experts that a method matches; None where it needs none.
+        width: filters per block of the ConvNet.
+        threads: of the CPU.
+        max_refused: refused files allowed per usable film.
+        reading: how films are read.
+        out: the run's folder; None for one named after the job.
+        resume: go on with a run that was stopped.
+    """
+
+    dicom_dir: Path
+    ipc: int
+    labels: Labelling = USUAL
+    unit: Unit = "patient"
+    method: str = "dm"
+    start: str = "noise"
+    size: int = 32
+    steps: int | None = None
+    seed: int = 0
+    device: str = "auto"
+    preset: str = "default"
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    experts: Path | None = None
+    width: int = 32
+    threads: int = 1
+    max_refused: float = 0.2
+    reading: Reading = DEFAULT
+    out: Path | None = None
+    resume: bool = False
+
+    def frozen(self) -> Frozen:
+        """Returns all that decides the run's bytes.
+
+        Raises:
+            Stop: a name or a setting is not one of those there are.
+        """
+        frozen = Frozen(
+            source=source_of(key(), self.dicom_dir, self.labels.table),
+            labelling=self.labels.choices(),
+            unit=self.unit,
+            method=self.method,
+            start=self.start,
+            ipc=self.ipc,
+            size=self.size,
+            steps=self.steps,
+            preset=self.preset,
+            settings=dict(self.settings),
+            experts=recorded(self.method, self.experts),
+            width=self.width,
+            seed=self.seed,
+            device_name=device(self.device).type,
+            threads=self.threads,
+            max_refused=self.max_refused,
+            reading=self.reading,
+        )
+        frozen.recipe(UNKNOWN_CLASSES)
+        return frozen
+
+    def place(self, frozen: Frozen) -> Run:
+        """Returns the run's folder."""
+        named = f"{self.method}-ipc{self.ipc}-{frozen.digest()}"
+        return Run(self.out if self.out is not None else RUNS / named)
+
+
+def run(job: Distill) -> Generator[Progress, None, Run]:
+    """Makes or continues the run; the generator's value is the finished run.
+
+    Raises:
+        Stop: with one line that says what is wrong and what to do.
+    """
+    torch.set_num_threads(job.threads)
+    frozen = job.frozen()
+    ledger.entries()  # lest a damaged one end the run when its work is done
+    place = job.place(frozen)
+    fresh = claim(place, frozen.to_json(), resume=job.resume)
+    try:
+        patients = yield from read_patients(
+            place,
+            job.dicom_dir,
+            job.labels,
+            size=job.size,
+            max_refused=job.max_refused,
+            seed=job.seed,
+            unit=job.unit,
+            reading=job.reading,
+        )
+        subject = Subject(place, frozen, patients)
+        require_enough(patients, job.ipc, unfold=subject.recipe.shown // job.ipc)
+        recipe = _recipe(subject, job.experts)
+        with baselines_ahead(place):
+            yield from _release(subject, recipe)
+    except Stop:
+        # The same job would stop at the same place, and another may not go on with this one.
+        if fresh:
+            place.discard()
+        raise
+    yield from _worth(subject)
+    if not place.audit.exists():
+        yield from examine(subject, Level.SCREEN)
+    write_report(place, patients)
+    return place
+
+
+def _recipe(subject: Subject, experts: Path | None) -> Recipe:
+    """Returns the run's recipe with the experts that its method matches, if any."""
+    if experts is None:
+        return subject.recipe
+    members, classes = subject.patients.members, subject.recipe.classes
+    return subject.recipe.on_experts(experts, about(members, classes, subject.frozen))
+
+
+def _release(subject: Subject, recipe: Recipe) -> Generator[Progress, None, None]:
+    place, frozen, classes = subject.run, subject.frozen, subject.patients.cohort.classes
+    if place.release.exists():
+        return
+    synthetic = yield from learn(
+        recipe,
+        subject.patients.members,
+        stage=f"distil with {frozen.method}",
+        seed=frozen.seed,
+        device=frozen.device,
+        checkpoint=place.private / "checkpoint.safetensors",
+        log=place.log,
+    )
+    scale = {"mean": NORMALIZATION.mean, "std": NORMALIZATION.std, "levels": LEVELS}
+    facts = frozen.facts(classes, scale)
+    method = recipe.method
+    if method is not None and isinstance(method, Prepares):
+        facts["step sizes"] = step_sizes(synthetic)
+    write_release(place, quantized(synthetic, facts))
+
+
+def _worth(subject: Subject) -> Generator[Progress, None, None]:
+    if subject.run.metrics.exists():
+        return
+    rows = yield from worth(subject, read_release(subject.run), "convnet")
+    write_json(subject.run.metrics, {row: value["metrics"] for row, value in rows.items()})

@@ -1,0 +1,101 @@
+"""Says what a distillation would do and take, and writes nothing."""
+
+import resource
+import time
+from collections import Counter
+from dataclasses import replace
+
+import torch
+
+from medidd.dicom.errors import CohortError, TooManyRefused, counts
+from medidd.dicom.folder.gathering import Gathered
+from medidd.dicom.folder.plan import make_plan, unnamed
+from medidd.dicom.folder.scan import scan
+from medidd.starts import BASELINES
+from pipelines.auditing.null_releases import COUNT
+from pipelines.auditing.recipients import RECIPIENTS
+from pipelines.commands.answer import Answer
+from pipelines.commands.distill import Distill
+from pipelines.evaluation.utility import FULL, NETWORKS, RECIPIENT
+from pipelines.learning.recipe import Recipe
+from pipelines.learning.step_time import seconds_per_step, spoken
+from pipelines.run import remarks
+from pipelines.run.errors import Exit, Stop
+from pipelines.run.installation import key
+from pipelines.run.seeds import generator
+
+
+def run(job: Distill) -> Answer:
+    """Reads the headers, takes a few steps on noise, and reckons from there.
+
+    Raises:
+        Stop: the command would be refused.
+    """
+    frozen = job.frozen()
+    place = job.place(frozen)
+    try:
+        seen = Gathered.under(job.dicom_dir, job.labels, key(), job.unit)
+        for found in scan(job.dicom_dir, job.reading):
+            seen.add(found)
+        plan = make_plan(job.dicom_dir, seen, size=job.size, reading=job.reading)
+        plan.require_usable(job.dicom_dir, job.max_refused)
+    except TooManyRefused as error:
+        raise Stop(str(error), Exit.REFUSED_FILES) from None
+    except CohortError as error:
+        raise Stop(str(error), Exit.DATA) from None
+    films = Counter(film.label for film in plan.films)
+    recipe = frozen.recipe(len(films))
+    torch.set_num_threads(job.threads)
+    try:
+        step = seconds_per_step(recipe, max(films.values()), job.size, frozen.device)
+    except (ValueError, FloatingPointError) as error:
+        raise Stop(f"a trial on noise: {error}", Exit.USAGE) from None
+    network = _network(recipe, job.size)
+    full = FULL.steps * FULL.batch / (RECIPIENT.steps * recipe.shown * len(films))
+    trainings = NETWORKS * (1 + len(BASELINES) + full) + len(RECIPIENTS)
+    seconds = {
+        "distil": recipe.steps * step,
+        "train and audit": trainings * network,
+        "standard audit": COUNT * recipe.steps * step + (COUNT + 1) * len(RECIPIENTS) * network,
+    }
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    memory += len(plan.films) * job.size**2 * 4 * 3  # as levels, as display values, standardised
+    patients = len({film.patient for film in plan.films})
+    unit = "" if job.unit == "patient" else f", each {job.unit} counted as one,"
+    lines = [
+        f"would read {len(plan.films)} films of {patients} patients{unit} "
+        f"({', '.join(f'{name} {n}' for name, n in sorted(films.items()))}); "
+        f"left out: {counts(plan.refused)}",
+        f"would make {recipe.shown * len(films)} images of {job.size} px with {recipe.name}, "
+        f"{recipe.steps} steps on {frozen.device_name}, in {place.path}",
+        f"would take about {spoken(seconds['distil'])} to distil, "
+        f"{spoken(seconds['train and audit'])} to train networks and screen, besides reading; "
+        f"a standard audit another {spoken(seconds['standard audit'])}",
+        f"would need about {memory / 2**30:.1f} GiB of memory",
+    ]
+    lines += remarks.of_labels(plan.refused, plan.unknown_keys)
+    if job.unit == "patient":
+        lines += remarks.of_patients(unnamed(plan.films))
+    value = {
+        "run": str(place.path),
+        "films": dict(sorted(films.items())),
+        "patients": patients,
+        "refused": dict(sorted(plan.refused.items())),
+        "unknown_keys": plan.unknown_keys,
+        "steps": recipe.steps,
+        "seconds": {name: round(value, 1) for name, value in seconds.items()},
+        "memory_bytes": memory,
+    }
+    return Answer(lines, value)
+
+
+def _network(recipe: Recipe, size: int) -> float:
+    """Seconds to train one network on the release, reckoned from a tenth of its steps."""
+    from medidd.evaluate import train
+
+    rng = generator(0)
+    images = torch.randn(recipe.shown * recipe.classes, 1, size, size, generator=rng)
+    labels = torch.eye(recipe.classes).repeat_interleave(recipe.shown, 0)
+    begun = time.monotonic()
+    train(recipe.networks["convnet"], images, labels, replace(RECIPIENT, steps=30), rng)
+    return (time.monotonic() - begun) * RECIPIENT.steps / 30

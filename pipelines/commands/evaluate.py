@@ -1,0 +1,37 @@
+"""Judges a finished run with another architecture than the one it was made with."""
+
+from collections.abc import Generator
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipelines.evaluation.utility import worth
+from pipelines.learning.opened import reopened
+from pipelines.run.progress import Progress
+from pipelines.run.release_file import read_release
+from pipelines.run.store import Json, require, write_json
+
+
+@dataclass(frozen=True)
+class Evaluate:
+    """Evaluate a finished run.
+
+    Attributes:
+        run: its folder.
+        network: the architecture.
+    """
+
+    run: Path
+    network: str
+
+
+def run(job: Evaluate) -> Generator[Progress, None, Json]:
+    """Trains and judges; the generator's value is the metrics, kept in ``metrics-NETWORK.json``.
+
+    Raises:
+        Stop: there is no finished run, or its films are gone.
+    """
+    subject = reopened(require(job.run))
+    rows = yield from worth(subject, read_release(subject.run), job.network)
+    metrics = {row: value["metrics"] for row, value in rows.items()}
+    write_json(subject.run.path / f"metrics-{job.network}.json", metrics)
+    return metrics

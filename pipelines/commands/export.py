@@ -1,0 +1,229 @@
+"""Writes the bundle for outsiders, if the audits allow it; otherwise writes nothing."""
+
+import shutil
+from collections.abc import Generator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+
+from pipelines.auditing.policies import read_policy
+from pipelines.bundle.acceptance import CARD, acceptance, require_nameless, with_acceptance
+from pipelines.bundle.checksums import SIGNATURE, SUMS, hashes, sums
+from pipelines.bundle.contents import (
+    RELEASE,
+    Files,
+    audit_report,
+    contents,
+    decode,
+    own_words,
+    with_files,
+)
+from pipelines.bundle.dicom_files import dicom_files, own_tokens
+from pipelines.bundle.signature import sign
+from pipelines.commands.audit import Audit, entry, identifier_of, passed, sentence
+from pipelines.commands.audit import run as run_audit
+from pipelines.learning.opened import Subject, reopened
+from pipelines.run import ledger
+from pipelines.run.errors import Exit, Stop
+from pipelines.run.progress import Progress
+from pipelines.run.release_file import read_release
+from pipelines.run.store import Json, require, write
+from privacy.decision import Acceptance, Decision
+from privacy.evidence import Evidence
+from privacy.finding import Verdict
+from privacy.gates.contents import contents as only_a_release
+from privacy.gates.earlier import earlier_releases
+from privacy.gates.leaks import leaks, tokens
+from privacy.gates.manifest import manifest
+from privacy.policy import Policy
+
+
+@dataclass(frozen=True)
+class Export:
+    """Export a finished run.
+
+    Attributes:
+        run: its folder.
+        to: the folder to write, which must not exist or be empty.
+        policy: the user's own policy; None for medidd's.
+        reason: why a release that the audits did not decide may leave; None to refuse it.
+        approver: who answers for that.
+        dicom: whether to add the images as DICOM files.
+        signing: key to sign the check sums with; None for no signature.
+    """
+
+    run: Path
+    to: Path
+    policy: Path | None = None
+    reason: str | None = None
+    approver: str | None = None
+    dicom: bool = False
+    signing: Path | None = None
+
+
+def run(job: Export) -> Generator[Progress, None, Path]:
+    """Audits if need be and exports; the generator's value is the bundle's folder.
+
+    Raises:
+        Stop: the verdict does not allow it (code 6), the folder cannot be written, or the key
+            cannot sign.
+    """
+    accepted = acceptance(job.reason, job.approver)
+    policy = read_policy(job.policy)
+    found = require(job.run)
+    _require_free(job.to)
+    if job.signing is not None:
+        sign(b"", job.signing)  # lest an audit be made for a key that cannot
+    ledger.entries()  # lest a damaged one end the command when its work is done
+    subject = reopened(found)
+    if accepted is not None:
+        require_nameless(accepted, identifier_of(subject.patients))
+    result = passed(found, policy)
+    if result is None:
+        result = yield from run_audit(Audit(job.run, policy=job.policy))
+    _require_verdict(job, result, accepted)
+    files = contents(found)
+    with ledger.locked() as append:
+        made = entry("export", subject.patients, result)
+        if failed := ledger.failure(made.judged):
+            raise Stop(
+                f"{job.run}: not exported. An audit failed these very files by this policy, at "
+                f"level {failed.level} on {failed.date}, and no other audit undoes that; distil "
+                "anew with another --seed",
+                Exit.AUDIT,
+            )
+        more = dicom_files(read_release(found), files[RELEASE]) if job.dicom else {}
+        leaving = _leaving(job, files, more, result, accepted)
+        own = own_words(found) | frozenset(tokens(CARD) if accepted else ())
+        if job.dicom:
+            own |= own_tokens(read_release(found), files[RELEASE])
+        if refusal := _last_look(subject, files, leaving, result["sha256"], own, policy):
+            raise Stop(f"{job.run}: not exported. {refusal}", Exit.AUDIT)
+        if accepted is not None:
+            made = made.model_copy(update={"accepted": accepted})
+        # Before a byte is written: whoever is stopped from here on has exported.
+        number = append(made)
+    try:
+        _write(job.to, leaving)
+    except Stop:
+        with ledger.locked() as append:
+            append(made.model_copy(update={"kind": "aborted", "aborts": number}))
+        raise
+    return job.to
+
+
+def _require_verdict(job: Export, result: Json, accepted: Acceptance | None) -> None:
+    """Checks that the verdict, or a person's word where there is none, lets the release leave.
+
+    Raises:
+        Stop: it does not, or the word is not needed.
+    """
+    decision = Decision.from_json(result)
+    if decision.verdict is Verdict.PASS:
+        if accepted is not None:
+            raise Stop(
+                f"{job.run}: the audits passed it, so there is nothing to accept; drop "
+                "--accept-inconclusive and --approver",
+                Exit.USAGE,
+            )
+    elif accepted is None:
+        raise Stop(f"{job.run}: not exported. {sentence(result)}", Exit.AUDIT)
+    elif not decision.can_be_accepted:
+        raise Stop(
+            f"{job.run}: not exported, and nobody can accept {decision.verdict.value}. "
+            f"{sentence(result)}",
+            Exit.AUDIT,
+        )
+
+
+def _leaving(
+    job: Export, files: Files, more: Files, audit: Json, accepted: Acceptance | None
+) -> Files:
+    """Returns all that will be written.
+
+    DICOM files are no part of what the audits judge, so that a run need not be audited anew for
+    them: they show the audited images, which the last look checks to the bit, and no others.
+    """
+    if more:
+        files = with_files(files, more)
+        audit = audit | {"sha256": hashes(files)}
+    if accepted is not None:
+        files, audit = with_acceptance(files, audit, accepted)
+    whole = finished(files, audit)
+    return whole if job.signing is None else whole | {SIGNATURE: sign(whole[SUMS], job.signing)}
+
+
+def _last_look(
+    subject: Subject,
+    files: Files,
+    leaving: Files,
+    audited: dict[str, str],
+    own: frozenset[str],
+    policy: Policy,
+) -> str:
+    """Returns why the files that are about to be written may not leave; '' if they may.
+
+    The audits that need no statistics are repeated on the final bytes, whatever the policy asks
+    for: the files must be those that were audited, whatever came to them since must be an audited
+    image or text, no patient may be named in any of them, and nothing of these patients may have
+    been exported since.
+
+    Args:
+        subject: the run.
+        files: as they were audited.
+        leaving: these and what came to them since: DICOM files, a word, the audit's report, check
+            sums, a signature.
+        audited: SHA-256 of each audited file.
+        own: words and UIDs in them that no patient is behind.
+        policy: what is required.
+    """
+    patients = subject.patients
+    evidence = Evidence(
+        release=decode(files),
+        members=patients.members,
+        controls=patients.controls,
+        outgoing=files,
+        manifest=audited,
+        decode=decode,
+        is_identifier=identifier_of(patients),
+        own=own,
+        earlier=ledger.earlier(patients.cohort),
+    )
+    complete = replace(evidence, outgoing=leaving)
+    rng = torch.Generator()
+    findings = [
+        manifest(evidence, policy, rng),
+        earlier_releases(evidence, policy, rng),
+        only_a_release(complete, policy, rng),
+        leaks(complete, policy, rng),
+    ]
+    return " ".join(f.text for f in findings if f.verdict is not Verdict.PASS)
+
+
+def finished(files: Files, audit: Json) -> Files:
+    """Returns the files with the audit's report and the check sums."""
+    reported = files | audit_report(audit)
+    return reported | {SUMS: sums(reported)}
+
+
+def _require_free(to: Path) -> None:
+    if to.exists() and (not to.is_dir() or any(to.iterdir())):
+        raise Stop(f"{to}: is there already; name a new folder with --to", Exit.USAGE)
+
+
+def _write(to: Path, files: Files) -> None:
+    """Writes the folder whole or not at all: beside its place first, then moved there."""
+    beside = to.with_name(f".{to.name}.part")
+    try:
+        shutil.rmtree(beside, ignore_errors=True)
+        for name, data in files.items():
+            write(beside / name, data)
+        if to.exists():
+            to.rmdir()
+        beside.replace(to)
+    except OSError as error:
+        shutil.rmtree(beside, ignore_errors=True)
+        raise Stop(
+            f"{to}: {error.strerror}; name a folder that can be written with --to", Exit.USAGE
+        ) from None

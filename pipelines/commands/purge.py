@@ -1,0 +1,126 @@
+"""Deletes the films that runs keep, and what shows or follows them; what they released stays.
+
+Of a purged run the release, its figures, its audit and its report are left, and who was held out,
+as keyed hashes. No audit can be made of it any more, and so no export. The key, the ledger of
+exports and bundles lie elsewhere and are never touched.
+"""
+
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipelines.commands.answer import Answer
+from pipelines.run.errors import Exit, Stop
+from pipelines.run.store import RUNS, Run, write_json
+
+HOLD_FILMS = (
+    *("cohort", "reference", "members", "controls"),  # the films
+    *("audit", "canaries", "nulls"),  # pages that show them, and sets learned from them
+    *("checkpoint.safetensors", "refused-files.csv"),
+)
+"""What is deleted of the private part of a run."""
+
+KEPT = ("ledger.json", "worth", "purged.json")
+"""What stays of it: who was held out, figures, and that it was purged."""
+
+
+@dataclass(frozen=True)
+class Purge:
+    """Delete the films that runs keep.
+
+    Attributes:
+        folders: runs, or folders of runs; none for ``runs``.
+        yes: delete; otherwise only say what would be deleted.
+    """
+
+    folders: Sequence[Path] = ()
+    yes: bool = False
+
+
+def run(job: Purge) -> Answer:
+    """Deletes, or says what would be deleted.
+
+    Raises:
+        Stop: a folder holds no run, or something in it cannot be deleted.
+    """
+    sizes = {place.path: _bytes(place) for place in _places(job.folders or (RUNS,))}
+    held = {path: size for path, size in sizes.items() if size is not None}
+    if job.yes:
+        for path in held:
+            _delete(Run(path))
+    total = sum(held.values())
+    verb = "deleted" if job.yes else "would delete"
+    lines = [f"{path}: {verb} films, {_spoken(size)}" for path, size in held.items()]
+    lines.append(f"{verb} {_spoken(total)} in {len(held)} of {len(sizes)} folders")
+    if held:
+        lines.append(
+            "copies on backups and snapshots, and what a disk still holds of deleted files, are "
+            "not reached"
+            if job.yes
+            else "none of these can be audited, resumed or exported afterwards; repeat with --yes"
+        )
+    value = {
+        "deleted": job.yes,
+        "bytes": total,
+        "folders": {str(path): size for path, size in held.items()},
+    }
+    return Answer(lines, value)
+
+
+def _places(folders: Sequence[Path]) -> Iterator[Run]:
+    """Yields every run in ``folders``, or that one of them is."""
+    for folder in dict.fromkeys(folders):
+        if not folder.is_dir():
+            raise Stop(f"{folder}: no folder; name a run, or a folder of runs", Exit.USAGE)
+        children = [folder, *sorted(folder.iterdir())]
+        found = [Run(child) for child in children if _is_run(child)]
+        if not found:
+            raise Stop(
+                f"{folder}: no run in it; name a run, or the folder that holds runs", Exit.USAGE
+            )
+        yield from found
+
+
+def _is_run(path: Path) -> bool:
+    run = Run(path)
+    return not path.is_symlink() and run.job.is_file() and run.private.is_dir()
+
+
+def _bytes(place: Run) -> int | None:
+    """Returns what the films of a run take, or None where there are none."""
+    found = [path for path in _holding(place) if path.exists() or path.is_symlink()]
+    if not found:
+        return None
+    files = [file for path in found for file in (path, *path.rglob("*"))]
+    return sum(file.lstat().st_size for file in files if not file.is_dir())
+
+
+def _holding(place: Run) -> list[Path]:
+    # A link out of the run leads to somebody else's files.
+    return [] if place.private.is_symlink() else [place.private / name for name in HOLD_FILMS]
+
+
+def _delete(place: Run) -> None:
+    """Deletes the films, after it is written down; a purge that was stopped can be repeated."""
+    if place.ledger.exists():
+        write_json(place.purged, {"purged": True})
+    try:
+        for path in _holding(place):
+            if path.is_symlink() or path.is_file():
+                path.unlink()
+            elif path.is_dir():
+                shutil.rmtree(path)
+    except OSError as error:
+        raise Stop(
+            f"{place.path}: {error.strerror}; not all of its films are deleted: mend it and "
+            "repeat the command",
+            Exit.USAGE,
+        ) from None
+
+
+def _spoken(size: int) -> str:
+    for unit, factor in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
+        if size >= factor:
+            return f"{size / factor:.1f} {unit}"
+    return f"{size} bytes"

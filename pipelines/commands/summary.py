@@ -1,0 +1,112 @@
+"""What a command says when it is done: a few lines for people, one object for scripts."""
+
+import shlex
+import time
+from pathlib import Path
+
+from medidd.dicom.errors import counts
+from pipelines.commands.answer import Answer
+from pipelines.commands.audit import sentence
+from pipelines.reports.report import ROWS, next_step
+from pipelines.run import remarks
+from pipelines.run.films import open_cohort
+from pipelines.run.release_file import read_release
+from pipelines.run.store import Json, Run, read_json
+
+
+class Watch:
+    """Seconds since it was made."""
+
+    def __init__(self) -> None:
+        self._start = time.monotonic()
+
+    def seconds(self) -> float:
+        """Returns them, to a tenth."""
+        return round(time.monotonic() - self._start, 1)
+
+
+def of(run: Run, seconds: float) -> Answer:
+    """Sums up a finished run."""
+    release, metrics, audit = read_release(run), read_json(run.metrics), read_json(run.audit)
+    facts = release.facts
+    shape = "x".join(str(side) for side in release.levels.shape[2:])
+    command = "export" if audit["verdict"] == "PASS" else "audit"
+    target = " --to BUNDLE" if command == "export" else ""
+    lines = [
+        f"{run.path}: {len(release.levels)} synthetic images of {shape} px, {facts['ipc']} for "
+        f"each of {', '.join(facts['classes'])} ({facts['method']}, {seconds:.0f} s)",
+        "",
+        *table(metrics),
+        "",
+        f"audit ({audit['level']}): {audit['verdict']}. {next_step(audit)}",
+        f"look at: {run.report}",
+    ]
+    cohort = open_cohort(run)
+    if run.refused.exists():
+        lines.append(f"left out: {counts(cohort.refused)}; which files stands in {run.refused}")
+    lines += remarks.of_cohort(cohort)
+    if audit["verdict"] not in ("FAIL", "INVALID"):
+        lines.append(f"next:    medidd {command} {shlex.quote(str(run.path))}{target}")
+    value = {
+        "run": str(run.path),
+        "method": facts["method"],
+        "ipc": facts["ipc"],
+        "classes": facts["classes"],
+        "metrics": metrics,
+        "audit": {key: audit[key] for key in ("verdict", "level", "reasons")},
+        "refused": cohort.refused,
+        "warned": cohort.warned,
+        "unknown_keys": cohort.unknown_keys,
+        "seconds": seconds,
+    }
+    return Answer(lines, value)
+
+
+def of_audit(path: Path, audit: Json) -> Answer:
+    """Sums up an audit."""
+    lines = [f"{f['audit']}  {f['verdict']:<12}  {f['text']}" for f in audit["findings"]]
+    lines += ["", f"{path}: {sentence(audit)}"]
+    if audit["verdict"] == "PASS":
+        lines.append(f"next: medidd export {shlex.quote(str(path))} --to BUNDLE")
+    return Answer(lines, {"run": str(path), **audit})
+
+
+def of_bundle(bundle: Path) -> Answer:
+    """Sums up an export."""
+    names = sorted(p.relative_to(bundle).as_posix() for p in bundle.rglob("*") if p.is_file())
+    lines = [f"{bundle}: {len(names)} files", *(f"  {name}" for name in names)]
+    accepted = read_json(bundle / "audit.json")["accepted"]
+    if accepted is not None:
+        lines.append(
+            f"no audit passed it: {accepted['approver']} answers for it, because: "
+            f"{accepted['reason']}"
+        )
+    return Answer(lines, {"bundle": str(bundle), "files": names, "accepted": accepted})
+
+
+def of_experts(folder: Path) -> Answer:
+    """Sums up experts."""
+    files = sorted(path.name for path in folder.glob("expert-*.npy"))
+    lines = [
+        f"{folder}: {len(files)} experts; they hold something of the films and must not leave",
+        f"next: medidd distill --method mtt --experts {shlex.quote(str(folder))}, with the same "
+        "films, size, width and seed",
+    ]
+    return Answer(lines, {"experts": str(folder), "files": files})
+
+
+def of_metrics(network: str, metrics: Json) -> Answer:
+    """Sums up an evaluation."""
+    return Answer([network, *table(metrics)], {"network": network, "metrics": metrics})
+
+
+def table(metrics: Json) -> list[str]:
+    """Returns the rows of the metrics, aligned."""
+    lines = [f"{'trained on':<24} {'AUC':>5}  {'95 % interval':<14} {'hm':>5}"]
+    for row, name in ROWS.items():
+        if row not in metrics:
+            continue
+        auc, hm = metrics[row]["auc"], metrics[row]["hm"]
+        interval = f"{auc['low']:.3f} to {auc['high']:.3f}"
+        lines.append(f"{name:<24} {auc['mean']:.3f}  {interval:<14} {hm['mean']:.3f}")
+    return lines

@@ -1,0 +1,245 @@
+"""Is a bundle the one that was exported? Needs the bundle alone: no run, no ledger and no key.
+
+Check sums lie in three places that must agree: SHA256SUMS is of every file, the manifest is of what
+a recipient uses, and the audit's report is of what was audited. Whoever rewrites all three makes a
+bundle that is whole and not the hospital's; only a signature shows that.
+
+Nothing heavy is imported here: whoever receives a bundle checks it in a moment.
+"""
+
+import hashlib
+import json
+import os
+import re
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipelines.bundle.checksums import SIGNATURE, SUMS, listed
+from pipelines.bundle.signature import signer
+from pipelines.run.errors import Exit, Stop
+
+_VERDICTS = ("PASS", "FAIL", "INCONCLUSIVE", "INVALID")  # to import them would load torch
+_REPORT = ("audit.json", "audit.html")
+_AGAIN = "do not use the bundle, and ask the sender for it again"
+
+# A name that an export gives. Any other may be a patient's: it is counted, and not repeated.
+_OURS = re.compile(
+    r"(?:synthetic\.safetensors|labels\.csv|loader\.py|README\.md|manifest\.json|croissant\.json"
+    r"|audit\.json|audit\.html|(?:previews|dicom)/class\d+_\d+\.(?:png|dcm))"
+)
+_MOST_NAMED = 3
+
+
+@dataclass(frozen=True)
+class Verify:
+    """Verify a bundle.
+
+    Attributes:
+        bundle: its folder.
+        signers: OpenSSH's list of allowed signers; None to look at no signature.
+    """
+
+    bundle: Path
+    signers: Path | None = None
+
+
+@dataclass(frozen=True)
+class Verified:
+    """A bundle that is whole.
+
+    Attributes:
+        bundle: its folder.
+        files: how many files it has.
+        verdict: of the audit that its report tells of.
+        signed: whether there is a signature.
+        signer: whose signature it is; None where it was not looked at.
+    """
+
+    bundle: Path
+    files: int
+    verdict: str
+    signed: bool
+    signer: str | None
+
+    def text(self) -> str:
+        """Returns three lines."""
+        if self.signer is not None:
+            by = f"signed by {self.signer}"
+        elif self.signed:
+            by = "signature: not looked at; name the allowed signers with --signers"
+        else:
+            by = "signature: none, so anybody may have made this bundle"
+        return "\n".join(
+            (
+                f"{self.bundle}: whole, {self.files} files, each as listed",
+                f"verdict of the audit in it: {self.verdict}",
+                by,
+            )
+        )
+
+    def json(self) -> dict[str, Any]:
+        """Returns the object."""
+        return {
+            "bundle": str(self.bundle),
+            "files": self.files,
+            "verdict": self.verdict,
+            "signed": self.signed,
+            "signer": self.signer,
+        }
+
+
+def run(job: Verify) -> Verified:
+    """Checks every byte.
+
+    Raises:
+        Stop: a file was changed, is missing or was added, or the signature is another's (code 5);
+            or there is no bundle, or it cannot be read (code 2).
+    """
+    try:
+        return _verified(job)
+    except OSError as error:
+        raise Stop(
+            f"{job.bundle}: {error.strerror}; mend the permissions of the folder and its files, or "
+            "copy it to where they can be read",
+            Exit.USAGE,
+        ) from None
+
+
+def _verified(job: Verify) -> Verified:
+    _require_bundle(job.bundle)
+    found = set(_files(job.bundle))
+    if SUMS not in found:
+        raise _changed(f"{SUMS} is missing")
+    sums = _read(job.bundle / SUMS)
+    try:
+        wanted = listed(sums)
+    except ValueError as fault:
+        raise _changed(f"{SUMS}: {fault}") from None
+    there = found - {SUMS, SIGNATURE}
+    digests = {name: _digest(job.bundle / name) for name in there & wanted.keys()}
+    _require_none(
+        SUMS,
+        changed={name for name, digest in digests.items() if digest != wanted[name]},
+        missing=wanted.keys() - there,
+        added=there - wanted.keys() - {f"{name.rpartition('/')[0]}/" for name in wanted},
+    )
+    audit = _object(job.bundle, "audit.json")
+    _require_same(_object(job.bundle, "manifest.json").get("files"), digests, "manifest.json")
+    _require_same(audit.get("audited"), digests, "audit.json")
+    signed = SIGNATURE in found
+    if job.signers is not None and not signed:
+        raise _changed("there is no signature, and --signers asks for one")
+    return Verified(
+        job.bundle,
+        len(found),
+        _verdict(audit),
+        signed,
+        signer(sums, job.bundle / SIGNATURE, job.signers) if job.signers is not None else None,
+    )
+
+
+def _require_bundle(folder: Path) -> None:
+    """Checks that there is a folder with something of a bundle in it.
+
+    Raises:
+        Stop: there is not.
+    """
+    names = {SUMS, "manifest.json", "synthetic.safetensors"}
+    if not folder.is_dir() or not any(path.name in names for path in folder.iterdir()):
+        raise Stop(f"{folder}: not a bundle; name the folder that medidd export wrote", Exit.USAGE)
+
+
+def _files(root: Path) -> Iterator[str]:
+    """Yields the name of every file, and of every folder that is empty, with a slash at its end.
+
+    Raises:
+        Stop: something is neither a file nor a folder; a link may lead anywhere.
+    """
+    folders = [root]
+    while folders:
+        folder = folders.pop()
+        empty = True
+        for path in folder.iterdir():
+            empty, mode = False, path.lstat().st_mode
+            if stat.S_ISDIR(mode):
+                folders.append(path)
+            elif stat.S_ISREG(mode):
+                yield path.relative_to(root).as_posix()
+            else:
+                raise _changed("it holds a symbolic link, or something else that is no file")
+        if empty and folder != root:
+            yield f"{folder.relative_to(root).as_posix()}/"
+
+
+def _read(path: Path) -> bytes:
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW), "rb") as file:
+        return file.read()
+
+
+def _digest(path: Path) -> str:
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW), "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _object(bundle: Path, name: str) -> dict[str, Any]:
+    """Returns the JSON object in a file.
+
+    Raises:
+        Stop: there is none.
+    """
+    try:
+        found = json.loads(_read(bundle / name))
+        if isinstance(found, dict):
+            return found
+    except (FileNotFoundError, ValueError, RecursionError):
+        pass
+    raise _changed(f"{name} is missing, or no JSON object")
+
+
+def _verdict(audit: dict[str, Any]) -> str:
+    """Returns the verdict; no other word of a stranger's file goes to the terminal.
+
+    Raises:
+        Stop: there is none.
+    """
+    if (said := audit.get("verdict")) not in _VERDICTS:
+        raise _changed("audit.json says no verdict")
+    return str(said)
+
+
+def _require_same(said: object, digests: dict[str, str], where: str) -> None:
+    """Checks what the manifest or the audit says: of every file but itself and what came later.
+
+    Raises:
+        Stop: it speaks of other bytes, of other files, or not of all.
+    """
+    if not isinstance(said, dict):
+        raise _changed(f"{where} lists no files")
+    later = {*_REPORT, where}
+    own = {name: digest for name, digest in digests.items() if name not in later}
+    _require_none(
+        where,
+        changed={name for name in own.keys() & said.keys() if own[name] != said[name]},
+        missing=said.keys() - own.keys(),
+        added=own.keys() - said.keys(),
+    )
+
+
+def _require_none(where: str, **faults: set[str]) -> None:
+    counts = [f"{len(names)} {kind}" for kind, names in faults.items() if names]
+    if not counts:
+        return
+    names = sorted(set().union(*faults.values()))
+    known = [name for name in names if _OURS.fullmatch(name)]
+    others = [f"{len(names) - len(known)} with a name of no bundle"] * (len(known) < len(names))
+    more = [f"{len(known) - _MOST_NAMED} more"] * (len(known) > _MOST_NAMED)
+    raise _changed(
+        f"by {where}, {' and '.join(counts)}: {', '.join([*known[:_MOST_NAMED], *more, *others])}"
+    )
+
+
+def _changed(what: str) -> Stop:
+    return Stop(f"not the bundle that was exported: {what}; {_AGAIN}", Exit.CHANGED)

@@ -1,0 +1,4 @@
+"""What a set is worth: networks trained on it, beside networks trained on baselines.
+
+May import ``learning`` and ``run``.
+"""

@@ -1,0 +1,68 @@
+"""Judges the baselines in a second process while S is learned: they do not wait for it.
+
+The process only leaves finished rows where ``worth`` looks for them. Whatever becomes of it, the
+run computes what is missing itself, so nothing depends on it but time.
+"""
+
+import ctypes
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+
+from medidd.allocator import keep_memory
+from pipelines.evaluation.utility import worth
+from pipelines.learning.opened import reopened
+from pipelines.run import installation
+from pipelines.run.store import Run
+
+PR_SET_PDEATHSIG = 1
+"""Of linux/prctl.h: the signal a process gets when the one that started it ends."""
+
+
+@contextmanager
+def baselines_ahead(run: Run) -> Iterator[None]:
+    """Works on the baselines of ``run`` while the body runs, and waits for them at its end."""
+    if run.metrics.exists():
+        yield
+        return
+    # Silent, because a traceback shows values; -P, lest a folder here be taken for the package.
+    process = subprocess.Popen(
+        [sys.executable, "-P", "-m", "pipelines.evaluation.baselines", str(run.path.resolve())],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        yield
+        process.wait()
+    finally:
+        process.kill()
+        process.wait()
+
+
+def main(path: Path) -> None:
+    """Judges what does not wait for the release."""
+    _end_with_parent()
+    installation.harden()
+    keep_memory()
+    subject = reopened(Run(path))
+    torch.set_num_threads(subject.frozen.threads)
+    for _ in worth(subject, None, "convnet"):
+        pass
+
+
+def _end_with_parent() -> None:
+    """Asks Linux to end this process with its parent, so that a killed run leaves none behind."""
+    try:
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    except (OSError, AttributeError):
+        return
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,130 @@
+"""What the release is worth: networks trained on it, beside networks trained on the baselines.
+
+Every row is kept as it is finished, so that a run that was stopped repeats none of them.
+"""
+
+from collections.abc import Callable, Generator
+from dataclasses import asdict
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.metrics import roc_curve
+from torch import Tensor
+
+from medidd.augment import draw
+from medidd.data import NORMALIZATION
+from medidd.distill import Classifies
+from medidd.evaluate import Training, log_probabilities, score, train
+from medidd.starts import BASELINES, STARTS, begin
+from pipelines.learning.opened import Subject
+from pipelines.run.progress import Progress
+from pipelines.run.release_file import Release
+from pipelines.run.seeds import derived, generator
+from pipelines.run.store import Json, once
+from privacy.release import Films
+
+RECIPIENT = Training(steps=300, augment=draw)
+"""How a recipient trains on a release or a baseline of the same size."""
+
+FULL = Training(steps=400, batch=64, augment=draw)
+"""How a network is trained on all films: a few images need every step to see all of them, many
+need batches."""
+
+NETWORKS = 3
+"""Networks per row; the least that shows how much a result hangs on the initial weights."""
+
+Labelled = tuple[Tensor, Tensor]
+"""Standardised images (n, C, H, W) and soft labels (n, K)."""
+
+Classifier = Callable[[Tensor], Tensor]
+"""Standardised images (n, C, H, W) to class probabilities (n, K)."""
+
+Maker = Callable[[torch.Generator], Classifier]
+"""Trains a classifier, drawing all that is random."""
+
+
+def worth(subject: Subject, release: Release | None, name: str) -> Generator[Progress, None, Json]:
+    """Judges the release, each baseline and the full data; the generator's value is the rows.
+
+    Args:
+        subject: the run; finished rows are kept in it.
+        release: what is judged; None to judge only what does not wait for it.
+        name: of the recipient's architecture.
+    """
+    recipe, device, seed = subject.recipe, subject.frozen.device, subject.frozen.seed
+    network, classes = recipe.networks[name], recipe.classes
+    method = recipe.method
+    members, test = subject.patients.members, subject.patients.test
+    images = NORMALIZATION.standardize(members.images).to(device)
+    labels = members.labels.to(device)
+    seen = NORMALIZATION.standardize(test.images).to(device)
+
+    def baseline(start: str) -> Callable[[torch.Generator], Labelled]:
+        def of(rng: torch.Generator) -> Labelled:
+            drawn = begin(
+                STARTS[start],
+                images,
+                labels,
+                classes=classes,
+                ipc=recipe.shown,
+                rng=rng,
+                network=network,
+            )
+            return drawn.images, drawn.labels
+
+        return of
+
+    all_films = (images, torch.eye(classes, device=device)[labels])
+
+    def on(how: Training, data: Callable[[torch.Generator], Labelled]) -> Maker:
+        def made(rng: torch.Generator) -> Classifier:
+            # A baseline is drawn anew for each network, lest one lucky draw be the baseline.
+            theta = train(network, *data(rng), how, rng)
+            return lambda x: log_probabilities(network, theta, x).exp()
+
+        return made
+
+    rows = {start: on(RECIPIENT, baseline(start)) for start in BASELINES}
+    rows["full"] = on(FULL, lambda _: all_films)
+    if release is not None:
+        released = release.synthetic(device)
+        rows["synthetic"] = on(RECIPIENT, lambda _: (released.images, released.labels))
+        if method is not None and isinstance(method, Classifies) and name == "convnet":
+            rows["own"] = partial(method.classifier, released)
+    done = {}
+    for number, (row, maker) in enumerate(rows.items()):
+        yield Progress("train networks", number, len(rows), f"on {row}")
+
+        def judged(row: str = row, maker: Maker = maker) -> Json:
+            classifiers = (
+                maker(generator(seed, "evaluate", name, row, net)) for net in range(NETWORKS)
+            )
+            predicted = [classifier(seen).cpu() for classifier in classifiers]
+            return _row(predicted, test, derived(seed, "bootstrap"))
+
+        done[row] = once(subject.run.private / "worth" / name / f"{row}.json", judged)
+    yield Progress("train networks", len(rows), len(rows))
+    return done
+
+
+def _row(predicted: list[Tensor], test: Films, seed: int) -> dict[str, Any]:
+    intervals = score(predicted, test.labels, np.array(test.patients), seed=seed % 2**32)
+    return {
+        "metrics": {metric: asdict(interval) for metric, interval in intervals.items()},
+        "roc": _roc(torch.stack(predicted).mean(0), test.labels),
+    }
+
+
+def _roc(probabilities: Tensor, labels: Tensor) -> list[list[list[float]]]:
+    """Returns the curves of the networks' mean prediction: [[false, true positive rates], ...].
+
+    One for two classes, else one per class against the rest.
+    """
+    classes = probabilities.shape[1]
+    curves = []
+    for label in [1] if classes == 2 else range(classes):
+        fpr, tpr, _ = roc_curve(labels.numpy() == label, probabilities[:, label].numpy())
+        curves.append([fpr.round(4).tolist(), tpr.round(4).tolist()])
+    return curves

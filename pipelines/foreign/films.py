@@ -1,0 +1,188 @@
+"""Films of two folders, by role: those a set was made of, and those of people who had no part.
+
+Who was a member is what the user says; nobody drew it by coin. What can be checked is checked: no
+patient and no film stands on both sides, and both show the classes of the set.
+"""
+
+import hashlib
+from collections.abc import Generator
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from medidd.dicom.errors import CohortError
+from medidd.dicom.folder.cohort import Cohort
+from medidd.dicom.folder.gathering import Unit
+from medidd.dicom.header.identifiers import keyed, tokens_of_identifiers
+from medidd.dicom.labels.labelling import Labelling
+from medidd.dicom.reading import DEFAULT, Reading
+from medidd.split import Role
+from pipelines.foreign.arrays import Scale
+from pipelines.foreign.release import content, read
+from pipelines.run.errors import Exit, Stop
+from pipelines.run.films import read_films
+from pipelines.run.installation import key
+from pipelines.run.patients import Patients
+from pipelines.run.progress import Progress
+
+LEAST_PATIENTS = 5
+"""On either side, of each class; with fewer the audits cannot compare."""
+
+
+def read_side(
+    source: Path,
+    labels: Path | None,
+    *,
+    role: str,
+    size: int,
+    place: Path,
+    max_refused: float,
+    unit: Unit,
+    reading: Reading = DEFAULT,
+) -> Generator[Progress, None, Cohort]:
+    """Reads the films of one side; the generator's value is the cohort.
+
+    Args:
+        source: folder of DICOM studies, or a .npz of images, labels and patient_ids.
+        labels: table of labels; None for the usual places.
+        role: what people are told they are, such as "members".
+        size: height and width in pixels.
+        place: where the cohort is kept.
+        max_refused: refused files allowed per usable film.
+        unit: what counts as one patient.
+        reading: how films are read.
+
+    Raises:
+        Stop: there is no cohort in it.
+    """
+    if not source.is_dir():
+        if labels is not None:
+            raise Stop(f"{source}: holds its labels itself; drop the table of labels", Exit.USAGE)
+        return _of_arrays(source, size, unit)
+    try:
+        yield from read_films(
+            place,
+            source,
+            Labelling(labels),
+            size=size,
+            max_refused=max_refused,
+            unit=unit,
+            reading=reading,
+            stage=f"read {role}",
+        )
+        return Cohort.open(place)
+    except Stop as stop:
+        raise Stop(str(stop).replace("--labels", f"--{role}-labels"), Exit(stop.code)) from None
+    except CohortError as error:
+        raise Stop(str(error), Exit.DATA) from None
+
+
+def sides(members: Cohort, controls: Cohort, classes: tuple[str, ...]) -> Patients:
+    """Returns both as the patients of an audit, with labels in the order of ``classes``.
+
+    Raises:
+        Stop: they cannot be compared.
+    """
+    for role, cohort in (("members", members), ("controls", controls)):
+        _require_classes(role, cohort, classes)
+    names = {name for film in members.names for name in film} | set(members.patients.tolist())
+    pixels = {_digest(film) for film in members.images}
+    shared = {
+        patient
+        for patient, known, film in zip(
+            controls.patients.tolist(), controls.names, controls.images, strict=True
+        )
+        if {patient, *known} & names or _digest(film) in pixels
+    }
+    if shared:
+        raise Stop(
+            f"{len(shared)} of the controls are among the members, by identifier or by equal "
+            "pixels; a control is somebody who had no part in the set; take them out of one side",
+            Exit.DATA,
+        )
+    return Patients(_joined(members, controls, classes), _roles(members, controls))
+
+
+def _require_classes(role: str, cohort: Cohort, classes: tuple[str, ...]) -> None:
+    missing, strange = {*classes} - {*cohort.classes}, {*cohort.classes} - {*classes}
+    if missing or strange:
+        raise Stop(
+            f"the classes of the {role} are not those of the set ({', '.join(classes)}): "
+            f"{len(missing)} of these are missing, {len(strange)} are others; name them alike with "
+            f"--{role}-labels",
+            Exit.DATA,
+        )
+    few = min(len(set(cohort.patients[cohort.labels == c].tolist())) for c in range(len(classes)))
+    if few < LEAST_PATIENTS:
+        raise Stop(
+            f"a class has {few} patients among the {role}, and {LEAST_PATIENTS} are the least; "
+            "give more of them",
+            Exit.DATA,
+        )
+
+
+def _digest(film: npt.NDArray[np.uint16]) -> bytes:
+    return hashlib.sha256(film.tobytes()).digest()
+
+
+def _roles(members: Cohort, controls: Cohort) -> dict[str, Role]:
+    out: dict[str, Role] = {str(one): "control" for one in controls.patients}
+    return out | {str(one): "member" for one in members.patients}
+
+
+def _joined(members: Cohort, controls: Cohort, classes: tuple[str, ...]) -> Cohort:
+    both = (members, controls)
+    codes = {*members.refused, *controls.refused}
+    return Cohort(
+        images=np.concatenate([one.images for one in both]),
+        labels=np.concatenate([_renumbered(one, classes) for one in both]),
+        classes=classes,
+        patients=np.concatenate([one.patients for one in both]),
+        splits=np.concatenate([one.splits for one in both]),
+        refused={code: sum(one.refused.get(code, 0) for one in both) for code in codes},
+        tokens=members.tokens | controls.tokens,
+        unit=members.unit,
+        unnamed=members.unnamed + controls.unnamed,
+        names=(*members.names, *controls.names),
+        traits={
+            name: [*words, *controls.traits[name]]
+            for name, words in members.traits.items()
+            if name in controls.traits
+        },
+        unknown_keys=members.unknown_keys + controls.unknown_keys,
+    )
+
+
+def _renumbered(cohort: Cohort, classes: tuple[str, ...]) -> npt.NDArray[np.int64]:
+    return np.array([classes.index(name) for name in cohort.classes], np.int64)[cohort.labels]
+
+
+def _of_arrays(path: Path, size: int, unit: Unit) -> Cohort:
+    """Reads films that a researcher keeps as arrays, already of the size they are compared at."""
+    found, *_ = read(path, content(path), Scale())
+    if not found.patients or not found.numbered:
+        raise Stop(
+            f"{path}: films need labels that are class numbers, and patient_ids; add them",
+            Exit.DATA,
+        )
+    if found.images.shape[2] != size:
+        raise Stop(
+            f"{path}: films of {found.images.shape[2]} px, and the set is of {size} px; resize "
+            "them as they were for the distillation",
+            Exit.DATA,
+        )
+    labels = found.labels.argmax(1).numpy()
+    numbers = range(found.labels.shape[1])
+    secret = key()
+    return Cohort(
+        images=(found.images[:, 0].clamp(0, 1) * 65535).round().numpy().astype(np.uint16),
+        labels=labels,
+        classes=found.classes or tuple(map(str, numbers)),
+        patients=np.array([keyed(secret, one) for one in found.patients], np.str_),
+        splits=np.array([""] * len(labels), np.str_),
+        refused={},
+        unit=unit,
+        names=tuple(frozenset[str]() for _ in labels),
+        tokens=frozenset(keyed(secret, t) for t in tokens_of_identifiers(found.patients)),
+    )

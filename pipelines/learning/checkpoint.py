@@ -1,0 +1,54 @@
+"""A distillation stopped between two steps: S, its optimizer, the generator, the step count."""
+
+import json
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save
+
+from medidd.data import SyntheticSet
+from medidd.distill import Method
+from pipelines.run.store import write
+
+
+def save_checkpoint(
+    path: Path,
+    step: int,
+    synthetic: SyntheticSet,
+    optimizer: torch.optim.Optimizer,
+    rng: torch.Generator,
+) -> None:
+    """Writes the state after ``step`` steps, whole or not at all."""
+    tensors = {f"synthetic.{name}": t.detach() for name, t in synthetic.tensors().items()}
+    for index, state in optimizer.state_dict()["state"].items():
+        held = {name: t for name, t in state.items() if isinstance(t, torch.Tensor)}
+        tensors |= {f"optimizer.{index}.{name}": t for name, t in held.items()}
+    tensors["rng"] = rng.get_state()
+    # Cloned, for safetensors refuses tensors that share memory.
+    whole = {name: t.cpu().contiguous().clone() for name, t in tensors.items()}
+    write(path, save(whole, {"step": json.dumps(step)}))
+
+
+def load_checkpoint(
+    path: Path, method: Method, rng: torch.Generator, device: torch.device
+) -> tuple[int, SyntheticSet, torch.optim.Optimizer]:
+    """Returns step count, S and its optimizer; sets the generator."""
+    with safe_open(path, "pt") as file:
+        step = json.loads(file.metadata()["step"])
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no dict
+    rng.set_state(tensors.pop("rng"))
+    learned = {
+        name.removeprefix("synthetic."): t.to(device)
+        for name, t in tensors.items()
+        if name.startswith("synthetic.")
+    }
+    synthetic = SyntheticSet(**learned)
+    optimizer = method.optimizer(synthetic)
+    state: dict[int, dict[str, torch.Tensor]] = {}
+    for name, t in tensors.items():
+        if name.startswith("optimizer."):
+            _, index, key = name.split(".")
+            state.setdefault(int(index), {})[key] = t
+    optimizer.load_state_dict(optimizer.state_dict() | {"state": state})
+    return step, synthetic, optimizer

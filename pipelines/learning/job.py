@@ -1,0 +1,132 @@
+"""The frozen job of a run: all that decides its bytes, and nothing that names a patient."""
+
+import hashlib
+import json
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from typing import Any
+
+import torch
+
+from medidd.dicom.folder.gathering import Unit
+from medidd.dicom.reading import DEFAULT, Reading
+from pipelines.learning.recipe import Recipe, recipe
+from pipelines.run.errors import Exit, Stop
+from pipelines.run.store import Json, Run, read_json
+
+
+@dataclass(frozen=True)
+class Frozen:
+    """What a run was asked.
+
+    Attributes:
+        source: keyed hash of the folder and the table of labels.
+        labelling: how the table is read.
+        unit: what counts as one patient.
+        method: a method, or a start for a baseline.
+        start: where S begins.
+        ipc: images per class.
+        size: height and width in pixels.
+        steps: updates of S, or None for the method's own number.
+        preset: where the method's other fields come from.
+        settings: the method's fields that were set.
+        experts: how the experts that the method matches were trained; None where it needs none.
+        width: filters per block of the ConvNet.
+        seed: of everything random.
+        device_name: "cpu" or "cuda".
+        threads: of the CPU; another number rounds differently.
+        max_refused: refused files allowed per usable film.
+        reading: how films are read.
+    """
+
+    source: str
+    labelling: Mapping[str, Any]
+    unit: Unit
+    method: str
+    start: str
+    ipc: int
+    size: int
+    steps: int | None
+    preset: str
+    settings: Mapping[str, Any]
+    experts: Mapping[str, Any] | None
+    width: int
+    seed: int
+    device_name: str
+    threads: int
+    max_refused: float
+    reading: Reading = DEFAULT
+
+    @property
+    def device(self) -> torch.device:
+        """Where the run computes."""
+        return torch.device(self.device_name)
+
+    def recipe(self, classes: int) -> Recipe:
+        """Returns the recipe for so many classes."""
+        return recipe(
+            self.method,
+            start=self.start,
+            ipc=self.ipc,
+            settings=self.settings,
+            classes=classes,
+            size=self.size,
+            width=self.width,
+            steps=self.steps,
+            preset=self.preset,
+        )
+
+    def digest(self) -> str:
+        """Returns eight hexadecimal digits that name the job."""
+        text = json.dumps(self.to_json(), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+    def to_json(self) -> Json:
+        """Returns a plain dict."""
+        return asdict(self) | {
+            "settings": dict(self.settings),
+            "labelling": dict(self.labelling),
+            "reading": self.reading.to_json(),
+        }
+
+    def facts(self, classes: tuple[str, ...], normalization: Json) -> Json:
+        """Returns what is written into the release: only what a recipient may know."""
+        made = self.recipe(len(classes))
+        return {
+            "method": self.method,
+            "start": made.start,
+            "ipc": made.shown,
+            "classes": list(classes),
+            "normalization": normalization,
+            "reading": self.reading.to_json(),
+            "seed": self.seed,
+            "steps": made.steps,
+            "fields": made.fields,
+            "ingredients": dict(made.ingredients),
+            "versions": versions(),
+        }
+
+
+def thawed(run: Run) -> Frozen:
+    """Reads the frozen job of a run.
+
+    Raises:
+        Stop: another version of medidd was asked for it.
+    """
+    try:
+        asked = read_json(run.job)["job"]
+        return Frozen(**(asked | {"reading": Reading.from_json(asked["reading"])}))
+    except (KeyError, TypeError, ValueError):
+        raise Stop(
+            f"{run.path}: a run of another version of medidd; make it anew with medidd distill",
+            Exit.USAGE,
+        ) from None
+
+
+def versions() -> dict[str, str]:
+    """Returns the versions that may change a result."""
+    packages = ("medidd", "torch", "numpy", "pydicom", "scikit-learn")
+    named = {name: version(name) for name in packages}
+    return named | {"python": ".".join(map(str, sys.version_info[:3]))}

@@ -1,0 +1,102 @@
+"""One distillation on disk: begun or continued, checkpointed and logged.
+
+The run itself and each null release of its audit are made by this, on different patients.
+"""
+
+import json
+import os
+import time
+from collections.abc import Generator
+from pathlib import Path
+
+import torch
+
+from medidd.data import NORMALIZATION, RealSet, SyntheticSet
+from medidd.distill import Decodes, distill
+from pipelines.learning.checkpoint import load_checkpoint, save_checkpoint
+from pipelines.learning.recipe import Recipe
+from pipelines.run.errors import Exit, Stop
+from pipelines.run.progress import Progress
+from pipelines.run.seeds import generator
+from pipelines.run.store import write
+from privacy.release import Films
+
+CHECKPOINT_EVERY = 5.0
+"""Seconds between checkpoints. Where they fall changes nothing in what comes out."""
+
+
+def learn(
+    recipe: Recipe,
+    films: Films,
+    *,
+    stage: str,
+    seed: int,
+    device: torch.device,
+    checkpoint: Path,
+    log: Path,
+) -> Generator[Progress, None, SyntheticSet]:
+    """Learns S from films; the generator's value is S.
+
+    Args:
+        recipe: how.
+        films: display values in [0, 1] of the patients to learn from.
+        stage: what people are told is being done.
+        seed: of this distillation.
+        device: where.
+        checkpoint: file of the state between two steps; removed by whoever no longer needs it.
+        log: file of one line per step.
+
+    Raises:
+        Stop: a class has too few films for the start, or the loss is not finite.
+    """
+    rng = generator(seed)
+    images = NORMALIZATION.standardize(films.images).to(device)
+    labels = films.labels.to(device)
+    method = recipe.method
+    if method is not None and checkpoint.exists():
+        step, synthetic, optimizer = load_checkpoint(checkpoint, method, rng, device)
+        kept = log.read_text().splitlines(keepends=True)[:step]
+        write(log, "".join(kept).encode())
+    else:
+        try:
+            synthetic = recipe.begun(images, labels, rng)
+        except ValueError as error:
+            raise Stop(str(error), Exit.DATA) from None
+        write(log, b"")
+        if method is None:
+            return synthetic
+        step, optimizer = 0, method.optimizer(synthetic)
+    yield Progress(stage, step, recipe.steps)
+    real = RealSet(images, labels, recipe.classes, rng)
+    begun, saved = step, time.monotonic()
+
+    with log.open("a") as lines:
+
+        def between(taken: int) -> None:
+            nonlocal saved
+            done = begun + taken
+            if time.monotonic() - saved > CHECKPOINT_EVERY or done == recipe.steps:
+                os.fsync(lines.fileno())  # a checkpoint must not know of steps the log has lost
+                save_checkpoint(checkpoint, done, synthetic, optimizer, rng)
+                saved = time.monotonic()
+
+        losses = distill(
+            method,
+            synthetic,
+            real,
+            steps=recipe.steps - begun,
+            rng=rng,
+            optimizer=optimizer,
+            between=between,
+        )
+        try:
+            for loss in losses:
+                step += 1
+                lines.write(json.dumps({"step": step, "loss": loss}) + "\n")
+                lines.flush()
+                yield Progress(stage, step, recipe.steps, f"loss {loss:.3f}")
+        except FloatingPointError as error:
+            raise Stop(f"step {step + 1}: {error}, as in --set lr_images=0.1", Exit.USAGE) from None
+        except ValueError as error:  # the network or the experts do not serve the method
+            raise Stop(str(error), Exit.USAGE) from None
+    return method.decode(synthetic) if isinstance(method, Decodes) else synthetic

@@ -1,0 +1,40 @@
+"""A run with its job and its patients: what every command that looks at a run begins with."""
+
+from dataclasses import dataclass
+
+from pipelines.learning.job import Frozen, thawed
+from pipelines.learning.recipe import Recipe
+from pipelines.run.films import open_cohort
+from pipelines.run.installation import key
+from pipelines.run.patients import Patients, assigned
+from pipelines.run.store import Run
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A run and all that stands behind it.
+
+    Attributes:
+        run: its folder.
+        frozen: what it was asked.
+        patients: its films, by role.
+    """
+
+    run: Run
+    frozen: Frozen
+    patients: Patients
+
+    @property
+    def recipe(self) -> Recipe:
+        """How its release is made."""
+        return self.frozen.recipe(len(self.patients.cohort.classes))
+
+
+def reopened(run: Run) -> Subject:
+    """Returns the run with what it needs from disk.
+
+    Raises:
+        Stop: its films are gone or damaged.
+    """
+    frozen = thawed(run)
+    return Subject(run, frozen, assigned(run, open_cohort(run), key=key(), seed=frozen.seed))

@@ -1,0 +1,274 @@
+"""From names and settings on a command line to the objects of the library.
+
+A method's dataclass is the only place where its options are written; this reads them from there.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any, Literal, cast, get_type_hints
+
+import torch
+from pydantic import Field, TypeAdapter, ValidationError
+from torch import Tensor
+
+from medidd.architectures import ARCHITECTURES
+from medidd.data import SyntheticSet
+from medidd.distill import Decodes, Method, Prepares, by_ipc
+from medidd.kernels import KERNELS
+from medidd.methods import METHODS
+from medidd.methods.experts import Trajectories
+from medidd.network import Network
+from medidd.starts import STARTS, begin
+from pipelines.run.errors import Exit, Stop
+
+INGREDIENTS = {"network": "convnet", "kernel": "fc"}
+"""Fields that are objects with names, and the names by default: the method that declares one is
+given it."""
+
+FROM_ONE, FROM_ZERO = (Annotated[int, Field(ge=least, lt=2**63, strict=True)] for least in (1, 0))
+
+NUMBERS: Mapping[Any, Any] = {
+    int: FROM_ONE,
+    int | None: FROM_ZERO | None,
+    float: Annotated[float, Field(ge=0, allow_inf_nan=False)],
+}
+"""What a field may be that is a count, a seed, or a rate or strength."""
+
+PRESETS = ("default", "paper")
+"""Where fields that are not set come from: the method's own defaults, which a CPU can bear, or the
+values of its authors for so many images per class."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """How a synthetic set is made from films, whoever's films they are.
+
+    Attributes:
+        name: of the method, or of a start for a baseline.
+        method: what is minimised; None for a baseline.
+        start: where S begins.
+        classes: K.
+        ipc: images per class that are learned.
+        ingredients: the names of the objects among the method's fields.
+        networks: architectures by name, ready for the images.
+    """
+
+    name: str
+    method: Method | None
+    start: str
+    classes: int
+    ipc: int
+    ingredients: Mapping[str, Any]
+    networks: Mapping[str, Network]
+
+    @property
+    def steps(self) -> int:
+        """Updates of S; 0 for a baseline."""
+        return 0 if self.method is None else self.method.steps
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """The method's own fields, for people to read; ingredients are left out."""
+        if self.method is None:
+            return {}
+        held = {
+            field.name: getattr(self.method, field.name)
+            for field in dataclasses.fields(cast("Any", self.method))
+        }
+        objects = {*INGREDIENTS, "experts"}
+        return {name: value for name, value in held.items() if name not in objects}
+
+    def on_experts(self, folder: Path, about: Mapping[str, Any]) -> "Recipe":
+        """Returns the recipe with the experts that its method matches.
+
+        Args:
+            folder: where they are.
+            about: what they must have been made for.
+
+        Raises:
+            Stop: there are none, they are damaged, or were made for something else.
+        """
+        method: Any = self.method
+        experts = Trajectories(folder, method.network, about)
+        try:
+            experts.require(method.last_start + method.expert_epochs)
+        except ValueError as error:
+            raise Stop(str(error), Exit.USAGE) from None
+        return dataclasses.replace(self, method=dataclasses.replace(method, experts=experts))
+
+    @property
+    def shown(self) -> int:
+        """Images per class that are released."""
+        return self.ipc * (self.method.shown if isinstance(self.method, Decodes) else 1)
+
+    def begun(self, images: Tensor, labels: Tensor, rng: torch.Generator) -> SyntheticSet:
+        """Returns S as the method begins with it.
+
+        Args:
+            images: standardised real images, (n, C, H, W).
+            labels: their classes, (n,).
+            rng: the run's generator.
+
+        Raises:
+            ValueError: a class has too few images for the start or the method.
+        """
+        start, method = STARTS[self.start], self.method
+        synthetic = begin(
+            start,
+            images,
+            labels,
+            classes=self.classes,
+            ipc=self.shown,
+            rng=rng,
+            network=self.networks["convnet"],
+        )
+        if method is None:
+            return synthetic
+        if isinstance(method, Decodes):
+            synthetic = method.encode(synthetic)
+        return method.prepare(synthetic) if isinstance(method, Prepares) else synthetic
+
+
+def recipe(
+    name: str,
+    *,
+    start: str,
+    ipc: int,
+    settings: Mapping[str, Any],
+    classes: int,
+    size: int,
+    width: int,
+    steps: int | None = None,
+    preset: str = "default",
+) -> Recipe:
+    """Builds the recipe.
+
+    Raises:
+        Stop: a name or a value is not one of those there are.
+    """
+    networks = built(classes, size, width)
+    known = ", ".join([*METHODS, *STARTS])
+    if name not in METHODS | STARTS:
+        raise Stop(f"unknown method '{name}'; there are: {known}", Exit.USAGE)
+    if start not in STARTS:
+        raise Stop(f"unknown start '{start}'; there are: {', '.join(STARTS)}", Exit.USAGE)
+    if name in STARTS:
+        if settings:
+            raise Stop(f"'{name}' is a start and has no fields to set; drop --set", Exit.USAGE)
+        return Recipe(name, None, name, classes, ipc, {}, networks)
+    chosen = dict(settings) if steps is None else {**settings, "steps": steps}
+    if preset == "paper":
+        chosen = {**by_ipc(METHODS[name].paper, ipc), **chosen}
+    method = configured(name, chosen, networks)
+    _require_prepared(method, classes, ipc)
+    ingredients = {of: chosen.get(of, by) for of, by in INGREDIENTS.items() if hasattr(method, of)}
+    if ingredients.get("network") == "convnet":
+        ingredients["width"] = width
+    return Recipe(name, method, start, classes, ipc, ingredients, networks)
+
+
+@cache
+def built(classes: int, size: int, width: int) -> Mapping[str, Network]:
+    """Returns every architecture for gray images of ``size`` px.
+
+    Kept, for a run asks many times and a ResNet takes a quarter of a second; a network has no
+    weights of its own, so it can be shared.
+
+    Raises:
+        Stop: the images are too small for one of them.
+    """
+    try:
+        return {
+            name: make(classes, 1, size, **({"width": width} if name == "convnet" else {}))
+            for name, make in ARCHITECTURES.items()
+        }
+    except ValueError as error:
+        raise Stop(f"--size: {error}", Exit.USAGE) from None
+
+
+def configured(name: str, settings: Mapping[str, Any], networks: Mapping[str, Network]) -> Method:
+    """Returns the method with its fields set.
+
+    Raises:
+        Stop: a field is unknown or its value is of the wrong type.
+    """
+    kind = METHODS[name]
+    fields = settable(kind)
+    for field in settings:
+        if field not in fields:
+            raise Stop(
+                f"unknown field '{field}' of method {name}; it has: {', '.join(fields)}",
+                Exit.USAGE,
+            )
+    named = {field: name for field, name in INGREDIENTS.items() if field in fields}
+    chosen: dict[str, Any] = {**named, **settings}
+    values = {field: _checked(fields[field], field, value) for field, value in chosen.items()}
+    try:
+        if "network" in values:
+            values["network"] = networks[values["network"]]
+        if "experts" in (field.name for field in dataclasses.fields(kind)):
+            # Whose they are is known once the films are read; see ``on_experts``.
+            values["experts"] = Trajectories(Path(), values["network"], {})
+        if "kernel" in values:
+            values["kernel"] = KERNELS[values["kernel"]]()
+        method: Method = kind(**values)
+        return method
+    except ValueError as error:
+        raise Stop(f"--set: {error}", Exit.USAGE) from None
+
+
+def settable(kind: type[Any]) -> dict[str, Any]:
+    """Returns the fields of a method that a user can set, with their types.
+
+    An ingredient is set by its name. An expert's first epoch is number 0.
+    """
+    hints = get_type_hints(kind)
+    own = {
+        "network": Literal[*ARCHITECTURES],
+        "kernel": Literal[*KERNELS],
+        "last_start": FROM_ZERO,
+    }
+    return {
+        field.name: own.get(field.name, NUMBERS.get(hints[field.name], hints[field.name]))
+        for field in dataclasses.fields(kind)
+        if field.name != "experts"
+    }
+
+
+def _require_prepared(method: Method, classes: int, ipc: int) -> None:
+    """Checks, before any film is read, that a method can begin with so many images per class.
+
+    Raises:
+        Stop: it cannot.
+    """
+    if not isinstance(method, Prepares):
+        return
+    n = classes * ipc
+    try:
+        method.prepare(
+            SyntheticSet(torch.zeros(n, 1, 1, 1), torch.zeros(n, classes), torch.zeros(()))
+        )
+    except ValueError as error:
+        raise Stop(f"--set: {error}", Exit.USAGE) from None
+
+
+def _checked(kind: Any, field: str, value: Any) -> Any:
+    try:
+        return TypeAdapter(kind).validate_python(value)
+    except ValidationError as error:
+        why = error.errors()[0]["msg"].lower()
+        raise Stop(f"field '{field}': {why}; got {value!r}", Exit.USAGE) from None
+
+
+def device(name: str) -> torch.device:
+    """Returns the device that "auto", "cpu" or "cuda" stands for.
+
+    Raises:
+        Stop: CUDA is asked for and there is none.
+    """
+    available = torch.cuda.is_available()
+    if name == "cuda" and not available:
+        raise Stop("no CUDA device is usable here; use --device cpu or auto", Exit.USAGE)
+    return torch.device("cuda" if available and name != "cpu" else "cpu")

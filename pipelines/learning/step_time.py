@@ -1,0 +1,68 @@
+"""How long a step of a distillation lasts, measured on noise."""
+
+import time
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from medidd.data import NORMALIZATION, RealSet
+from medidd.distill import Method, distill
+from medidd.methods.experts import Experts, Trajectories
+from pipelines.learning.recipe import Recipe
+from pipelines.run.seeds import generator
+
+TRIAL_STEPS = 3
+"""Steps that are really taken."""
+
+
+def seconds_per_step(recipe: Recipe, per_class: int, size: int, device: torch.device) -> float:
+    """Returns the seconds of one step on noise of the right shape; 0 for a baseline.
+
+    Args:
+        recipe: what takes the steps.
+        per_class: films of the largest class.
+        size: height and width in pixels.
+        device: where.
+
+    Raises:
+        ValueError: the network does not serve the method.
+        FloatingPointError: the loss is not finite.
+    """
+    if recipe.method is None:
+        return 0.0
+    rng = generator(0)
+    batch = min(per_class, 512)
+    drawn = torch.randn(batch * recipe.classes, 1, size, size, generator=rng)
+    images = NORMALIZATION.standardize(drawn).to(device)
+    labels = torch.arange(recipe.classes, device=device).repeat_interleave(batch)
+    synthetic = replace(recipe, start="noise").begun(images, labels, rng)
+    real = RealSet(images, labels, recipe.classes, rng)
+    with TemporaryDirectory() as folder:
+        method = _on_trial_experts(recipe.method, real, images, Path(folder))
+        steps = distill(method, synthetic, real, steps=TRIAL_STEPS + 1, rng=rng)
+        next(steps)
+        begun = time.monotonic()
+        for _ in steps:
+            pass
+        return (time.monotonic() - begun) / TRIAL_STEPS
+
+
+def spoken(seconds: float) -> str:
+    """Returns a duration for people."""
+    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
+
+
+def _on_trial_experts(method: Any, real: RealSet, like: Tensor, folder: Path) -> Method:
+    """Returns the method; one that matches experts is given one that was hardly trained."""
+    if hasattr(method, "experts"):
+        epochs = method.last_start + method.expert_epochs
+        trial = Experts(method.network, count=1, epochs=epochs, epoch_steps=1, batch=2)
+        for _ in trial.make(folder, lambda _: real, {}, like=like):
+            pass
+        method = replace(method, experts=Trajectories(folder, method.network, {}))
+    chosen: Method = method
+    return chosen

@@ -1,0 +1,170 @@
+"""The page for people: one file, no scripts, nothing fetched from elsewhere."""
+
+import base64
+import json
+from collections.abc import Mapping
+
+import numpy as np
+
+from medidd.dicom.errors import counts
+from pipelines.evaluation.utility import NETWORKS
+from pipelines.reports.figures import loss_curve, roc
+from pipelines.reports.internal import FOLDER, PAGE
+from pipelines.reports.pages import environment
+from pipelines.run.patients import Patients
+from pipelines.run.release_file import Release, png, read_release
+from pipelines.run.remarks import unmatched
+from pipelines.run.store import Json, Run, read_json, write
+
+COLUMNS = {
+    "auc": "AUC",
+    "balanced_accuracy": "Balanced accuracy",
+    "sensitivity": "Sensitivity",
+    "specificity": "Specificity",
+    "hm": "Harmonic mean",
+}
+ROWS = {
+    "synthetic": "the synthetic images",
+    "own": "method's own classifier",
+    "random": "random films",
+    "kmeans": "k-means centroids",
+    "average": "class averages",
+    "full": "all films",
+}
+NEXT = {
+    "PASS": "The release may be exported with medidd export.",
+    "FAIL": "It may not be exported.",
+    "INVALID": "It may not be exported.",
+    "INCONCLUSIVE": "It may not be exported as things stand.",
+}
+
+
+def write_report(run: Run, patients: Patients) -> None:
+    """Writes ``report.html`` from the files of the run."""
+    release, metrics, audit = read_release(run), read_json(run.metrics), read_json(run.audit)
+    losses = [json.loads(line)["loss"] for line in run.log.read_text().splitlines()]
+    curves = {
+        row: read_json(run.private / "worth" / "convnet" / f"{row}.json")["roc"] for row in metrics
+    }
+    page = (
+        environment()
+        .get_template("report.html")
+        .render(
+            facts=release.facts,
+            size=release.levels.shape[-1],
+            images=release.display,
+            groups=_groups(release),
+            counts=_counts(patients),
+            class_counts=_class_counts(patients),
+            refused=_counted(patients.cohort.refused),
+            warned=_counted(patients.cohort.warned),
+            unmatched=unmatched(patients.cohort.refused, patients.cohort.unknown_keys),
+            summary=summary(release, metrics),
+            next_step=next_step(audit),
+            audit=audit,
+            internal=_internal(run),
+            columns=COLUMNS.values(),
+            rows=[_row(row, metrics[row]) for row in ROWS if row in metrics],
+            networks=NETWORKS,
+            architecture="ConvNet",
+            loss_curve=loss_curve(losses) if losses else _nothing(),
+            loss_caption=(
+                "Loss over steps, and its mean over the last 20."
+                if losses
+                else "A baseline: nothing was learned, so there is no loss."
+            ),
+            roc_curve=roc({row: curves[row] for row in ROWS if row in curves}),
+            roc_note="" if len(release.facts["classes"]) == 2 else ", each class against the rest",
+        )
+    )
+    write(run.report, page.encode())
+
+
+def summary(release: Release, metrics: Json) -> str:
+    """Returns what was made and how good it is, in words."""
+    ours, full, floor = (metrics[row]["auc"] for row in ("synthetic", "full", "random"))
+    gain = ours["mean"] - floor["mean"]
+    beside = "above" if gain > 0 else "below"
+    return (
+        f"A network trained on these {len(release.levels)} images alone reaches an AUC of "
+        f"{ours['mean']:.3f} ({ours['low']:.3f} to {ours['high']:.3f}) on patients it never saw: "
+        f"{abs(gain):.3f} {beside} as many random films ({floor['mean']:.3f}), where all films "
+        f"give {full['mean']:.3f}."
+    )
+
+
+def next_step(audit: Json) -> str:
+    """Returns what the verdict means for the release."""
+    if audit["verdict"] == "INCONCLUSIVE" and audit["level"] == "screen":
+        return (
+            "A screening found nothing that forbids an export, and can allow none: medidd audit "
+            "goes on to the standard audit, which can."
+        )
+    return NEXT[audit["verdict"]]
+
+
+def _internal(run: Run) -> str:
+    """Returns the address of the internal audit report beside this one; '' where there is none."""
+    page = run.private / FOLDER / PAGE
+    return page.relative_to(run.path).as_posix() if page.exists() else ""
+
+
+def _groups(release: Release) -> list[Json]:
+    ipc, classes = release.facts["ipc"], release.facts["classes"]
+    groups = []
+    for number, name in enumerate(classes):
+        rows = range(number * ipc, (number + 1) * ipc)
+        groups.append({"name": name, "images": [_image(release, row) for row in rows]})
+    return groups
+
+
+def _image(release: Release, row: int) -> Json:
+    # Browsers show 16-bit pictures at 8 bit anyway; the training copy is the tensor.
+    picture = png(np.asarray(release.display[row]))
+    label = zip(release.facts["classes"], release.labels[row].tolist(), strict=True)
+    return {
+        "src": "data:image/png;base64," + base64.b64encode(picture).decode(),
+        "caption": ", ".join(f"{name} {share:.0%}" for name, share in label if share >= 0.005),
+    }
+
+
+def _counts(patients: Patients) -> Json:
+    own_test = "test" in patients.roles.values()
+    return {
+        "films": len(patients.cohort.labels),
+        "patients": len(patients.roles),
+        "members": len(patients.members.ids),
+        "controls": len(patients.controls.ids),
+        "test": len(patients.test.ids),
+        "test_why": ", the test patients of the cohort" if own_test else " by coin",
+    }
+
+
+def _class_counts(patients: Patients) -> str:
+    cohort = patients.cohort
+    return ", ".join(
+        f"{name} {int((cohort.labels == number).sum())} films of "
+        f"{len(set(cohort.patients[cohort.labels == number]))} patients"
+        for number, name in enumerate(cohort.classes)
+    )
+
+
+def _counted(films: Mapping[str, int]) -> str:
+    return counts(films) if films else ""
+
+
+def _row(name: str, values: Json) -> Json:
+    return {
+        "name": ROWS[name],
+        "ours": name == "synthetic",
+        "values": [values[column] for column in COLUMNS],
+    }
+
+
+def _nothing() -> str:
+    return (
+        "data:image/svg+xml;base64,"
+        + base64.b64encode(
+            b'<svg xmlns="http://www.w3.org/2000/svg" width="1" height="1"/>'
+        ).decode()
+    )

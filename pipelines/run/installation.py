@@ -1,0 +1,79 @@
+"""The one secret of an installation, and what the process must be before it touches a film.
+
+The secret turns patient identifiers into keyed hashes and decides by coin which patients are held
+out. It must be out of an outsider's reach: with a public seed alone, anybody who knows a patient's
+number could compute whether that patient was held out, which is what the audits are about. It must
+also stay the same, or no run could be repeated. So it is drawn once from the operating system and
+kept where only the owner can read it.
+"""
+
+import os
+import resource
+import secrets
+from pathlib import Path
+
+import platformdirs
+
+from pipelines.run.errors import Exit, Stop
+
+HOME = "MEDIDD_HOME"
+"""Environment variable that names another folder for the key."""
+
+BYTES = 32
+"""Length of the secret. A shorter one, such as an empty file gives, could be guessed."""
+
+SILENT = {
+    "DO_NOT_TRACK": "1",
+    "HF_HUB_OFFLINE": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "WANDB_MODE": "offline",
+}
+"""Settings that keep dependencies off the network."""
+
+
+def home() -> Path:
+    """Returns the folder that belongs to this installation."""
+    named = os.environ.get(HOME)
+    return Path(named) if named else platformdirs.user_data_path("medidd")
+
+
+def key() -> bytes:
+    """Returns the installation's secret, 32 bytes, made at the first call.
+
+    Raises:
+        Stop: the folder cannot be written.
+    """
+    path = home() / "key"
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not path.exists():
+            # Written whole and then linked, so that of two first runs both read the same key.
+            fresh = path.with_name(f"key.{secrets.token_hex(8)}")
+            with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as f:
+                f.write(secrets.token_hex(BYTES))
+            try:
+                os.link(fresh, path)
+            except FileExistsError:
+                pass
+            finally:
+                fresh.unlink()
+        secret = bytes.fromhex(path.read_text())
+        if len(secret) != BYTES:
+            raise ValueError
+        return secret
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it holds no key"
+        raise Stop(
+            f"{path}: {reason}; set {HOME} to a folder of your own that can be written",
+            Exit.USAGE,
+        ) from None
+
+
+def harden() -> None:
+    """Makes new files private, core dumps impossible and dependencies silent."""
+    os.umask(0o077)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    for name, value in SILENT.items():
+        os.environ.setdefault(name, value)

@@ -1,0 +1,219 @@
+"""What this installation made, and of whose films: the one record that is never cleared.
+
+HOME/ledger/
+    000001.json    one entry: what was audited or exported, when, and of whom
+    .lock          held by whoever is about to add an entry
+
+Two releases of the same patients can be subtracted from each other, so an export must know of all
+before it. Its entry is on the disk before a byte of its bundle is, and whoever is stopped in
+between has exported, as far as the ledger knows. Entries are only added, each whole or not at all,
+and each holds the hash of the one before it: that one is changed, torn or missing is seen. That the
+newest are missing is not, nor what other installations did.
+
+People are keyed hashes, as in a cohort. A film has several, of its patient, its study and itself,
+so that it is known again in a run that counts studies or films as patients.
+"""
+
+import fcntl
+import hashlib
+import os
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from medidd.dicom.folder.cohort import Cohort
+from pipelines.run.errors import Exit, Stop
+from pipelines.run.installation import HOME, home
+from pipelines.run.patients import Patients
+from pipelines.run.store import dumped, read_json, write
+from privacy.decision import Acceptance
+from privacy.evidence import Earlier
+from privacy.finding import Verdict
+
+Kind = Literal["export", "audit", "aborted"]
+"""What an entry says was done; "aborted" of an export that did not happen after all."""
+
+_NAME = re.compile(r"\d{6,}\.json")
+
+
+class Entry(BaseModel):
+    """One entry of the ledger.
+
+    Attributes:
+        kind: what was done.
+        release: SHA-256 of the release file.
+        judged: SHA-256 of all that leaves and of the policy it was judged by; empty in old ones.
+        people: keyed hashes of everybody the release was distilled from, and of their films.
+        verdict: of the audit.
+        level: of the audit.
+        failed: audits that failed it.
+        accepted: the word of whoever let an undecided release leave.
+        aborts: number of the entry that is taken back; 0 for none.
+        date: when it was made, in UTC; filled in as the entry is added.
+        before: SHA-256 of the entry before; filled in likewise.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: Kind
+    release: str
+    people: tuple[str, ...]
+    verdict: str
+    level: str
+    judged: str = ""
+    failed: tuple[str, ...] = ()
+    accepted: Acceptance | None = None
+    aborts: int = 0
+    date: str = ""
+    before: str = ""
+
+
+@contextmanager
+def locked() -> Iterator[Callable[[Entry], int]]:
+    """Keeps all others from adding entries; gives what adds one and returns its number.
+
+    The entry has reached the disk when that returns.
+
+    Raises:
+        Stop: the ledger is damaged or cannot be written.
+    """
+    try:
+        _folder().mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = os.open(_folder() / ".lock", os.O_RDWR | os.O_CREAT, 0o600)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+    except OSError as error:
+        raise _closed(error) from None
+    try:
+        yield _append
+    finally:
+        fcntl.flock(lock, fcntl.LOCK_UN)  # closing alone would not, where a child has it too
+        os.close(lock)
+
+
+def entries() -> list[Entry]:
+    """Returns what was made and not taken back, oldest first.
+
+    Raises:
+        Stop: the ledger is damaged or cannot be read; then it never counts as empty.
+    """
+    known = _read()
+    aborted = {entry.aborts for entry in known if entry.kind == "aborted"}
+    return [
+        entry
+        for number, entry in enumerate(known, start=1)
+        if entry.kind != "aborted" and number not in aborted
+    ]
+
+
+def earlier(cohort: Cohort) -> list[Earlier]:
+    """Returns all entries as an audit sees them: with those patients who are of this cohort too.
+
+    Raises:
+        Stop: the ledger is damaged or cannot be read.
+    """
+    whose: dict[str, set[str]] = {}
+    for patient, names in zip(cohort.patients, cohort.names, strict=True):
+        for name in names:
+            whose.setdefault(name, set()).add(str(patient))
+    return [
+        Earlier(
+            entry.kind,
+            entry.release,
+            frozenset(patient for name in entry.people for patient in whose.get(name, ())),
+        )
+        for entry in entries()
+    ]
+
+
+def failure(judged: str) -> Entry | None:
+    """Returns the first audit that refused just these files by just this policy, if any did.
+
+    What was refused for an earlier export alone (G7) is none: that export may be taken back.
+
+    Raises:
+        Stop: the ledger is damaged or cannot be read.
+    """
+    for one in entries():
+        refused = one.kind == "audit" and one.verdict == Verdict.FAIL.value
+        if refused and one.judged == judged and set(one.failed) != {"G7"}:
+            return one
+    return None
+
+
+def people(patients: Patients) -> tuple[str, ...]:
+    """Returns every keyed hash by which the members and their films are known, sorted."""
+    cohort = patients.cohort
+    films = zip(cohort.patients, cohort.names, strict=True)
+    members = [names for patient, names in films if patients.roles[str(patient)] == "member"]
+    return tuple(sorted({name for names in members for name in names}))
+
+
+def _append(entry: Entry) -> int:
+    number = len(_read()) + 1
+    filled = {
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "before": _digest(_path(number - 1)) if number > 1 else "",
+    }
+    try:
+        write(_path(number), dumped(entry.model_dump(mode="json") | filled))
+        # The file's name must outlive a power cut too.
+        folder = os.open(_folder(), os.O_RDONLY)
+        os.fsync(folder)
+        os.close(folder)
+    except OSError as error:
+        raise _closed(error) from None
+    return number
+
+
+def _read() -> list[Entry]:
+    try:
+        # Unlike glob, this never takes a folder that cannot be read for an empty one.
+        names = [name for name in os.listdir(_folder()) if _NAME.fullmatch(name)]  # noqa: PTH208
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise _closed(error) from None
+    found: list[Entry] = []
+    before = ""
+    for number in range(1, max((int(name[:-5]) for name in names), default=0) + 1):
+        path = _path(number)
+        try:
+            entry = Entry.model_validate(read_json(path))
+            if entry.before != before:
+                raise ValueError
+            before = _digest(path)
+        except PermissionError as error:
+            raise _closed(error) from None
+        except (OSError, ValueError):
+            raise Stop(
+                f"{path}: damaged or missing, so nobody knows what has left this house; put the "
+                "ledger back from a backup",
+                Exit.USAGE,
+            ) from None
+        found.append(entry)
+    return found
+
+
+def _folder() -> Path:
+    return home() / "ledger"
+
+
+def _path(number: int) -> Path:
+    return _folder() / f"{number:06}.json"
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _closed(error: OSError) -> Stop:
+    return Stop(
+        f"{_folder()}: {error.strerror}; the ledger must be read and written: mend the folder's "
+        f"permissions, or set {HOME} to the installation's own",
+        Exit.USAGE,
+    )

@@ -1,0 +1,155 @@
+"""The films of a run, by role: members, controls, test patients."""
+
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from medidd.dicom.folder.cohort import Cohort
+from medidd.dicom.folder.gathering import Unit
+from medidd.dicom.labels.labelling import Labelling
+from medidd.dicom.reading import DEFAULT, Reading
+from medidd.split import Role, assign
+from pipelines.run.errors import Exit, Stop
+from pipelines.run.films import open_cohort, read_films
+from pipelines.run.installation import key
+from pipelines.run.progress import Progress
+from pipelines.run.store import Run, once
+from privacy.release import Films
+
+
+@dataclass(frozen=True)
+class Patients:
+    """A cohort whose patients have their roles.
+
+    Attributes:
+        cohort: the films.
+        roles: the role of each patient.
+    """
+
+    cohort: Cohort
+    roles: Mapping[str, Role]
+
+    @property
+    def unit(self) -> str:
+        """What counts as one patient; '' where a film's patient is not known."""
+        return self.cohort.unit if self.cohort.tells_patients_apart else ""
+
+    @property
+    def members(self) -> Films:
+        """Films to learn from."""
+        return self._films("member")
+
+    @property
+    def controls(self) -> Films:
+        """Films held out by coin."""
+        return self._films("control")
+
+    @property
+    def test(self) -> Films:
+        """Films to judge classifiers on: the cohort's own test split, else the controls."""
+        return self._films("test" if "test" in self.roles.values() else "control")
+
+    def _films(self, role: Role) -> Films:
+        rows = [i for i, p in enumerate(self.cohort.patients) if self.roles[str(p)] == role]
+        return films_of(self.cohort, rows)
+
+
+def films_of(cohort: Cohort, rows: Sequence[int]) -> Films:
+    """Returns some films of a cohort, display values in [0, 1]."""
+    chosen = list(rows)
+    levels = torch.from_numpy(cohort.images[chosen].astype("float32"))
+    return Films(
+        levels.unsqueeze(1) / 65535,
+        torch.from_numpy(cohort.labels[chosen]),
+        [str(patient) for patient in cohort.patients[chosen]],
+        {name: [words[i] for i in chosen] for name, words in cohort.traits.items()},
+    )
+
+
+def read_patients(
+    run: Run,
+    folder: Path,
+    labels: Labelling,
+    *,
+    size: int,
+    max_refused: float,
+    seed: int,
+    unit: Unit = "patient",
+    reading: Reading = DEFAULT,
+) -> Generator[Progress, None, Patients]:
+    """Reads the films of a folder into a run; the generator's value is its patients.
+
+    Once roles are drawn the films are settled: a folder that has changed since must not change the
+    cohort under a release.
+
+    Raises:
+        Stop: the folder gives no cohort, or one that is too small.
+    """
+    if not run.ledger.exists():
+        try:
+            yield from read_films(
+                run.cohort,
+                folder,
+                labels,
+                size=size,
+                max_refused=max_refused,
+                unit=unit,
+                reading=reading,
+                refused_list=run.refused,
+            )
+        except Stop as stop:
+            if stop.code != Exit.REFUSED_FILES:
+                raise
+            raise Stop(f"{stop}; medidd ingest lists them by name", Exit.REFUSED_FILES) from None
+    return assigned(run, open_cohort(run), key=key(), seed=seed)
+
+
+def assigned(run: Run, cohort: Cohort, *, key: bytes, seed: int) -> Patients:
+    """Returns the cohort with its roles, drawn at the first call and kept in the ledger.
+
+    Raises:
+        Stop: a class is too small to learn from and to hold out.
+    """
+
+    def draw() -> Mapping[str, Role]:
+        return assign(
+            [str(patient) for patient in cohort.patients],
+            [int(label) for label in cohort.labels],
+            [str(split) for split in cohort.splits],
+            key=key,
+            seed=seed,
+        )
+
+    try:
+        return Patients(cohort, once(run.ledger, draw))
+    except ValueError as error:
+        raise Stop(str(error), Exit.DATA) from None
+
+
+def require_enough(patients: Patients, ipc: int, *, unfold: int) -> None:
+    """Checks that every class can give a baseline of the release's size, and can be tested.
+
+    Args:
+        patients: the films.
+        ipc: images per class that are learned.
+        unfold: released images for each of them.
+
+    Raises:
+        Stop: it cannot.
+    """
+    names = patients.cohort.classes
+    learn = torch.bincount(patients.members.labels, minlength=len(names)).tolist()
+    smallest = min(learn)
+    if ipc * unfold > smallest:
+        most = smallest // unfold
+        given = f"ipc {ipc}" if unfold == 1 else f"ipc {ipc}, which gives {ipc * unfold} images,"
+        remedy = f"use --ipc {most} or less" if most else "add films of that class"
+        raise Stop(
+            f"{given} is larger than a class: class number {learn.index(smallest)} has "
+            f"{smallest} films to learn from; {remedy}",
+            Exit.DATA,
+        )
+    if not torch.bincount(patients.test.labels, minlength=len(names)).all():
+        raise Stop("a class has no film to test on; add patients of that class", Exit.DATA)

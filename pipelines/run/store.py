@@ -1,0 +1,223 @@
+"""A run on disk: what it was asked, what it made, where it stands.
+
+RUN/
+    run.json                the frozen job
+    synthetic.safetensors   the release: images and soft labels, byte for byte what an export ships
+    metrics.json, audit.json, report.html, previews/
+    log.jsonl               one line per step
+    private/                the cohort, who was held out, the checkpoint, null releases
+
+Tensors are safetensors, never pickles; everything else is text. A file appears whole or not at all:
+it is written beside its place and moved there.
+"""
+
+import json
+import shutil
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from medidd.dicom import storage
+from pipelines.run.errors import Exit, Stop
+
+Json = Any
+
+RUNS = Path("runs")
+"""Where runs go unless the user names a folder."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """The folder of one run.
+
+    Attributes:
+        path: the folder.
+    """
+
+    path: Path
+
+    @property
+    def job(self) -> Path:
+        """The frozen job."""
+        return self.path / "run.json"
+
+    @property
+    def release(self) -> Path:
+        """The synthetic set as it would leave."""
+        return self.path / "synthetic.safetensors"
+
+    @property
+    def metrics(self) -> Path:
+        """What networks trained on the release are worth."""
+        return self.path / "metrics.json"
+
+    @property
+    def audit(self) -> Path:
+        """Findings and verdict for exactly the bytes of the release."""
+        return self.path / "audit.json"
+
+    @property
+    def report(self) -> Path:
+        """The page for people; written last, so that a run with a report is complete."""
+        return self.path / "report.html"
+
+    @property
+    def previews(self) -> Path:
+        """One picture per synthetic image."""
+        return self.path / "previews"
+
+    @property
+    def log(self) -> Path:
+        """One line per step."""
+        return self.path / "log.jsonl"
+
+    @property
+    def private(self) -> Path:
+        """What never leaves: films, assignment, checkpoints, null releases."""
+        return self.path / "private"
+
+    @property
+    def cohort(self) -> Path:
+        """The ingested films."""
+        return self.private / "cohort"
+
+    @property
+    def refused(self) -> Path:
+        """Which files were refused, by name: for the owner's eyes."""
+        return self.private / "refused-files.csv"
+
+    @property
+    def purged(self) -> Path:
+        """That its films were deleted."""
+        return self.private / "purged.json"
+
+    @property
+    def ledger(self) -> Path:
+        """Which patients are members and which controls."""
+        return self.private / "ledger.json"
+
+    def create(self) -> None:
+        """Makes the folder.
+
+        Raises:
+            Stop: it cannot be written.
+        """
+        try:
+            self.private.mkdir(mode=0o700, parents=True, exist_ok=True)
+            probe = self.private / ".probe"
+            probe.touch(mode=0o600)
+            probe.unlink()
+        except OSError as error:
+            raise Stop(
+                f"{self.path}: {error.strerror}; name a folder that can be written with --out",
+                Exit.USAGE,
+            ) from None
+
+    def is_taken(self) -> bool:
+        """Tells whether something else than a run, or the first traces of one, is there."""
+        if not self.path.is_dir():
+            return self.path.exists()
+        traces = {self.private.name, f".{self.job.name}.part"}
+        strange = any(found.name not in traces for found in self.path.iterdir())
+        return strange or (self.private.exists() and any(self.private.iterdir()))
+
+    def discard(self) -> None:
+        """Removes the folder of a run that could not begin, and an empty ``RUNS`` around it."""
+        shutil.rmtree(self.path, ignore_errors=True)
+        if self.path.parent == RUNS:
+            with suppress(OSError):
+                RUNS.rmdir()
+
+
+def claim(place: Run, asked: Json, *, resume: bool) -> bool:
+    """Takes a folder for a job, and tells whether it is new.
+
+    Raises:
+        Stop: something else is there, another job's run, or its own and ``resume`` is not asked.
+    """
+    if place.job.exists():
+        if not resume:
+            raise Stop(
+                f"{place.path}: a run is there already; continue it with --resume, or name another "
+                "folder with --out",
+                Exit.USAGE,
+            )
+        if different := differences(asked, read_json(place.job)["job"]):
+            raise Stop(
+                f"{place.path}: the run there differs in {', '.join(different)}; repeat its own "
+                "command, or name another folder with --out",
+                Exit.USAGE,
+            )
+        return False
+    if place.is_taken():
+        raise Stop(
+            f"{place.path}: is there already and is no run; name another folder with --out",
+            Exit.USAGE,
+        )
+    place.create()
+    write_json(place.job, {"job": asked})
+    return True
+
+
+def require(path: Path) -> Run:
+    """Returns the complete run at ``path``.
+
+    Raises:
+        Stop: there is none.
+    """
+    run = Run(path)
+    if not run.job.exists():
+        raise Stop(f"{path}: not a run; make one with medidd distill", Exit.USAGE)
+    if "release" in read_json(run.job)["job"]:
+        raise Stop(
+            f"{path}: the audit of a set that somebody else made, and no run; there is nothing of "
+            "it to export or to audit again but by --release",
+            Exit.USAGE,
+        )
+    if "method" not in read_json(run.job)["job"]:
+        raise Stop(
+            f"{path}: holds films or experts, and no run; make one with medidd distill", Exit.USAGE
+        )
+    if not run.report.exists():
+        raise Stop(
+            f"{path}: the run is not finished; repeat its medidd distill command with --resume",
+            Exit.USAGE,
+        )
+    return run
+
+
+def write(path: Path, content: bytes) -> None:
+    """Writes a file and its folder, readable by their owner alone; the file whole or not at all."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    storage.write(path, content)
+
+
+def dumped(value: Json) -> bytes:
+    """Returns sorted, indented JSON; NaN is not JSON and raises ValueError."""
+    return (json.dumps(value, indent=2, sort_keys=True, allow_nan=False) + "\n").encode()
+
+
+def write_json(path: Path, value: Json) -> None:
+    """Writes what ``dumped`` returns."""
+    write(path, dumped(value))
+
+
+def read_json(path: Path) -> Json:
+    """Reads JSON."""
+    return json.loads(path.read_text())
+
+
+def once(path: Path, make: Callable[[], Json]) -> Json:
+    """Returns the JSON at ``path``, made and kept there if it is not: the unit of resuming."""
+    if not path.exists():
+        write_json(path, make())
+    return read_json(path)
+
+
+def differences(asked: Mapping[str, Json], found: Mapping[str, Json]) -> list[str]:
+    """Returns the names under which two frozen jobs disagree, sorted."""
+    return sorted(
+        name for name in asked.keys() | found.keys() if asked.get(name) != found.get(name)
+    )
