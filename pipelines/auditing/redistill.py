@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from pipelines.commands.experts import about, train_experts
+from pipelines.learning.experts import about, train_experts
 from pipelines.learning.learn import learn
 from pipelines.learning.opened import Subject
 from pipelines.learning.recipe import Recipe

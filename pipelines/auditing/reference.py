@@ -9,7 +9,7 @@ from medidd.dicom.folder.cohort import Cohort
 from medidd.dicom.labels.labelling import Labelling
 from pipelines.learning.opened import Subject
 from pipelines.run.errors import Exit, Stop
-from pipelines.run.films import read_films
+from pipelines.run.films import Studies, read_films
 from pipelines.run.patients import films_of
 from pipelines.run.progress import Progress
 from privacy.release import Films
@@ -27,17 +27,16 @@ def read_reference(
     """
     frozen, own = subject.frozen, subject.patients.cohort
     place = subject.run.private / "reference"
+    studies = Studies(
+        folder,
+        Labelling(labels, **frozen.labelling),
+        size=frozen.size,
+        unit=own.unit,
+        max_refused=frozen.max_refused,
+        reading=frozen.reading,
+    )
     try:
-        yield from read_films(
-            place,
-            folder,
-            Labelling(labels, **frozen.labelling),
-            size=frozen.size,
-            max_refused=frozen.max_refused,
-            unit=own.unit,
-            reading=frozen.reading,
-            stage="read reference",
-        )
+        yield from read_films(place, studies, stage="read reference")
     except Stop as stop:
         raise Stop(str(stop).replace("--labels", "--reference-labels"), Exit(stop.code)) from None
     try:

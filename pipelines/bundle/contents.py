@@ -17,7 +17,11 @@ from pipelines.bundle.croissant import NAME, croissant
 from pipelines.reports.pages import environment, template
 from pipelines.run.release_file import LEVELS, Release, png, preview_names, read_release
 from pipelines.run.store import Json, Run, dumped, read_json
-from pipelines.threats import (
+from privacy.gates.leaks import tokens
+from privacy.policy import Policy
+from privacy.release import Release as Audited
+from privacy.statistics.power import power
+from privacy.threats import (
     ANALOGY,
     EDPB,
     HIPAA,
@@ -30,10 +34,6 @@ from pipelines.threats import (
     threats,
     untested,
 )
-from privacy.gates.leaks import tokens
-from privacy.policy import Policy
-from privacy.release import Release as Audited
-from privacy.statistics.power import power
 
 RELEASE = "synthetic.safetensors"
 MANIFEST = "manifest.json"
@@ -184,7 +184,7 @@ def own_words(run: Run) -> frozenset[str]:
 def template_words() -> frozenset[str]:
     """Returns the words of the templates that leave, and of the modules that hold others."""
     texts = [template(name) for name in ("audit.html", "card.md", "loader.py", "style.css")]
-    modules = (("pipelines", "threats.py"), ("pipelines.bundle", "croissant.py"))
+    modules = (("privacy", "threats.py"), ("pipelines.bundle", "croissant.py"))
     texts += [resources(room).joinpath(name).read_text() for room, name in modules]
     return frozenset(token for text in texts for token in tokens(text))
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 from pipelines.bundle.checksums import hashes
 from pipelines.run.store import Json, dumped
-from pipelines.threats import LIMITS, NO_GUARANTEE
+from privacy.threats import LIMITS, NO_GUARANTEE
 
 NAME = "croissant.json"
 

@@ -8,7 +8,7 @@ from typing import Any
 import rich_click as click
 
 from pipelines.cli.label_options import labelled
-from pipelines.cli.options import ANY_PATH, FOLDER, as_json, config, films, unit
+from pipelines.cli.options import ANY_PATH, FOLDER, as_json, config, films
 from pipelines.cli.show import followed, show
 
 
@@ -27,7 +27,6 @@ def inspect_command(*, as_json: bool, **options: Any) -> None:
 @click.command("ingest")
 @films
 @click.option("--out", type=ANY_PATH, required=True, help="Folder of the cohort.")
-@unit
 @as_json
 @config
 def ingest_command(*, as_json: bool, **options: Any) -> None:

@@ -110,7 +110,6 @@ def medidd() -> None:
     help="A field of the method; medidd methods lists them. May be repeated.",
 )
 @click.option("--experts", type=FOLDER, help="What medidd experts made; mtt and tesla need it.")
-@unit
 @computing
 @click.option("--out", type=ANY_PATH, help="Folder of the run. Default: one under runs.")
 @resume
@@ -179,7 +178,6 @@ def distill_command(*, as_json: bool, dry: bool, **options: Any) -> None:
     show_default=True,
     help="Of the snapshots on disk.",
 )
-@unit
 @computing
 @resume
 @as_json

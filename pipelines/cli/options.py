@@ -5,11 +5,12 @@ Nothing heavy is imported here, so that ``medidd --help`` is there at once.
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import rich_click as click
 import yaml
@@ -106,7 +107,39 @@ max_refused = click.option(
     help="Unusable files allowed per usable film.",
 )
 
-films = options(
+unit = click.option(
+    "--unit",
+    type=click.Choice(["patient", "study", "image"]),
+    default="patient",
+    show_default=True,
+    help="What counts as one patient. Where films have no PatientID, nothing passes by patient: "
+    "whoever says study or image answers for it that no patient has two.",
+)
+
+
+def films(command: Command) -> Command:
+    """Adds the options about films, which reach the command as one ``Studies``."""
+
+    @functools.wraps(command)
+    def gathered(
+        *args: Any,
+        dicom_dir: Path,
+        labels: Any,
+        size: int,
+        unit: Any,
+        max_refused: float,
+        reading: Any,
+        **rest: Any,
+    ) -> Any:
+        from pipelines.run.films import Studies
+
+        studies = Studies(dicom_dir, labels, size, unit, max_refused, reading)
+        return command(*args, studies=studies, **rest)
+
+    return _about_films(cast("Command", gathered))
+
+
+_about_films = options(
     click.option("--dicom-dir", type=FOLDER, required=True, help="Folder of DICOM studies."),
     labelled,
     click.option(
@@ -118,15 +151,7 @@ films = options(
     ),
     max_refused,
     reading,
-)
-
-unit = click.option(
-    "--unit",
-    type=click.Choice(["patient", "study", "image"]),
-    default="patient",
-    show_default=True,
-    help="What counts as one patient. Where films have no PatientID, nothing passes by patient: "
-    "whoever says study or image answers for it that no patient has two.",
+    unit,
 )
 
 computing = options(

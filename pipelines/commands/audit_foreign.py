@@ -17,6 +17,7 @@ import torch
 
 from medidd.dicom.folder.cohort import Cohort
 from medidd.dicom.folder.gathering import Unit
+from medidd.dicom.labels.labelling import Labelling
 from medidd.dicom.reading import DEFAULT, Reading
 from pipelines.auditing.encoder import read_encoder
 from pipelines.auditing.matched_statistics import NETWORKS, embedding, gradient
@@ -31,18 +32,18 @@ from pipelines.foreign.release import Found, chosen, content, null_release, read
 from pipelines.learning.recipe import Recipe, built, device
 from pipelines.reports.internal import FOLDER, PAGE, write_internal
 from pipelines.run.errors import Exit, Stop
-from pipelines.run.films import source_of
+from pipelines.run.films import Studies, source_of
 from pipelines.run.installation import key
 from pipelines.run.patients import Patients
 from pipelines.run.progress import Progress
 from pipelines.run.seeds import derived, generator
-from pipelines.run.store import RUNS, Json, Run, claim, write_json
-from pipelines.threats import untested
+from pipelines.run.store import RUNS, Json, Run, claimed, write_json
 from privacy.decision import decide
 from privacy.evidence import Evidence
 from privacy.finding import Finding
 from privacy.nulls import Nulls
 from privacy.policy import Level, Policy
+from privacy.threats import untested
 
 BELIEVED = (
     "Believed, not checked: that the set was made of the members and of no control, and that the "
@@ -160,14 +161,9 @@ def run(job: Foreign) -> Generator[Progress, None, Answer]:
     nulls = {path: read(path, held, how) for path, held in others.items()}
     asked = job.asked(data, others.values())
     place = job.place(asked)
-    fresh = claim(place, asked, resume=True)
-    try:
+    with claimed(place, asked, resume=True):
         patients = yield from _patients(job, place, found)
         evidence = replace(_evidence(job, data, found, nulls, patients), encoder=encoder)
-    except Stop:
-        if fresh:
-            place.discard()
-        raise
     yield Progress("audit", 0, 2)
     result = _judged(job, evidence, policy) | {"encoder": encoder.sha256 if encoder else None}
     yield Progress("audit", 1, 2, "report")
@@ -192,16 +188,15 @@ def _digest(data: bytes) -> str:
 
 def _patients(job: Foreign, place: Run, found: Found) -> Generator[Progress, None, Patients]:
     def side(role: str, source: Path, labels: Path | None) -> Generator[Progress, None, Cohort]:
-        return read_side(
+        studies = Studies(
             source,
-            labels,
-            role=role,
+            Labelling(labels),
             size=found.images.shape[2],
-            place=place.private / role,
-            max_refused=job.max_refused,
             unit=job.unit,
+            max_refused=job.max_refused,
             reading=job.reading,
         )
+        return read_side(studies, role=role, place=place.private / role)
 
     members = yield from side("members", job.members, job.members_labels)
     controls = yield from side("controls", job.controls, job.controls_labels)

@@ -8,27 +8,22 @@ from typing import Any
 import torch
 
 from medidd.data import NORMALIZATION
-from medidd.dicom.folder.gathering import Unit
-from medidd.dicom.labels.labelling import USUAL, Labelling
-from medidd.dicom.reading import DEFAULT, Reading
 from medidd.distill import Prepares
 from pipelines.commands.audit import examine
-from pipelines.commands.experts import about, recorded
 from pipelines.evaluation.baselines import baselines_ahead
 from pipelines.evaluation.utility import worth
+from pipelines.learning.experts import about, recorded
 from pipelines.learning.job import Frozen
 from pipelines.learning.learn import learn
 from pipelines.learning.opened import Subject
 from pipelines.learning.recipe import Recipe, device
 from pipelines.reports.report import write_report
 from pipelines.run import ledger
-from pipelines.run.errors import Stop
-from pipelines.run.films import source_of
-from pipelines.run.installation import key
+from pipelines.run.films import Studies
 from pipelines.run.patients import read_patients, require_enough
 from pipelines.run.progress import Progress
 from pipelines.run.release_file import LEVELS, quantized, read_release, step_sizes, write_release
-from pipelines.run.store import RUNS, Run, claim, write_json
+from pipelines.run.store import RUNS, Run, claimed, write_json
 from privacy.policy import Level
 
 UNKNOWN_CLASSES = 2
@@ -40,13 +35,10 @@ class Distill:
     """Learn a synthetic set from a folder of DICOM studies.
 
     Attributes:
-        dicom_dir: the folder.
+        studies: the folder, and how its films are read.
         ipc: images per class.
-        labels: where they are and how they are read.
-        unit: what counts as one patient, "patient", "study" or "image".
         method: a method, or a start for a baseline.
         start: where S begins.
-        size: height and width in pixels.
         steps: updates of S; None for the method's own number.
         seed: of everything random.
         device: "auto", "cpu" or "cuda".
@@ -55,19 +47,14 @@ class Distill:
         experts: folder of the experts that a method matches; None where it needs none.
         width: filters per block of the ConvNet.
         threads: of the CPU.
-        max_refused: refused files allowed per usable film.
-        reading: how films are read.
         out: the run's folder; None for one named after the job.
         resume: go on with a run that was stopped.
     """
 
-    dicom_dir: Path
+    studies: Studies
     ipc: int
-    labels: Labelling = USUAL
-    unit: Unit = "patient"
     method: str = "dm"
     start: str = "noise"
-    size: int = 32
     steps: int | None = None
     seed: int = 0
     device: str = "auto"
@@ -76,8 +63,6 @@ class Distill:
     experts: Path | None = None
     width: int = 32
     threads: int = 1
-    max_refused: float = 0.2
-    reading: Reading = DEFAULT
     out: Path | None = None
     resume: bool = False
 
@@ -87,14 +72,15 @@ class Distill:
         Raises:
             Stop: a name or a setting is not one of those there are.
         """
+        asked = self.studies.asked()
         frozen = Frozen(
-            source=source_of(key(), self.dicom_dir, self.labels.table),
-            labelling=self.labels.choices(),
-            unit=self.unit,
+            source=asked["source"],
+            labelling=asked["labelling"],
+            unit=self.studies.unit,
             method=self.method,
             start=self.start,
             ipc=self.ipc,
-            size=self.size,
+            size=self.studies.size,
             steps=self.steps,
             preset=self.preset,
             settings=dict(self.settings),
@@ -103,8 +89,8 @@ class Distill:
             seed=self.seed,
             device_name=device(self.device).type,
             threads=self.threads,
-            max_refused=self.max_refused,
-            reading=self.reading,
+            max_refused=self.studies.max_refused,
+            reading=self.studies.reading,
         )
         frozen.recipe(UNKNOWN_CLASSES)
         return frozen
@@ -125,28 +111,13 @@ def run(job: Distill) -> Generator[Progress, None, Run]:
     frozen = job.frozen()
     ledger.entries()  # lest a damaged one end the run when its work is done
     place = job.place(frozen)
-    fresh = claim(place, frozen.to_json(), resume=job.resume)
-    try:
-        patients = yield from read_patients(
-            place,
-            job.dicom_dir,
-            job.labels,
-            size=job.size,
-            max_refused=job.max_refused,
-            seed=job.seed,
-            unit=job.unit,
-            reading=job.reading,
-        )
+    with claimed(place, frozen.to_json(), resume=job.resume):
+        patients = yield from read_patients(place, job.studies, seed=job.seed)
         subject = Subject(place, frozen, patients)
         require_enough(patients, job.ipc, unfold=subject.recipe.shown // job.ipc)
         recipe = _recipe(subject, job.experts)
         with baselines_ahead(place):
             yield from _release(subject, recipe)
-    except Stop:
-        # The same job would stop at the same place, and another may not go on with this one.
-        if fresh:
-            place.discard()
-        raise
     yield from _worth(subject)
     if not place.audit.exists():
         yield from examine(subject, Level.SCREEN)

@@ -31,14 +31,14 @@ def run(job: Distill) -> Answer:
     Raises:
         Stop: the command would be refused.
     """
-    frozen = job.frozen()
+    studies, frozen = job.studies, job.frozen()
     place = job.place(frozen)
     try:
-        seen = Gathered.under(job.dicom_dir, job.labels, key(), job.unit)
-        for found in scan(job.dicom_dir, job.reading):
+        seen = Gathered.under(studies.folder, studies.labels, key(), studies.unit)
+        for found in scan(studies.folder, studies.reading):
             seen.add(found)
-        plan = make_plan(job.dicom_dir, seen, size=job.size, reading=job.reading)
-        plan.require_usable(job.dicom_dir, job.max_refused)
+        plan = make_plan(studies.folder, seen, size=studies.size, reading=studies.reading)
+        plan.require_usable(studies.folder, studies.max_refused)
     except TooManyRefused as error:
         raise Stop(str(error), Exit.REFUSED_FILES) from None
     except CohortError as error:
@@ -47,10 +47,10 @@ def run(job: Distill) -> Answer:
     recipe = frozen.recipe(len(films))
     torch.set_num_threads(job.threads)
     try:
-        step = seconds_per_step(recipe, max(films.values()), job.size, frozen.device)
+        step = seconds_per_step(recipe, max(films.values()), studies.size, frozen.device)
     except (ValueError, FloatingPointError) as error:
         raise Stop(f"a trial on noise: {error}", Exit.USAGE) from None
-    network = _network(recipe, job.size)
+    network = _network(recipe, studies.size)
     full = FULL.steps * FULL.batch / (RECIPIENT.steps * recipe.shown * len(films))
     trainings = NETWORKS * (1 + len(BASELINES) + full) + len(RECIPIENTS)
     seconds = {
@@ -59,14 +59,14 @@ def run(job: Distill) -> Answer:
         "standard audit": COUNT * recipe.steps * step + (COUNT + 1) * len(RECIPIENTS) * network,
     }
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    memory += len(plan.films) * job.size**2 * 4 * 3  # as levels, as display values, standardised
+    memory += len(plan.films) * studies.size**2 * 4 * 3  # levels, display values, standardised
     patients = len({film.patient for film in plan.films})
-    unit = "" if job.unit == "patient" else f", each {job.unit} counted as one,"
+    unit = "" if studies.unit == "patient" else f", each {studies.unit} counted as one,"
     lines = [
         f"would read {len(plan.films)} films of {patients} patients{unit} "
         f"({', '.join(f'{name} {n}' for name, n in sorted(films.items()))}); "
         f"left out: {counts(plan.refused)}",
-        f"would make {recipe.shown * len(films)} images of {job.size} px with {recipe.name}, "
+        f"would make {recipe.shown * len(films)} images of {studies.size} px with {recipe.name}, "
         f"{recipe.steps} steps on {frozen.device_name}, in {place.path}",
         f"would take about {spoken(seconds['distil'])} to distil, "
         f"{spoken(seconds['train and audit'])} to train networks and screen, besides reading; "
@@ -74,7 +74,7 @@ def run(job: Distill) -> Answer:
         f"would need about {memory / 2**30:.1f} GiB of memory",
     ]
     lines += remarks.of_labels(plan.refused, plan.unknown_keys)
-    if job.unit == "patient":
+    if studies.unit == "patient":
         lines += remarks.of_patients(unnamed(plan.films))
     value = {
         "run": str(place.path),

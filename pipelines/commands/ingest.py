@@ -7,14 +7,10 @@ from pathlib import Path
 
 from medidd.dicom.errors import REASONS
 from medidd.dicom.folder.cohort import Cohort
-from medidd.dicom.folder.gathering import Unit
-from medidd.dicom.labels.labelling import USUAL, Labelling
-from medidd.dicom.reading import DEFAULT, Reading
 from pipelines.commands.answer import Answer
 from pipelines.run import remarks
 from pipelines.run.errors import Exit, Stop
-from pipelines.run.films import open_cohort, read_films, source_of
-from pipelines.run.installation import key
+from pipelines.run.films import Studies, open_cohort, read_films
 from pipelines.run.progress import Progress
 from pipelines.run.store import Json, Run, claim
 
@@ -24,32 +20,16 @@ class Ingest:
     """Make a cohort of a folder of DICOM studies.
 
     Attributes:
-        dicom_dir: the folder.
+        studies: the folder, and how its films are read.
         out: where the cohort goes.
-        labels: where they are and how they are read.
-        size: height and width in pixels.
-        max_refused: refused files allowed per usable film.
-        unit: what counts as one patient, "patient", "study" or "image".
-        reading: how films are read.
     """
 
-    dicom_dir: Path
+    studies: Studies
     out: Path
-    labels: Labelling = USUAL
-    size: int = 32
-    max_refused: float = 0.2
-    unit: Unit = "patient"
-    reading: Reading = DEFAULT
 
     def asked(self) -> Json:
-        """Returns all that decides the cohort, and nothing that names a patient."""
-        return {
-            "source": source_of(key(), self.dicom_dir, self.labels.table),
-            "labelling": self.labels.choices(),
-            "size": self.size,
-            "unit": self.unit,
-            "reading": self.reading.to_json(),
-        }
+        """Returns all that decides the cohort; more refused files may be allowed another time."""
+        return {k: value for k, value in self.studies.asked().items() if k != "max_refused"}
 
 
 def run(job: Ingest) -> Generator[Progress, None, Answer]:
@@ -63,16 +43,7 @@ def run(job: Ingest) -> Generator[Progress, None, Answer]:
     place = Run(job.out)
     fresh = claim(place, job.asked(), resume=True)
     try:
-        yield from read_films(
-            place.cohort,
-            job.dicom_dir,
-            job.labels,
-            size=job.size,
-            max_refused=job.max_refused,
-            unit=job.unit,
-            reading=job.reading,
-            refused_list=place.refused,
-        )
+        yield from read_films(place.cohort, job.studies, refused_list=place.refused)
     except Stop as stop:
         if stop.code == Exit.REFUSED_FILES:
             raise Stop(f"{stop}; which they are stands in {place.refused}", stop.code) from None

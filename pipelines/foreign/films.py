@@ -15,13 +15,11 @@ from medidd.dicom.errors import CohortError
 from medidd.dicom.folder.cohort import Cohort
 from medidd.dicom.folder.gathering import Unit
 from medidd.dicom.header.identifiers import keyed, tokens_of_identifiers
-from medidd.dicom.labels.labelling import Labelling
-from medidd.dicom.reading import DEFAULT, Reading
 from medidd.split import Role
 from pipelines.foreign.arrays import Scale
 from pipelines.foreign.release import content, read
 from pipelines.run.errors import Exit, Stop
-from pipelines.run.films import read_films
+from pipelines.run.films import Studies, read_films
 from pipelines.run.installation import key
 from pipelines.run.patients import Patients
 from pipelines.run.progress import Progress
@@ -30,47 +28,24 @@ LEAST_PATIENTS = 5
 """On either side, of each class; with fewer the audits cannot compare."""
 
 
-def read_side(
-    source: Path,
-    labels: Path | None,
-    *,
-    role: str,
-    size: int,
-    place: Path,
-    max_refused: float,
-    unit: Unit,
-    reading: Reading = DEFAULT,
-) -> Generator[Progress, None, Cohort]:
+def read_side(studies: Studies, *, role: str, place: Path) -> Generator[Progress, None, Cohort]:
     """Reads the films of one side; the generator's value is the cohort.
 
     Args:
-        source: folder of DICOM studies, or a .npz of images, labels and patient_ids.
-        labels: table of labels; None for the usual places.
+        studies: folder of DICOM studies, or a .npz of images, labels and patient_ids in its place.
         role: what people are told they are, such as "members".
-        size: height and width in pixels.
         place: where the cohort is kept.
-        max_refused: refused files allowed per usable film.
-        unit: what counts as one patient.
-        reading: how films are read.
 
     Raises:
         Stop: there is no cohort in it.
     """
+    source = studies.folder
     if not source.is_dir():
-        if labels is not None:
+        if studies.labels.table is not None:
             raise Stop(f"{source}: holds its labels itself; drop the table of labels", Exit.USAGE)
-        return _of_arrays(source, size, unit)
+        return _of_arrays(source, studies.size, studies.unit)
     try:
-        yield from read_films(
-            place,
-            source,
-            Labelling(labels),
-            size=size,
-            max_refused=max_refused,
-            unit=unit,
-            reading=reading,
-            stage=f"read {role}",
-        )
+        yield from read_films(place, studies, stage=f"read {role}")
         return Cohort.open(place)
     except Stop as stop:
         raise Stop(str(stop).replace("--labels", f"--{role}-labels"), Exit(stop.code)) from None

@@ -21,7 +21,6 @@ from pipelines.reports.attack_figures import bars, curve, histogram, roc
 from pipelines.reports.pages import environment
 from pipelines.reports.reviewer import Window, window_of, write_sheet
 from pipelines.run.store import Json, dumped, write
-from pipelines.threats import ANALOGY, LIMITS, POWER, QUESTIONS, untested
 from privacy.attacks import union, unmixing
 from privacy.attacks.unmixing import FITS, Shares
 from privacy.decision import Decision, wording
@@ -31,6 +30,7 @@ from privacy.policy import Policy
 from privacy.release import Films, Release
 from privacy.statistics.power import power
 from privacy.statistics.scores import Scores
+from privacy.threats import ANALOGY, LIMITS, POWER, QUESTIONS, untested
 
 Attack = Callable[[Evidence], Scores]
 

@@ -5,30 +5,58 @@ memory.
 """
 
 from collections.abc import Generator
+from dataclasses import dataclass
 from pathlib import Path
 
 from medidd.dicom.errors import CohortError, TooManyRefused
 from medidd.dicom.folder.cohort import Cohort, ingest
 from medidd.dicom.folder.gathering import Unit
 from medidd.dicom.header.identifiers import keyed
-from medidd.dicom.labels.labelling import Labelling
-from medidd.dicom.reading import Reading
+from medidd.dicom.labels.labelling import USUAL, Labelling
+from medidd.dicom.reading import DEFAULT, Reading
 from pipelines.run.errors import Exit, Stop
 from pipelines.run.installation import key
 from pipelines.run.progress import Progress
 from pipelines.run.remarks import unmatched
-from pipelines.run.store import Run
+from pipelines.run.store import Json, Run
+
+
+@dataclass(frozen=True)
+class Studies:
+    """A folder of DICOM studies, and how a cohort is made of it.
+
+    Attributes:
+        folder: the folder.
+        labels: where they are and how they are read.
+        size: height and width in pixels.
+        unit: what counts as one patient, "patient", "study" or "image".
+        max_refused: refused files allowed per usable film.
+        reading: how films are read.
+    """
+
+    folder: Path
+    labels: Labelling = USUAL
+    size: int = 32
+    unit: Unit = "patient"
+    max_refused: float = 0.2
+    reading: Reading = DEFAULT
+
+    def asked(self) -> Json:
+        """Returns all that decides the cohort, and nothing that names a patient."""
+        return {
+            "source": source_of(key(), self.folder, self.labels.table),
+            "labelling": self.labels.choices(),
+            "size": self.size,
+            "unit": self.unit,
+            "max_refused": self.max_refused,
+            "reading": self.reading.to_json(),
+        }
 
 
 def read_films(
     place: Path,
-    folder: Path,
-    labels: Labelling,
+    studies: Studies,
     *,
-    size: int,
-    max_refused: float,
-    unit: Unit,
-    reading: Reading,
     refused_list: Path | None = None,
     stage: str = "read films",
 ) -> Generator[Progress, None, None]:
@@ -38,14 +66,14 @@ def read_films(
         Stop: they make none.
     """
     steps = ingest(
-        folder,
-        labels,
-        size=size,
+        studies.folder,
+        studies.labels,
+        size=studies.size,
         folder=place,
         key=key(),
-        max_refused=max_refused,
-        unit=unit,
-        reading=reading,
+        max_refused=studies.max_refused,
+        unit=studies.unit,
+        reading=studies.reading,
         refused_list=refused_list,
     )
     try:

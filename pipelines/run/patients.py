@@ -2,17 +2,13 @@
 
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 
 from medidd.dicom.folder.cohort import Cohort
-from medidd.dicom.folder.gathering import Unit
-from medidd.dicom.labels.labelling import Labelling
-from medidd.dicom.reading import DEFAULT, Reading
 from medidd.split import Role, assign
 from pipelines.run.errors import Exit, Stop
-from pipelines.run.films import open_cohort, read_films
+from pipelines.run.films import Studies, open_cohort, read_films
 from pipelines.run.installation import key
 from pipelines.run.progress import Progress
 from pipelines.run.store import Run, once
@@ -68,17 +64,7 @@ def films_of(cohort: Cohort, rows: Sequence[int]) -> Films:
     )
 
 
-def read_patients(
-    run: Run,
-    folder: Path,
-    labels: Labelling,
-    *,
-    size: int,
-    max_refused: float,
-    seed: int,
-    unit: Unit = "patient",
-    reading: Reading = DEFAULT,
-) -> Generator[Progress, None, Patients]:
+def read_patients(run: Run, studies: Studies, *, seed: int) -> Generator[Progress, None, Patients]:
     """Reads the films of a folder into a run; the generator's value is its patients.
 
     Once roles are drawn the films are settled: a folder that has changed since must not change the
@@ -89,16 +75,7 @@ def read_patients(
     """
     if not run.ledger.exists():
         try:
-            yield from read_films(
-                run.cohort,
-                folder,
-                labels,
-                size=size,
-                max_refused=max_refused,
-                unit=unit,
-                reading=reading,
-                refused_list=run.refused,
-            )
+            yield from read_films(run.cohort, studies, refused_list=run.refused)
         except Stop as stop:
             if stop.code != Exit.REFUSED_FILES:
                 raise

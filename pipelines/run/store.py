@@ -13,8 +13,8 @@ it is written beside its place and moved there.
 
 import json
 import shutil
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -159,6 +159,24 @@ def claim(place: Run, asked: Json, *, resume: bool) -> bool:
     place.create()
     write_json(place.job, {"job": asked})
     return True
+
+
+@contextmanager
+def claimed(place: Run, asked: Json, *, resume: bool) -> Iterator[None]:
+    """Claims a folder for the body; discards a new one if the body ends in a ``Stop``.
+
+    The same job would stop at the same place, and another one may not go on with its folder.
+
+    Raises:
+        Stop: as ``claim``.
+    """
+    fresh = claim(place, asked, resume=resume)
+    try:
+        yield
+    except Stop:
+        if fresh:
+            place.discard()
+        raise
 
 
 def require(path: Path) -> Run:

@@ -18,6 +18,7 @@ import pydicom
 
 from pipelines.cli.main import main as medidd
 from pipelines.commands.distill import Distill
+from pipelines.run.films import Studies
 
 ROOT = Path(__file__).parents[2]
 SAMPLE = ROOT / "sample_data"
@@ -157,8 +158,8 @@ def train_experts(source: Source, folder: Path, *more: object) -> Ended:
 
 def small_job(source: Source, run: Path, **changed: Any) -> Distill:
     """The job that ``distill`` runs."""
-    job = {"ipc": 3, "size": 16, "width": 4, "steps": 6, "device": "cpu", "out": run}
-    return Distill(source.folder, **job | changed)
+    job = {"ipc": 3, "width": 4, "steps": 6, "device": "cpu", "out": run}
+    return Distill(Studies(source.folder, size=16), **job | changed)
 
 
 def copied(run: Path, to: Path) -> Path:

@@ -22,6 +22,7 @@ from invented_cohort import (
 
 from pipelines.commands import audit
 from pipelines.commands.experts import Experts, run
+from pipelines.run.films import Studies
 from pipelines.run.store import Run
 
 PUBLIC = ("experts.json", "expert-0000.npy", "expert-0001.npy", "run.json")
@@ -60,8 +61,9 @@ def test_experts_are_as_many_and_as_long_as_was_asked(experts: Made) -> None:
 def test_more_experts_can_be_added(experts: Made, source: Source, tmp_path: Path) -> None:
     copy = tmp_path / "experts"
     shutil.copytree(experts.path, copy)
-    small = {"size": 16, "width": 4, "count": 3, "epochs": 3, "epoch_steps": 2, "batch": 8}
-    for _ in run(Experts(source.folder, copy, **small, device="cpu", resume=True)):
+    studies = Studies(source.folder, size=16)
+    small = {"width": 4, "count": 3, "epochs": 3, "epoch_steps": 2, "batch": 8}
+    for _ in run(Experts(studies, copy, **small, device="cpu", resume=True)):
         pass
     before, after = files_of(experts.path), files_of(copy)
     kept = "expert-0001.npy"
@@ -73,8 +75,9 @@ def test_more_experts_can_be_added(experts: Made, source: Source, tmp_path: Path
 def test_experts_that_were_stopped_are_finished_to_the_same_bytes(
     experts: Made, source: Source, tmp_path: Path
 ) -> None:
-    small = {"size": 16, "width": 4, "count": 2, "epochs": 3, "epoch_steps": 2, "batch": 8}
-    job = Experts(source.folder, tmp_path / "experts", **small, device="cpu", resume=True)
+    studies = Studies(source.folder, size=16)
+    small = {"width": 4, "count": 2, "epochs": 3, "epoch_steps": 2, "batch": 8}
+    job = Experts(studies, tmp_path / "experts", **small, device="cpu", resume=True)
     for stage, events in (("read films", 20), ("train experts", 3), ("train experts", 5)):
         progress = run(job)
         for event in progress:

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from pipelines.bundle.contents import audit_report, template_words
-from pipelines.threats import EDPB, LIMITS, QUESTIONS, THREATS, WP29, covered
 from privacy import AUDITS, Policy, load_policy
 from privacy.attacks.union import ATTACKS
 from privacy.gates.leaks import tokens
 from privacy.policy import Level
 from privacy.statistics.power import power
+from privacy.threats import EDPB, LIMITS, QUESTIONS, THREATS, WP29, covered
 
 MEMBERS, CONTROLS = 143, 67
 

@@ -28,8 +28,8 @@ from torch import Tensor
 from medidd.dicom.folder.cohort import Cohort
 from pipelines.commands import audit_foreign
 from pipelines.run.store import Json, Run, read_json
-from pipelines.threats import QUESTIONS
 from privacy.policy import Level, load_policy
+from privacy.threats import QUESTIONS
 
 SIDE = 16
 SMALL = ("--device", "cpu", "--width", 4)

@@ -6,8 +6,9 @@ that did not run. Nothing here may claim more than that a test was made.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
-from pipelines.run.store import Json
+Json = Any
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,107 @@
+"""Expert trajectories for the methods that match them: how they are trained, on which films.
+
+A run that uses experts remembers how they were trained, so that an audit can train others like them
+on other patients.
+"""
+
+import dataclasses
+import hashlib
+from collections.abc import Generator, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from medidd.data import NORMALIZATION, RealSet
+from medidd.methods import METHODS
+from medidd.methods import experts as library
+from medidd.methods.expert_files import read_record
+from medidd.network import Network
+from pipelines.learning.job import Frozen
+from pipelines.run.errors import Exit, Stop
+from pipelines.run.progress import Progress
+from pipelines.run.store import Json
+from privacy.release import Films
+
+Training = Mapping[str, Any]
+"""The fields of ``medidd.methods.experts.Experts`` but for the network."""
+
+
+def train_experts(
+    network: Network,
+    training: Training,
+    films: Films,
+    classes: int,
+    about: Mapping[str, Any],
+    folder: Path,
+    *,
+    device: torch.device,
+    stage: str = "train experts",
+) -> Generator[Progress, None, None]:
+    """Makes those experts that are not there yet, on films.
+
+    Raises:
+        Stop: the folder holds others, or an expert diverged.
+    """
+    images = NORMALIZATION.standardize(films.images).to(device)
+    labels = films.labels.to(device)
+
+    def source(rng: torch.Generator) -> RealSet:
+        return RealSet(images, labels, classes, rng)
+
+    try:
+        fields: dict[str, Any] = {
+            n: tuple(v) if isinstance(v, list) else v for n, v in training.items()
+        }
+        experts = library.Experts(network, **fields)
+        total = experts.count * experts.epochs
+        yield Progress(stage, 0, total)
+        for number, epoch in experts.make(folder, source, about, like=images):
+            yield Progress(stage, number * experts.epochs + epoch, total)
+    except (ValueError, FloatingPointError) as error:
+        raise Stop(str(error), Exit.USAGE) from None
+    yield Progress(stage, total, total)
+
+
+def recorded(method: str, folder: Path | None) -> Json | None:
+    """Returns how the experts in a folder were trained.
+
+    Raises:
+        Stop: the method needs experts and is given none, or needs none, or they are damaged.
+    """
+    kind = METHODS.get(method)
+    needed = kind is not None and any(f.name == "experts" for f in dataclasses.fields(kind))
+    if needed and folder is None:
+        raise Stop(
+            f"{method} matches experts; make them with medidd experts and name their folder with "
+            "--experts",
+            Exit.USAGE,
+        )
+    if folder is None:
+        return None
+    if not needed:
+        raise Stop(f"{method} matches no experts; drop --experts", Exit.USAGE)
+    try:
+        return read_record(folder)["training"]
+    except ValueError as error:
+        raise Stop(str(error), Exit.USAGE) from None
+
+
+def about(films: Films, classes: int, frozen: Frozen) -> dict[str, Any]:
+    """Returns what experts must have been made for to serve a run on these films."""
+    network = frozen.settings.get("network", "convnet")
+    return made_for(films, classes, network=network, width=frozen.width, size=frozen.size)
+
+
+def made_for(films: Films, classes: int, *, network: str, width: int, size: int) -> dict[str, Any]:
+    """Returns by what experts are recognised: their network, and a digest of their films."""
+    pixels = hashlib.sha256(films.images.numpy().tobytes())
+    pixels.update(films.labels.numpy().tobytes())
+    return {
+        "network": network,
+        "width": width,
+        "size": size,
+        "channels": films.images.shape[1],
+        "classes": classes,
+        "films": pixels.hexdigest()[:16],
+    }
