@@ -1,8 +1,10 @@
 """Who may import whom, and how a file looks."""
 
 import ast
+import shutil
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -40,12 +42,72 @@ def without(*missing: str) -> str:
     return WITHOUT.format(missing=missing)
 
 
+LINT = """
+from importlinter.cli import lint_imports_command
+lint_imports_command(["--no-cache"], standalone_mode=True)
+"""
+
+UPWARDS = {
+    "privacy/finding.py": "import medidd.data",
+    "pipelines/run/seeds.py": "from pipelines.learning import recipe",
+    "medidd/network.py": "from medidd import evaluate",
+    "medidd/dicom/header/terms.py": "from medidd.dicom.pixels import lut",
+    "privacy/gates/layers.py": "from privacy.attacks import nearest",
+}
+"""An import that its contract forbids, in the order of the contracts."""
+
+ROOMLESS = ("pipelines", "medidd", "medidd/dicom", "privacy")
+"""Where a file must be named in a contract."""
+
+
 def test_the_import_contracts_are_kept() -> None:
-    said = python(
-        "from importlinter.cli import lint_imports_command\n"
-        "lint_imports_command(['--no-cache'], standalone_mode=True)"
+    assert "Contracts: 5 kept, 0 broken." in python(LINT)
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """The packages and their contracts, for a test to spoil."""
+    for package in PACKAGES:
+        shutil.copytree(ROOT / package, tmp_path / package)
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    return tmp_path
+
+
+def linted(folder: Path) -> str:
+    """What import-linter says of the packages in a folder."""
+    ran = subprocess.run(
+        [sys.executable, "-c", "import sys; sys.path.insert(0, '.')" + LINT],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
     )
-    assert "Contracts: 2 kept, 0 broken." in said
+    assert ran.returncode, "a broken contract must fail"
+    return ran.stdout
+
+
+def test_an_import_upwards_breaks_its_contract(copy: Path) -> None:
+    for path, line in UPWARDS.items():
+        with (copy / path).open("a") as file:
+            file.write(f"\n{line}\n")
+    said = linted(copy)
+    assert "Contracts: 0 kept, 5 broken." in said
+    for path in UPWARDS:
+        assert path.removesuffix(".py").replace("/", ".") + " -> " in said
+
+
+def test_a_file_without_a_room_breaks_its_contract(copy: Path) -> None:
+    for package in ROOMLESS:
+        (copy / package / "stray.py").write_text('"""Belongs nowhere."""\n')
+    said = linted(copy)
+    for package in ROOMLESS:
+        assert package.replace("/", ".") in said
+    assert said.count("stray") == len(ROOMLESS)
+
+
+def test_no_room_is_crowded() -> None:
+    rooms = Counter(path.parent.relative_to(ROOT).as_posix() for path in MODULES)
+    assert {room: count for room, count in rooms.items() if count > 16} == {}
 
 
 def test_methods_need_torch_alone() -> None:

@@ -18,6 +18,7 @@ from pipelines.auditing.recipients import recipients
 from pipelines.auditing.reference import read_reference
 from pipelines.bundle.checksums import hashes
 from pipelines.bundle.contents import RELEASE, contents, decode, own_words
+from pipelines.evaluation.utility import NETWORKS
 from pipelines.learning.opened import Subject, reopened
 from pipelines.reports.internal import FOLDER, write_internal
 from pipelines.reports.report import write_report
@@ -92,7 +93,7 @@ def run(job: Audit) -> Generator[Progress, None, Json]:
     if job.reference is not None:
         reference = yield from read_reference(subject, job.reference, job.reference_labels)
     result = yield from examine(subject, Level(job.level), policy, reference, encoder)
-    write_report(subject.run, subject.patients)
+    write_report(subject.run, subject.patients, networks=NETWORKS)
     return result
 
 

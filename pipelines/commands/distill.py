@@ -11,7 +11,7 @@ from medidd.data import NORMALIZATION
 from medidd.distill import Prepares
 from pipelines.commands.audit import examine
 from pipelines.evaluation.baselines import baselines_ahead
-from pipelines.evaluation.utility import worth
+from pipelines.evaluation.utility import NETWORKS, worth
 from pipelines.learning.experts import about, recorded
 from pipelines.learning.job import Frozen
 from pipelines.learning.learn import learn
@@ -121,7 +121,7 @@ def run(job: Distill) -> Generator[Progress, None, Run]:
     yield from _worth(subject)
     if not place.audit.exists():
         yield from examine(subject, Level.SCREEN)
-    write_report(place, patients)
+    write_report(place, patients, networks=NETWORKS)
     return place
 
 

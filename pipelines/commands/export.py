@@ -13,7 +13,6 @@ from pipelines.bundle.checksums import SIGNATURE, SUMS, hashes, sums
 from pipelines.bundle.contents import (
     RELEASE,
     Files,
-    audit_report,
     contents,
     decode,
     own_words,
@@ -24,6 +23,7 @@ from pipelines.bundle.signature import sign
 from pipelines.commands.audit import Audit, entry, identifier_of, passed, sentence
 from pipelines.commands.audit import run as run_audit
 from pipelines.learning.opened import Subject, reopened
+from pipelines.reports.external import audit_report
 from pipelines.run import ledger
 from pipelines.run.errors import Exit, Stop
 from pipelines.run.progress import Progress

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 import numpy as np
 
 from medidd.dicom.errors import counts
-from pipelines.evaluation.utility import NETWORKS
 from pipelines.reports.figures import loss_curve, roc
 from pipelines.reports.internal import FOLDER, PAGE
 from pipelines.reports.pages import environment
@@ -39,8 +38,14 @@ NEXT = {
 }
 
 
-def write_report(run: Run, patients: Patients) -> None:
-    """Writes ``report.html`` from the files of the run."""
+def write_report(run: Run, patients: Patients, *, networks: int) -> None:
+    """Writes ``report.html`` from the files of the run.
+
+    Args:
+        run: what it is about.
+        patients: their films, by role.
+        networks: how many were trained for each row of the table.
+    """
     release, metrics, audit = read_release(run), read_json(run.metrics), read_json(run.audit)
     losses = [json.loads(line)["loss"] for line in run.log.read_text().splitlines()]
     curves = {
@@ -65,7 +70,7 @@ def write_report(run: Run, patients: Patients) -> None:
             internal=_internal(run),
             columns=COLUMNS.values(),
             rows=[_row(row, metrics[row]) for row in ROWS if row in metrics],
-            networks=NETWORKS,
+            networks=networks,
             architecture="ConvNet",
             loss_curve=loss_curve(losses) if losses else _nothing(),
             loss_caption=(

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from pipelines.bundle.contents import audit_report, template_words
+from pipelines.bundle.contents import template_words
+from pipelines.reports.external import audit_report
 from privacy import AUDITS, Policy, load_policy
 from privacy.attacks.union import ATTACKS
 from privacy.gates.leaks import tokens

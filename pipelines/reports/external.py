@@ -1,0 +1,113 @@
+"""The audit's report for outsiders, which leaves with the bundle.
+
+Counts by tens, two decimals, nobody's film: an exact count or a further digit is about patients.
+"""
+
+import math
+
+from pipelines.reports.pages import environment
+from pipelines.run.store import Json, dumped
+from privacy.policy import Policy
+from privacy.statistics.power import power
+from privacy.threats import (
+    ANALOGY,
+    EDPB,
+    HIPAA,
+    LIMITS,
+    NO_GUARANTEE,
+    POWER,
+    QUESTIONS,
+    WP29,
+    covered,
+    threats,
+    untested,
+)
+
+
+def audit_report(audit: Json) -> dict[str, bytes]:
+    """Returns the audit's report for outsiders: counts by tens, two decimals, nobody's film."""
+    policy = Policy.model_validate(audit["policy"])
+    ran = [finding["audit"] for finding in audit["findings"] if _assessable(finding)]
+    patients = _patients(audit["findings"])
+    report = {
+        "verdict": audit["verdict"],
+        "level": audit["level"],
+        "wording": audit["public wording"],
+        "accepted": audit["accepted"],
+        "unit": audit["unit"],
+        "null releases": audit["null releases"],
+        "patients": patients,
+        "patients per image": _per_image(audit["findings"]),
+        "findings": [_outside(finding) for finding in audit["findings"]],
+        "power": _power(patients, policy),
+        "threats": threats(ran),
+        "not tested": untested(ran),
+        "limits of all audits": list(LIMITS),
+        "policy": audit["policy"],
+        "largest AUC": round(policy.largest_auc, 2),
+        "WP29 05/2014": covered(WP29, ran),
+        "EDPB 28/2024": covered(EDPB, ran),
+        "audited": audit["sha256"],
+    }
+    page = (
+        environment()
+        .get_template("audit.html")
+        .render(
+            report=report,
+            questions=QUESTIONS,
+            analogy=ANALOGY,
+            no_guarantee=NO_GUARANTEE,
+            hipaa=HIPAA,
+            power_words=POWER,
+        )
+    )
+    return {"audit.json": dumped(report), "audit.html": page.encode()}
+
+
+def _outside(finding: Json) -> Json:
+    """Returns what outsiders are told of a finding.
+
+    The numbers of audits without bounds are counts, or are about single images. An audit that could
+    not look stops no export, and must not look as if it had passed.
+    """
+    bounded = finding["p_limit"] is not None
+    return {
+        "audit": finding["audit"],
+        "name": finding["name"],
+        "verdict": finding["verdict"] if _assessable(finding) else "not assessable",
+        "upper bound": _coarse(finding["high"]) if bounded else None,
+        "limit": _coarse(finding["limit"]) if bounded else None,
+    }
+
+
+def _assessable(finding: Json) -> bool:
+    return bool(finding["details"].get("assessable", True))
+
+
+def _patients(findings: Json) -> Json:
+    """Returns about how many members and controls there were; none where no attack counted them."""
+    details = (one["details"] for one in findings if "members" in one["details"])
+    sizes = next(details, {"members": 0, "controls": 0})
+    return {side: round(sizes[side] / 10) * 10 for side in ("members", "controls")}
+
+
+def _per_image(findings: Json) -> Json | None:
+    """Returns how many patients stand behind an image: the number required, or tens of more."""
+    for one in findings:
+        if one["audit"] == "G1" and one["value"] is not None:
+            tens, required = int(one["value"] // 10) * 10, round(one["limit"])
+            enough = one["value"] >= one["limit"]
+            return {"at least": max(tens, required) if enough else tens, "required": required}
+    return None
+
+
+def _power(patients: Json, policy: Policy) -> Json | None:
+    """Returns what about so many patients can show; None where there is nothing to say."""
+    if not all(patients.values()):
+        return None
+    could = power(patients["members"], patients["controls"], policy).to_json()
+    return {name: _coarse(could[name]) for name in POWER}
+
+
+def _coarse(value: float | None) -> float | None:
+    return None if value is None or not math.isfinite(value) else round(value, 2)
