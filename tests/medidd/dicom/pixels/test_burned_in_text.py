@@ -20,7 +20,7 @@ from medidd.dicom.reading import Reading
 
 Film = Callable[..., Any]
 Array = npt.NDArray[Any]
-ZOO = Path(__file__).parents[3].parent / "shared" / "data" / "dicom-zoo"
+ZOO = Path(__file__).parents[4].parent / "shared" / "data" / "dicom-zoo"
 
 
 def noisy(seed: int = 0, shape: tuple[int, int] = (600, 500)) -> Array:

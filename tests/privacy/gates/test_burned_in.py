@@ -23,7 +23,7 @@ from privacy.gates.layers import UnreadableError
 from privacy.gates.leaks import leaks
 
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
-DATA = Path(__file__).parents[3] / "shared" / "data" / "kermany_pneumonia_128_dev.npz"
+DATA = Path(__file__).parents[4] / "shared" / "data" / "kermany_pneumonia_128_dev.npz"
 SANS = str(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf")
 NAME = "K4R829"
 

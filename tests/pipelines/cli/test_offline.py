@@ -44,7 +44,7 @@ def test_a_run_is_made_where_there_is_no_network(source: Source, tmp_path: Path)
     alone = ["unshare", "--map-root-user", "--net"]
     if shutil.which("unshare") is None or subprocess.run([*alone, "true"], check=False).returncode:
         pytest.skip("this system lets nobody take the network away from a process")
-    program = Path(__file__).with_name("short_trainings.py")
+    program = Path(__file__).parents[1] / "short_trainings.py"
     films = ["--dicom-dir", source.folder, "--ipc", 1, *SMALL, "--out", tmp_path / "run"]
     ended = subprocess.run(
         [*alone, sys.executable, str(program), "distill", *map(str, films)],
