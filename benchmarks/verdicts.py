@@ -19,7 +19,7 @@ import click
 import torch
 
 from pipelines.cli.main import main as medidd
-from pipelines.learning.opened import reopened
+from pipelines.learning.opened_run import open_run
 from pipelines.run.installation import key
 from pipelines.run.release_file import LEVELS, read_release, write_release
 from pipelines.run.store import Run, read_json
@@ -84,7 +84,7 @@ def called(*arguments: object) -> None:
 def plant(run: Run) -> None:
     """Replaces the first image of a release by a film of its first class."""
     key()
-    members = reopened(run).patients.members
+    members = open_run(run).patients.members
     film = members.images[int((members.labels == 0).nonzero()[0])]
     release = read_release(run)
     levels = release.levels.to(torch.int32)

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from pipelines.auditing.redistill import relearn
-from pipelines.learning.opened import Subject
+from pipelines.auditing.redistill import redistill
+from pipelines.learning.opened_run import OpenedRun
 from pipelines.run.progress import Progress
 from pipelines.run.seeds import generator
 from privacy.attacks.tail import atypicality
@@ -30,11 +30,11 @@ OPACITY = 0.5
 """Share of the pattern in a film."""
 
 
-def canary_releases(subject: Subject) -> Generator[Progress, None, Canaries]:
+def canary_releases(opened: OpenedRun) -> Generator[Progress, None, Canaries]:
     """Makes the distillations: all members each time, and the canaries that a coin lets in."""
-    frozen, members = subject.frozen, subject.patients.members
+    frozen, members = opened.frozen, opened.patients.members
     films = planted(
-        subject.patients.controls, subject.recipe.classes, generator(frozen.seed, "canaries")
+        opened.patients.controls, opened.recipe.classes, generator(frozen.seed, "canaries")
     )
     coins = torch.rand(RUNS, len(films.ids), generator=generator(frozen.seed, "canary coins"))
     included = coins < 0.5
@@ -42,13 +42,13 @@ def canary_releases(subject: Subject) -> Generator[Progress, None, Canaries]:
         members.beside(films.at(rows)) if rows else members
         for rows in (drawn.nonzero().flatten().tolist() for drawn in included)
     )
-    releases = yield from relearn(
-        subject,
+    releases = yield from redistill(
+        opened,
         together,
         RUNS,
         purpose="canary run",
         stage="planted distillation",
-        folder=subject.run.private / "canaries",
+        folder=opened.run.private / "canaries",
     )
     return Canaries(films, included, releases)
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import torch
 
-from pipelines.auditing.redistill import relearn
-from pipelines.learning.opened import Subject
+from pipelines.auditing.redistill import redistill
+from pipelines.learning.opened_run import OpenedRun
 from pipelines.learning.recipe import Recipe
 from pipelines.run.errors import Exit, Stop
 from pipelines.run.progress import Progress
@@ -32,32 +32,32 @@ def can_calibrate(controls: Films, members: Films, recipe: Recipe, policy: Polic
     return enough and min(len(controls.ids), len(members.ids)) >= policy.least_controls
 
 
-def null_releases(subject: Subject) -> Generator[Progress, None, Nulls]:
+def null_releases(opened: OpenedRun) -> Generator[Progress, None, Nulls]:
     """Makes null releases of controls alone, each fold left out once."""
-    frozen, members, controls = subject.frozen, subject.patients.members, subject.patients.controls
+    frozen, members, controls = opened.frozen, opened.patients.members, opened.patients.controls
     draw = partial(folds, rng=generator(frozen.seed, "folds"), k=COUNT)
     fold_of = draw(controls) | draw(members)
     others = (
         controls.of({one for one in controls.ids if fold_of[one] != number})
         for number in range(COUNT)
     )
-    return Nulls((yield from _learned(subject, others, subject.run.private / "nulls")), fold_of)
+    return Nulls((yield from _learned(opened, others, opened.run.private / "nulls")), fold_of)
 
 
-def reference_releases(subject: Subject, reference: Films) -> Generator[Progress, None, Nulls]:
+def reference_releases(opened: OpenedRun, reference: Films) -> Generator[Progress, None, Nulls]:
     """Makes null releases of other people, each of as many a class as there are controls.
 
     Raises:
         Stop: a class has too few of them.
     """
-    controls, shown = subject.patients.controls, subject.recipe.shown
+    controls, shown = opened.patients.controls, opened.recipe.shown
     wanted = _by_class(controls)
     drawn = [
-        reference.of(_drawn(reference, wanted, generator(subject.frozen.seed, "reference", number)))
+        reference.of(_drawn(reference, wanted, generator(opened.frozen.seed, "reference", number)))
         for number in range(COUNT)
     ]
     fewest = min(
-        int(torch.bincount(films.labels, minlength=subject.recipe.classes).min()) for films in drawn
+        int(torch.bincount(films.labels, minlength=opened.recipe.classes).min()) for films in drawn
     )
     if fewest < shown:
         raise Stop(
@@ -68,8 +68,8 @@ def reference_releases(subject: Subject, reference: Films) -> Generator[Progress
     # Named after the films, so that another reference does not go on with these.
     pixels = hashlib.sha256(reference.images.numpy().tobytes())
     pixels.update(reference.labels.numpy().tobytes())
-    folder = subject.run.private / "nulls" / f"reference-{pixels.hexdigest()[:16]}"
-    return Nulls((yield from _learned(subject, drawn, folder)), None)
+    folder = opened.run.private / "nulls" / f"reference-{pixels.hexdigest()[:16]}"
+    return Nulls((yield from _learned(opened, drawn, folder)), None)
 
 
 def _by_class(films: Films) -> dict[int, list[Any]]:
@@ -93,10 +93,10 @@ def _drawn(films: Films, like: dict[int, list[Any]], rng: torch.Generator) -> se
 
 
 def _learned(
-    subject: Subject, others: Iterable[Films], folder: Path
+    opened: OpenedRun, others: Iterable[Films], folder: Path
 ) -> Generator[Progress, None, tuple[Release, ...]]:
     return (
-        yield from relearn(
-            subject, others, COUNT, purpose="null", stage="null release", folder=folder
+        yield from redistill(
+            opened, others, COUNT, purpose="null", stage="null release", folder=folder
         )
     )

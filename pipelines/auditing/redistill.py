@@ -8,7 +8,7 @@ import torch
 
 from pipelines.learning.experts import about, train_experts
 from pipelines.learning.learn import learn
-from pipelines.learning.opened import Subject
+from pipelines.learning.opened_run import OpenedRun
 from pipelines.learning.recipe import Recipe
 from pipelines.learning.step_time import seconds_per_step, spoken
 from pipelines.run.progress import Progress
@@ -17,8 +17,8 @@ from pipelines.run.seeds import derived
 from privacy.release import Films, Release
 
 
-def relearn(
-    subject: Subject,
+def redistill(
+    opened: OpenedRun,
     several: Iterable[Films],
     count: int,
     *,
@@ -31,7 +31,7 @@ def relearn(
     What is finished stays in ``folder``, and is learned no second time.
 
     Args:
-        subject: the run.
+        opened: the run.
         several: films, one set for each release, wanted one at a time.
         count: how many sets.
         purpose: names the seeds.
@@ -42,20 +42,20 @@ def relearn(
     for number, films in enumerate(several):
         if not number:
             missing = sum(not (folder / f"{one}.safetensors").exists() for one in range(count))
-            yield Progress(f"{stage}s", 0, count, _estimate(subject, films, missing))
+            yield Progress(f"{stage}s", 0, count, _estimate(opened, films, missing))
         recipe = yield from _on_its_own_experts(
-            subject,
+            opened,
             films,
             folder / f"{number}-experts",
-            seed=derived(subject.frozen.seed, f"{purpose} experts", number),
+            seed=derived(opened.frozen.seed, f"{purpose} experts", number),
             stage=f"experts of {stage} {number + 1}",
         )
         synthetic = yield from learn(
             recipe,
             films,
             stage=f"{stage} {number + 1} of {count}",
-            seed=derived(subject.frozen.seed, purpose, number),
-            device=subject.frozen.device,
+            seed=derived(opened.frozen.seed, purpose, number),
+            device=opened.frozen.device,
             checkpoint=folder / f"{number}.safetensors",
             log=folder / f"{number}.jsonl",
         )
@@ -64,9 +64,9 @@ def relearn(
     return tuple(releases)
 
 
-def _estimate(subject: Subject, films: Films, missing: int) -> str:
+def _estimate(opened: OpenedRun, films: Films, missing: int) -> str:
     """Returns how long those that are not begun will take; '' where nobody knows."""
-    recipe, frozen = subject.recipe, subject.frozen
+    recipe, frozen = opened.recipe, opened.frozen
     if not missing:
         return ""
     largest = int(torch.bincount(films.labels).max())
@@ -79,10 +79,10 @@ def _estimate(subject: Subject, films: Films, missing: int) -> str:
 
 
 def _on_its_own_experts(
-    subject: Subject, films: Films, folder: Path, *, seed: int, stage: str
+    opened: OpenedRun, films: Films, folder: Path, *, seed: int, stage: str
 ) -> Generator[Progress, None, Recipe]:
     """Returns the run's recipe for other films: experts, if it has any, are trained on those."""
-    frozen, recipe = subject.frozen, subject.recipe
+    frozen, recipe = opened.frozen, opened.recipe
     if frozen.experts is None:
         return recipe
     method: Any = recipe.method

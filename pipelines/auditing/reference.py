@@ -7,7 +7,7 @@ from pathlib import Path
 from medidd.dicom.errors import CohortError
 from medidd.dicom.folder.cohort import Cohort
 from medidd.dicom.labels.labelling import Labelling
-from pipelines.learning.opened import Subject
+from pipelines.learning.opened_run import OpenedRun
 from pipelines.run.errors import Exit, Stop
 from pipelines.run.films import Studies, read_films
 from pipelines.run.patients import films_of
@@ -16,7 +16,7 @@ from privacy.release import Films
 
 
 def read_reference(
-    subject: Subject, folder: Path, labels: Path | None
+    opened: OpenedRun, folder: Path, labels: Path | None
 ) -> Generator[Progress, None, Films]:
     """Reads the films of a folder, as large as the run's; the generator's value is these films.
 
@@ -25,8 +25,8 @@ def read_reference(
     Raises:
         Stop: they make no cohort, have other classes, or are of people of the run's own cohort.
     """
-    frozen, own = subject.frozen, subject.patients.cohort
-    place = subject.run.private / "reference"
+    frozen, own = opened.frozen, opened.patients.cohort
+    place = opened.run.private / "reference"
     studies = Studies(
         folder,
         Labelling(labels, **frozen.labelling),

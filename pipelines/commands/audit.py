@@ -19,7 +19,7 @@ from pipelines.auditing.reference import read_reference
 from pipelines.bundle.checksums import hashes
 from pipelines.bundle.contents import RELEASE, contents, decode, own_words
 from pipelines.evaluation.utility import NETWORKS
-from pipelines.learning.opened import Subject, reopened
+from pipelines.learning.opened_run import OpenedRun, open_run
 from pipelines.reports.internal import FOLDER, write_internal
 from pipelines.reports.report import write_report
 from pipelines.run import ledger
@@ -85,20 +85,20 @@ def run(job: Audit) -> Generator[Progress, None, Json]:
             encoder or the ledger cannot be used.
     """
     policy = read_policy(job.policy)
-    subject = reopened(require(job.run))
-    torch.set_num_threads(subject.frozen.threads)  # another number rounds differently
+    opened = open_run(require(job.run))
+    torch.set_num_threads(opened.frozen.threads)  # another number rounds differently
     ledger.entries()  # lest a damaged one end the command when its work is done
-    encoder = read_encoder(job.encoder, subject.patients.members.images.shape[1:])
+    encoder = read_encoder(job.encoder, opened.patients.members.images.shape[1:])
     reference = None
     if job.reference is not None:
-        reference = yield from read_reference(subject, job.reference, job.reference_labels)
-    result = yield from examine(subject, Level(job.level), policy, reference, encoder)
-    write_report(subject.run, subject.patients, networks=NETWORKS)
+        reference = yield from read_reference(opened, job.reference, job.reference_labels)
+    result = yield from examine(opened, Level(job.level), policy, reference, encoder)
+    write_report(opened.run, opened.patients, networks=NETWORKS)
     return result
 
 
 def examine(
-    subject: Subject,
+    opened: OpenedRun,
     level: Level,
     policy: Policy | None = None,
     reference: Films | None = None,
@@ -107,71 +107,71 @@ def examine(
     """Runs the audits of one level; reports and enters in the ledger all but screenings.
 
     Args:
-        subject: the run.
+        opened: the run.
         level: how thorough.
         policy: what is required; None for medidd's own.
         reference: films of other people for null releases; None for the run's controls.
         encoder: what tells people apart; None where nothing does.
     """
     policy = policy or load_policy()
-    evidence = yield from _gather(subject, level, policy, reference, encoder)
+    evidence = yield from _gather(opened, level, policy, reference, encoder)
     yield Progress(f"audit ({level.value})", 0, 1)
-    result = judged(evidence, policy, level, generator(subject.frozen.seed, "audit", level.value))
+    result = judged(evidence, policy, level, generator(opened.frozen.seed, "audit", level.value))
     result |= {"encoder": encoder.sha256 if encoder else None}
     if level is not Level.SCREEN:
-        _report(subject, evidence, policy, result)
+        _report(opened, evidence, policy, result)
         with ledger.locked() as append:
-            append(entry("audit", subject.patients, result))
-    write_json(subject.run.audit, result)
+            append(entry("audit", opened.patients, result))
+    write_json(opened.run.audit, result)
     yield Progress(f"audit ({level.value})", 1, 1)
     return result
 
 
 def _gather(
-    subject: Subject,
+    opened: OpenedRun,
     level: Level,
     policy: Policy,
     reference: Films | None,
     encoder: Encoder | None,
 ) -> Generator[Progress, None, Evidence]:
     """Collects, and for a standard audit makes, all that the audits look at."""
-    run, frozen, recipe = subject.run, subject.frozen, subject.recipe
-    nulls = yield from _nulls(subject, level, policy, reference)
+    run, frozen, recipe = opened.run, opened.frozen, opened.recipe
+    nulls = yield from _nulls(opened, level, policy, reference)
     canaries = None
     if level is Level.FULL:
-        canaries = yield from canary_releases(subject)
+        canaries = yield from canary_releases(opened)
     outgoing = contents(run)
     return Evidence(
         release=decode(outgoing),
-        members=subject.patients.members,
-        controls=subject.patients.controls,
+        members=opened.patients.members,
+        controls=opened.patients.controls,
         nulls=nulls,
         fits=recipients(recipe, seed=frozen.seed, device=frozen.device),
         matches=matched(recipe, seed=frozen.seed, device=frozen.device),
         encoder=encoder,
-        unit=subject.patients.unit,
+        unit=opened.patients.unit,
         start=recipe.start,
         outgoing=outgoing,
         manifest=hashes(outgoing),
         decode=decode,
-        is_identifier=identifier_of(subject.patients),
+        is_identifier=identifier_of(opened.patients),
         own=own_words(run),
         constants=CONSTANTS,
-        earlier=ledger.earlier(subject.patients.cohort),
+        earlier=ledger.earlier(opened.patients.cohort),
         canaries=canaries,
     )
 
 
-def _report(subject: Subject, evidence: Evidence, policy: Policy, result: Json) -> None:
+def _report(opened: OpenedRun, evidence: Evidence, policy: Policy, result: Json) -> None:
     """Writes the report that holds films of patients, and stays in the house."""
-    facts = subject.frozen.facts(subject.patients.cohort.classes, {})
+    facts = opened.frozen.facts(opened.patients.cohort.classes, {})
     write_internal(
-        subject.run.private / FOLDER,
+        opened.run.private / FOLDER,
         evidence,
         [Finding.from_json(finding) for finding in result["findings"]],
         Decision.from_json(result),
         policy,
-        generator(subject.frozen.seed, "reviewer"),
+        generator(opened.frozen.seed, "reviewer"),
         about={
             "method": facts["method"],
             "images per class": facts["ipc"],
@@ -182,16 +182,16 @@ def _report(subject: Subject, evidence: Evidence, policy: Policy, result: Json) 
 
 
 def _nulls(
-    subject: Subject, level: Level, policy: Policy, reference: Films | None
+    opened: OpenedRun, level: Level, policy: Policy, reference: Films | None
 ) -> Generator[Progress, None, Nulls | None]:
     """Makes null releases of the reference, or else of the controls where that would matter."""
     if level is Level.SCREEN:
         return None
     if reference is not None:
-        return (yield from reference_releases(subject, reference))
-    controls, members = subject.patients.controls, subject.patients.members
-    if can_calibrate(controls, members, subject.recipe, policy):
-        return (yield from null_releases(subject))
+        return (yield from reference_releases(opened, reference))
+    controls, members = opened.patients.controls, opened.patients.members
+    if can_calibrate(controls, members, opened.recipe, policy):
+        return (yield from null_releases(opened))
     return None
 
 

@@ -11,11 +11,11 @@ from medidd.data import NORMALIZATION
 from medidd.distill import Prepares
 from pipelines.commands.audit import examine
 from pipelines.evaluation.baselines import baselines_ahead
-from pipelines.evaluation.utility import NETWORKS, worth
+from pipelines.evaluation.utility import NETWORKS, utility
 from pipelines.learning.experts import about, recorded
-from pipelines.learning.job import Frozen
+from pipelines.learning.job import FrozenJob
 from pipelines.learning.learn import learn
-from pipelines.learning.opened import Subject
+from pipelines.learning.opened_run import OpenedRun
 from pipelines.learning.recipe import Recipe, device
 from pipelines.reports.report import write_report
 from pipelines.run import ledger
@@ -66,14 +66,14 @@ class Distill:
     out: Path | None = None
     resume: bool = False
 
-    def frozen(self) -> Frozen:
+    def frozen(self) -> FrozenJob:
         """Returns all that decides the run's bytes.
 
         Raises:
             Stop: a name or a setting is not one of those there are.
         """
         asked = self.studies.asked()
-        frozen = Frozen(
+        frozen = FrozenJob(
             source=asked["source"],
             labelling=asked["labelling"],
             unit=self.studies.unit,
@@ -95,7 +95,7 @@ class Distill:
         frozen.recipe(UNKNOWN_CLASSES)
         return frozen
 
-    def place(self, frozen: Frozen) -> Run:
+    def place(self, frozen: FrozenJob) -> Run:
         """Returns the run's folder."""
         named = f"{self.method}-ipc{self.ipc}-{frozen.digest()}"
         return Run(self.out if self.out is not None else RUNS / named)
@@ -113,33 +113,33 @@ def run(job: Distill) -> Generator[Progress, None, Run]:
     place = job.place(frozen)
     with claimed(place, frozen.to_json(), resume=job.resume):
         patients = yield from read_patients(place, job.studies, seed=job.seed)
-        subject = Subject(place, frozen, patients)
-        require_enough(patients, job.ipc, unfold=subject.recipe.shown // job.ipc)
-        recipe = _recipe(subject, job.experts)
+        opened = OpenedRun(place, frozen, patients)
+        require_enough(patients, job.ipc, unfold=opened.recipe.shown // job.ipc)
+        recipe = _recipe(opened, job.experts)
         with baselines_ahead(place):
-            yield from _release(subject, recipe)
-    yield from _worth(subject)
+            yield from _release(opened, recipe)
+    yield from _judge(opened)
     if not place.audit.exists():
-        yield from examine(subject, Level.SCREEN)
+        yield from examine(opened, Level.SCREEN)
     write_report(place, patients, networks=NETWORKS)
     return place
 
 
-def _recipe(subject: Subject, experts: Path | None) -> Recipe:
+def _recipe(opened: OpenedRun, experts: Path | None) -> Recipe:
     """Returns the run's recipe with the experts that its method matches, if any."""
     if experts is None:
-        return subject.recipe
-    members, classes = subject.patients.members, subject.recipe.classes
-    return subject.recipe.on_experts(experts, about(members, classes, subject.frozen))
+        return opened.recipe
+    members, classes = opened.patients.members, opened.recipe.classes
+    return opened.recipe.on_experts(experts, about(members, classes, opened.frozen))
 
 
-def _release(subject: Subject, recipe: Recipe) -> Generator[Progress, None, None]:
-    place, frozen, classes = subject.run, subject.frozen, subject.patients.cohort.classes
+def _release(opened: OpenedRun, recipe: Recipe) -> Generator[Progress, None, None]:
+    place, frozen, classes = opened.run, opened.frozen, opened.patients.cohort.classes
     if place.release.exists():
         return
     synthetic = yield from learn(
         recipe,
-        subject.patients.members,
+        opened.patients.members,
         stage=f"distil with {frozen.method}",
         seed=frozen.seed,
         device=frozen.device,
@@ -154,8 +154,8 @@ def _release(subject: Subject, recipe: Recipe) -> Generator[Progress, None, None
     write_release(place, quantized(synthetic, facts))
 
 
-def _worth(subject: Subject) -> Generator[Progress, None, None]:
-    if subject.run.metrics.exists():
+def _judge(opened: OpenedRun) -> Generator[Progress, None, None]:
+    if opened.run.metrics.exists():
         return
-    rows = yield from worth(subject, read_release(subject.run), "convnet")
-    write_json(subject.run.metrics, {row: value["metrics"] for row, value in rows.items()})
+    rows = yield from utility(opened, read_release(opened.run), "convnet")
+    write_json(opened.run.metrics, {row: value["metrics"] for row, value in rows.items()})

@@ -4,8 +4,8 @@ from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipelines.evaluation.utility import worth
-from pipelines.learning.opened import reopened
+from pipelines.evaluation.utility import utility
+from pipelines.learning.opened_run import open_run
 from pipelines.run.progress import Progress
 from pipelines.run.release_file import read_release
 from pipelines.run.store import Json, require, write_json
@@ -30,8 +30,8 @@ def run(job: Evaluate) -> Generator[Progress, None, Json]:
     Raises:
         Stop: there is no finished run, or its films are gone.
     """
-    subject = reopened(require(job.run))
-    rows = yield from worth(subject, read_release(subject.run), job.network)
+    opened = open_run(require(job.run))
+    rows = yield from utility(opened, read_release(opened.run), job.network)
     metrics = {row: value["metrics"] for row, value in rows.items()}
-    write_json(subject.run.path / f"metrics-{job.network}.json", metrics)
+    write_json(opened.run.path / f"metrics-{job.network}.json", metrics)
     return metrics

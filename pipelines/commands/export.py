@@ -22,7 +22,7 @@ from pipelines.bundle.dicom_files import dicom_files, own_tokens
 from pipelines.bundle.signature import sign
 from pipelines.commands.audit import Audit, entry, identifier_of, passed, sentence
 from pipelines.commands.audit import run as run_audit
-from pipelines.learning.opened import Subject, reopened
+from pipelines.learning.opened_run import OpenedRun, open_run
 from pipelines.reports.external import audit_report
 from pipelines.run import ledger
 from pipelines.run.errors import Exit, Stop
@@ -76,16 +76,16 @@ def run(job: Export) -> Generator[Progress, None, Path]:
     if job.signing is not None:
         sign(b"", job.signing)  # lest an audit be made for a key that cannot
     ledger.entries()  # lest a damaged one end the command when its work is done
-    subject = reopened(found)
+    opened = open_run(found)
     if accepted is not None:
-        require_nameless(accepted, identifier_of(subject.patients))
+        require_nameless(accepted, identifier_of(opened.patients))
     result = passed(found, policy)
     if result is None:
         result = yield from run_audit(Audit(job.run, policy=job.policy))
     _require_verdict(job, result, accepted)
     files = contents(found)
     with ledger.locked() as append:
-        made = entry("export", subject.patients, result)
+        made = entry("export", opened.patients, result)
         if failed := ledger.failure(made.judged):
             raise Stop(
                 f"{job.run}: not exported. An audit failed these very files by this policy, at "
@@ -98,7 +98,7 @@ def run(job: Export) -> Generator[Progress, None, Path]:
         own = own_words(found) | frozenset(tokens(CARD) if accepted else ())
         if job.dicom:
             own |= own_tokens(read_release(found), files[RELEASE])
-        if refusal := _last_look(subject, files, leaving, result["sha256"], own, policy):
+        if refusal := _last_look(opened, files, leaving, result["sha256"], own, policy):
             raise Stop(f"{job.run}: not exported. {refusal}", Exit.AUDIT)
         if accepted is not None:
             made = made.model_copy(update={"accepted": accepted})
@@ -155,7 +155,7 @@ def _leaving(
 
 
 def _last_look(
-    subject: Subject,
+    opened: OpenedRun,
     files: Files,
     leaving: Files,
     audited: dict[str, str],
@@ -170,7 +170,7 @@ def _last_look(
     been exported since.
 
     Args:
-        subject: the run.
+        opened: the run.
         files: as they were audited.
         leaving: these and what came to them since: DICOM files, a word, the audit's report, check
             sums, a signature.
@@ -178,7 +178,7 @@ def _last_look(
         own: words and UIDs in them that no patient is behind.
         policy: what is required.
     """
-    patients = subject.patients
+    patients = opened.patients
     evidence = Evidence(
         release=decode(files),
         members=patients.members,

@@ -1,6 +1,6 @@
 """Judges the baselines in a second process while S is learned: they do not wait for it.
 
-The process only leaves finished rows where ``worth`` looks for them. Whatever becomes of it, the
+The process only leaves finished rows where ``utility`` looks for them. Whatever becomes of it, the
 run computes what is missing itself, so nothing depends on it but time.
 """
 
@@ -15,8 +15,8 @@ from pathlib import Path
 import torch
 
 from medidd.allocator import keep_memory
-from pipelines.evaluation.utility import worth
-from pipelines.learning.opened import reopened
+from pipelines.evaluation.utility import utility
+from pipelines.learning.opened_run import open_run
 from pipelines.run import installation
 from pipelines.run.store import Run
 
@@ -50,9 +50,9 @@ def main(path: Path) -> None:
     _end_with_parent()
     installation.harden()
     keep_memory()
-    subject = reopened(Run(path))
-    torch.set_num_threads(subject.frozen.threads)
-    for _ in worth(subject, None, "convnet"):
+    opened = open_run(Run(path))
+    torch.set_num_threads(opened.frozen.threads)
+    for _ in utility(opened, None, "convnet"):
         pass
 
 

@@ -18,7 +18,7 @@ from medidd.data import NORMALIZATION
 from medidd.distill import Classifies
 from medidd.evaluate import Training, log_probabilities, score, train
 from medidd.starts import BASELINES, STARTS, begin
-from pipelines.learning.opened import Subject
+from pipelines.learning.opened_run import OpenedRun
 from pipelines.run.progress import Progress
 from pipelines.run.release_file import Release
 from pipelines.run.seeds import derived, generator
@@ -45,18 +45,20 @@ Maker = Callable[[torch.Generator], Classifier]
 """Trains a classifier, drawing all that is random."""
 
 
-def worth(subject: Subject, release: Release | None, name: str) -> Generator[Progress, None, Json]:
+def utility(
+    opened: OpenedRun, release: Release | None, name: str
+) -> Generator[Progress, None, Json]:
     """Judges the release, each baseline and the full data; the generator's value is the rows.
 
     Args:
-        subject: the run; finished rows are kept in it.
+        opened: the run; finished rows are kept in it.
         release: what is judged; None to judge only what does not wait for it.
         name: of the recipient's architecture.
     """
-    recipe, device, seed = subject.recipe, subject.frozen.device, subject.frozen.seed
+    recipe, device, seed = opened.recipe, opened.frozen.device, opened.frozen.seed
     network, classes = recipe.networks[name], recipe.classes
     method = recipe.method
-    members, test = subject.patients.members, subject.patients.test
+    members, test = opened.patients.members, opened.patients.test
     images = NORMALIZATION.standardize(members.images).to(device)
     labels = members.labels.to(device)
     seen = NORMALIZATION.standardize(test.images).to(device)
@@ -104,7 +106,7 @@ def worth(subject: Subject, release: Release | None, name: str) -> Generator[Pro
             predicted = [classifier(seen).cpu() for classifier in classifiers]
             return _row(predicted, test, derived(seed, "bootstrap"))
 
-        done[row] = once(subject.run.private / "worth" / name / f"{row}.json", judged)
+        done[row] = once(opened.run.private / "worth" / name / f"{row}.json", judged)
     yield Progress("train networks", len(rows), len(rows))
     return done
 

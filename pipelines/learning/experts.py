@@ -17,7 +17,7 @@ from medidd.methods import METHODS
 from medidd.methods import experts as library
 from medidd.methods.expert_files import read_record
 from medidd.network import Network
-from pipelines.learning.job import Frozen
+from pipelines.learning.job import FrozenJob
 from pipelines.run.errors import Exit, Stop
 from pipelines.run.progress import Progress
 from pipelines.run.store import Json
@@ -87,7 +87,7 @@ def recorded(method: str, folder: Path | None) -> Json | None:
         raise Stop(str(error), Exit.USAGE) from None
 
 
-def about(films: Films, classes: int, frozen: Frozen) -> dict[str, Any]:
+def about(films: Films, classes: int, frozen: FrozenJob) -> dict[str, Any]:
     """Returns what experts must have been made for to serve a run on these films."""
     network = frozen.settings.get("network", "convnet")
     return made_for(films, classes, network=network, width=frozen.width, size=frozen.size)

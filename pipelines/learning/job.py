@@ -18,7 +18,7 @@ from pipelines.run.store import Json, Run, read_json
 
 
 @dataclass(frozen=True)
-class Frozen:
+class FrozenJob:
     """What a run was asked.
 
     Attributes:
@@ -109,7 +109,7 @@ class Frozen:
         }
 
 
-def thawed(run: Run) -> Frozen:
+def read_job(run: Run) -> FrozenJob:
     """Reads the frozen job of a run.
 
     Raises:
@@ -117,7 +117,7 @@ def thawed(run: Run) -> Frozen:
     """
     try:
         asked = read_json(run.job)["job"]
-        return Frozen(**(asked | {"reading": Reading.from_json(asked["reading"])}))
+        return FrozenJob(**(asked | {"reading": Reading.from_json(asked["reading"])}))
     except (KeyError, TypeError, ValueError):
         raise Stop(
             f"{run.path}: a run of another version of medidd; make it anew with medidd distill",

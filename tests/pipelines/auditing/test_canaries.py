@@ -12,7 +12,7 @@ from medidd.data import NORMALIZATION
 from pipelines.auditing import canaries, redistill
 from pipelines.auditing.canaries import canary_releases, patterns, planted
 from pipelines.commands.distill import run
-from pipelines.learning.opened import Subject, reopened
+from pipelines.learning.opened_run import OpenedRun, open_run
 from pipelines.learning.recipe import recipe
 from pipelines.run.release_file import quantized
 from pipelines.run.store import Run
@@ -43,13 +43,13 @@ def ready(source: Source, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def subject(ready: Path, tmp_path: Path) -> Subject:
-    return reopened(Run(copied(ready, tmp_path / "run")))
+def opened(ready: Path, tmp_path: Path) -> OpenedRun:
+    return open_run(Run(copied(ready, tmp_path / "run")))
 
 
-def finish(subject: Subject) -> tuple[Canaries, list[str]]:
+def finish(opened: OpenedRun) -> tuple[Canaries, list[str]]:
     """Makes all of them; returns them with what was said."""
-    steps, said = canary_releases(subject), []
+    steps, said = canary_releases(opened), []
     while True:
         try:
             said.append(next(steps).stage)
@@ -106,7 +106,7 @@ def test_few_controls_give_few_canaries_and_none_twice(rng: torch.Generator) -> 
 
 @pytest.mark.usefixtures("few_runs")
 def test_every_run_learns_from_all_members_and_the_canaries_of_its_coins(
-    subject: Subject, monkeypatch: pytest.MonkeyPatch
+    opened: OpenedRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     learned, seeds = [], set()
     really = redistill.learn
@@ -117,8 +117,8 @@ def test_every_run_learns_from_all_members_and_the_canaries_of_its_coins(
         return really(recipe, films, **options)  # type: ignore[arg-type]
 
     monkeypatch.setattr(redistill, "learn", watched)
-    made, said = finish(subject)
-    members, controls = subject.patients.members, subject.patients.controls
+    made, said = finish(opened)
+    members, controls = opened.patients.members, opened.patients.controls
     assert set(made.films.ids) <= set(controls.ids)
     assert len(made.releases) == len(learned) == len(seeds) == 3
     for together, row in zip(learned, made.included, strict=True):
@@ -135,13 +135,13 @@ def test_canaries_stopped_between_runs_continue_to_the_same_bytes(
     ready: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, events: int
 ) -> None:
     monkeypatch.setattr(pipelines.learning.learn, "CHECKPOINT_EVERY", 0.0)
-    whole, said = finish(reopened(Run(copied(ready, tmp_path / "whole"))))
+    whole, said = finish(open_run(Run(copied(ready, tmp_path / "whole"))))
     stopped = Run(copied(ready, tmp_path / "stopped"))
-    steps = canary_releases(reopened(stopped))
+    steps = canary_releases(open_run(stopped))
     for _ in range(events):
         next(steps)
     steps.close()
-    again, rest = finish(reopened(stopped))
+    again, rest = finish(open_run(stopped))
     assert len(rest) < len(said)
     assert torch.equal(again.included, whole.included)
     for one, other in zip(again.releases, whole.releases, strict=True):
@@ -150,15 +150,15 @@ def test_canaries_stopped_between_runs_continue_to_the_same_bytes(
 
 
 @pytest.mark.usefixtures("few_runs")
-def test_planted_distillations_leave_nothing_outside_the_private_part(subject: Subject) -> None:
+def test_planted_distillations_leave_nothing_outside_the_private_part(opened: OpenedRun) -> None:
     def public() -> set[Path]:
-        inside = subject.run.private
-        return {p for p in subject.run.path.rglob("*") if inside not in (p, *p.parents)}
+        inside = opened.run.private
+        return {p for p in opened.run.path.rglob("*") if inside not in (p, *p.parents)}
 
     before = public()
-    finish(subject)
+    finish(opened)
     assert public() == before
-    assert len(list((subject.run.private / "canaries").glob("*.safetensors"))) == 3
+    assert len(list((opened.run.private / "canaries").glob("*.safetensors"))) == 3
 
 
 @pytest.mark.usefixtures("few_runs")
@@ -169,7 +169,7 @@ def test_a_method_with_experts_gets_others_that_know_the_canaries(
     path = begun(
         source, tmp_path / "run", method="mtt", experts=experts.path, settings=settings, steps=2
     )
-    made, said = finish(reopened(Run(path)))
+    made, said = finish(open_run(Run(path)))
     assert len(made.releases) == 3
     assert "experts of planted distillation 1" in said
     assert (path / "private" / "canaries" / "2-experts").is_dir()

@@ -21,7 +21,7 @@ from medidd.data import Normalization, SyntheticSet
 from medidd.evaluate import score
 from medidd.methods import METHODS
 from medidd.methods.dd import DD
-from pipelines.learning.opened import reopened
+from pipelines.learning.opened_run import open_run
 from pipelines.learning.recipe import INGREDIENTS
 from pipelines.run.release_file import read_release
 from pipelines.run.seeds import derived, generator
@@ -125,7 +125,7 @@ def test_what_dds_own_program_is_worth_follows_from_the_file_alone(ran: Ran) -> 
     of = facts["ingredients"]
     dd = DD(ARCHITECTURES[of["network"]](2, 1, 16, width=of["width"]), **facts["fields"])
     seed = facts["seed"]
-    test = reopened(run).patients.test
+    test = open_run(run).patients.test
     seen = normalization.standardize(test.images)
     predicted = [
         dd.classifier(released, generator(seed, "evaluate", "convnet", "own", number))(seen)

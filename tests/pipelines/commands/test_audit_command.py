@@ -26,8 +26,8 @@ from own_policy import own_policy
 from pydicom.uid import ExplicitVRLittleEndian
 
 from pipelines.auditing.null_releases import COUNT, _drawn
-from pipelines.learning.job import thawed
-from pipelines.learning.opened import reopened
+from pipelines.learning.job import read_job
+from pipelines.learning.opened_run import open_run
 from pipelines.run.films import open_cohort
 from pipelines.run.store import Run
 from privacy.release import Films
@@ -260,7 +260,7 @@ def test_films_without_patient_id_are_told_of_and_the_audit_does_not_know_the_un
         assert (said in told) == (unit == "patient")
         assert ("--unit study" in told) == (unit == "patient")
     assert json.loads(run.audit.read_text())["unit"] == ("" if unit == "patient" else unit)
-    assert thawed(run).unit == unit
+    assert read_job(run).unit == unit
     cohort = open_cohort(run)
     assert (cohort.unit, cohort.unnamed) == (unit, missing)
     counted = {"study": len(source.patient_of), "image": len(cohort.labels)}
@@ -318,7 +318,7 @@ def test_patients_with_an_equal_film_have_one_role(source: Source, tmp_path: Pat
             film.save_as(other)
     run = Run(tmp_path / "run")
     assert called("distill", "--dicom-dir", films, "--ipc", 1, *SMALL, "--out", run.path).code == 0
-    patients = reopened(run).patients
+    patients = open_run(run).patients
     assert len(patients.roles) == 40 - 12
     images = patients.cohort.images.reshape(len(patients.cohort.images), -1)
     twins = (images[:, None] == images[None]).all(-1)
@@ -328,7 +328,7 @@ def test_patients_with_an_equal_film_have_one_role(source: Source, tmp_path: Pat
 
 
 def test_traits_of_films_reach_the_audits(made: Made) -> None:
-    films = reopened(Run(made.path)).patients.members
+    films = open_run(Run(made.path)).patients.members
     assert set(films.traits) == {"sex", "age", "device"}
     assert set(films.traits["sex"]) <= {"M", "F", "O", ""}
     assert len({word for word in films.traits["age"] if word}) > 1

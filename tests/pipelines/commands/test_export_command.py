@@ -29,7 +29,7 @@ from own_policy import own_policy
 
 import pipelines.commands.export
 from pipelines.commands.audit import entry
-from pipelines.learning.opened import reopened
+from pipelines.learning.opened_run import open_run
 from pipelines.run import installation, ledger
 from pipelines.run.release_file import read_release
 from pipelines.run.store import Run, read_json
@@ -284,7 +284,7 @@ def test_what_one_audit_refused_no_other_lets_leave(passing: Run, tmp_path: Path
     refused = {"audit": "A8", "verdict": "FAIL"}
     full = said | {"verdict": "FAIL", "level": "full", "findings": [*said["findings"], refused]}
     with ledger.locked() as append:
-        append(entry("audit", reopened(run).patients, full))
+        append(entry("audit", open_run(run).patients, full))
     ended = called("export", run.path, "--to", tmp_path / "bundle")
     assert ended.code == 6
     assert "at level full on 20" in ended.err

@@ -10,7 +10,7 @@ from invented_cohort import Made
 from pipelines.bundle.checksums import hashes
 from pipelines.bundle.contents import contents, decode, own_words
 from pipelines.commands.audit import identifier_of
-from pipelines.learning.opened import reopened
+from pipelines.learning.opened_run import open_run
 from pipelines.run.store import Run
 from privacy import Audit, Evidence, Finding, Policy, Verdict, load_policy
 from privacy.gates.contents import contents as only_a_release
@@ -24,7 +24,7 @@ Gate = Callable[[Audit, dict[str, bytes]], Finding]
 def gate(made: Made) -> Gate:
     """Returns what judges the bundle of a finished run, with some of its files changed."""
     run = Run(made.path)
-    patients = reopened(run).patients
+    patients = open_run(run).patients
     files = contents(run)
     policy: Policy = load_policy()
 

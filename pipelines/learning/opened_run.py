@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from pipelines.learning.job import Frozen, thawed
+from pipelines.learning.job import FrozenJob, read_job
 from pipelines.learning.recipe import Recipe
 from pipelines.run.films import open_cohort
 from pipelines.run.installation import key
@@ -11,7 +11,7 @@ from pipelines.run.store import Run
 
 
 @dataclass(frozen=True)
-class Subject:
+class OpenedRun:
     """A run and all that stands behind it.
 
     Attributes:
@@ -21,7 +21,7 @@ class Subject:
     """
 
     run: Run
-    frozen: Frozen
+    frozen: FrozenJob
     patients: Patients
 
     @property
@@ -30,11 +30,11 @@ class Subject:
         return self.frozen.recipe(len(self.patients.cohort.classes))
 
 
-def reopened(run: Run) -> Subject:
+def open_run(run: Run) -> OpenedRun:
     """Returns the run with what it needs from disk.
 
     Raises:
         Stop: its films are gone or damaged.
     """
-    frozen = thawed(run)
-    return Subject(run, frozen, assigned(run, open_cohort(run), key=key(), seed=frozen.seed))
+    frozen = read_job(run)
+    return OpenedRun(run, frozen, assigned(run, open_cohort(run), key=key(), seed=frozen.seed))
