@@ -14,7 +14,7 @@ digits are not padded to 32 px, and MTT's images are not whitened.
 import json
 import time
 from collections.abc import Callable
-from dataclasses import fields, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -33,6 +33,7 @@ from medidd.distill import Decodes, Prepares, by_ipc, distill
 from medidd.evaluate import log_probabilities, published, train
 from medidd.methods import METHODS
 from medidd.methods.experts import Experts, Trajectories
+from medidd.methods.fields import fields, make
 from medidd.starts import STARTS, begin
 from pipelines.cli.options import parsed
 
@@ -116,8 +117,8 @@ def configured(
     if "augment" in used and images == "mnist":
         used["augment"] = DIGIT
     used |= settings
-    given = {"network": f} if "network" in {of.name for of in fields(kind)} else {}
-    if "experts" in {of.name for of in fields(kind)}:
+    given = {"network": f} if "network" in fields(kind) else {}
+    if "experts" in fields(kind):
         training = EXPERTS | {"count": options["experts"], "augment": PHOTOGRAPH}
         experts = Experts(f, epochs=used["last_start"] + used["expert_epochs"], **training)
 
@@ -127,7 +128,7 @@ def configured(
         for _ in experts.make(folder, source, {}, held.train):
             pass
         given["experts"] = Trajectories(folder, f, {})
-    return kind(**given, **used), used
+    return make(kind, given | used), used
 
 
 def used_for(method: str, images: str) -> tuple[str, ...]:

@@ -10,7 +10,6 @@ and specificity, the mean over networks, trained as a recipient trains.
 The methods are shortened to what a CPU can do for all of them; ``SHORT`` says to what.
 """
 
-import dataclasses
 import json
 import time
 from collections.abc import Callable
@@ -33,6 +32,7 @@ from medidd.evaluate import Training, log_probabilities, score, train
 from medidd.kernels import KERNELS
 from medidd.methods import METHODS
 from medidd.methods.experts import Experts, Trajectories
+from medidd.methods.fields import fields, make, values
 from medidd.starts import STARTS, begin
 
 SHORT: dict[str, dict[str, Any]] = {
@@ -135,9 +135,9 @@ class Cell:
                 pass
             s = method.decode(s) if isinstance(method, Decodes) else s
             fields = {
-                of.name: getattr(method, of.name)
-                for of in dataclasses.fields(method)
-                if of.name not in ("network", "kernel", "experts")
+                name: value
+                for name, value in values(method).items()
+                if name not in ("network", "kernel", "experts")
             }
         how = Training(steps=self._options["net_steps"], augment=draw)
         spent = time.process_time() - begun
@@ -150,7 +150,7 @@ class Cell:
 
     def _method(self, row: str) -> Any:
         kind = METHODS[row]
-        names = {of.name for of in dataclasses.fields(kind)}
+        names = fields(kind)
         given: dict[str, Any] = {} if self._options["long"] else dict(SHORT[row])
         if "network" in names:
             given["network"] = self._f
@@ -158,7 +158,7 @@ class Cell:
             given["kernel"] = KERNELS["fc"]()
         if "experts" in names:
             given["experts"] = self._experts()
-        return kind(**given)
+        return make(kind, given)
 
     def _experts(self) -> Trajectories:
         experts = Experts(self._f, seed=self._seed, **EXPERTS)

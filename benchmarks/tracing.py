@@ -30,6 +30,7 @@ from medidd.allocator import keep_memory
 from medidd.data import NORMALIZATION, RealSet
 from medidd.distill import Decodes, distill
 from medidd.methods.experts import Experts, Trajectories
+from medidd.methods.fields import make, values
 from pipelines.auditing.matched_statistics import MATCHED, embedding, functional_gradient
 from pipelines.learning.recipe import recipe
 from pipelines.run.release_file import quantized
@@ -225,11 +226,13 @@ class Bench:
 
 
 def _with_experts(how: Any, folder: Path, x: Tensor, y: Tensor, seed: int) -> Any:
-    experts = Experts(how.method.network, seed=seed, **EXPERTS)
+    held = values(how.method)
+    experts = Experts(held["network"], seed=seed, **EXPERTS)
     for _ in experts.make(folder, lambda rng: RealSet(x, y, how.classes, rng), {}, x):
         pass
-    trajectories = Trajectories(folder, how.method.network, {})
-    return dataclasses.replace(how, method=dataclasses.replace(how.method, experts=trajectories))
+    trajectories = Trajectories(folder, held["network"], {})
+    method = make(type(how.method), held | {"experts": trajectories})
+    return dataclasses.replace(how, method=method)
 
 
 def read(path: Path, size: int) -> Films:

@@ -119,14 +119,14 @@ def test_methods_need_torch_alone() -> None:
     said = python(
         without(*others)
         + "from medidd.methods import METHODS\n"
+        + "from medidd.methods.fields import fields, make\n"
         + "from medidd.architectures import convnet\n"
         + "from medidd.kernels import FCKernel\n"
         + "print(*METHODS)\n"
         + "print([name for name in sys.modules if name.startswith('medidd.')])\n"
         + "given = {'network': convnet(2, 1, 16, width=2), 'kernel': FCKernel(), 'experts': None}\n"
         + "for kind in METHODS.values():\n"
-        + "    fields = kind.__dataclass_fields__\n"
-        + "    kind(**{name: of for name, of in given.items() if name in fields})\n"
+        + "    make(kind, {name: of for name, of in given.items() if name in fields(kind)})\n"
     )
     names, modules = said.splitlines()
     assert "soft-label" in names

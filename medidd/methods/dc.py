@@ -86,12 +86,34 @@ class DC:
         self, synthetic: SyntheticSet, real: Source, rng: torch.Generator
     ) -> Iterator[Tensor]:
         """Yields the distance between gradients, summed over classes."""
+        return self.path(synthetic, real, rng)
+
+    def path(
+        self,
+        synthetic: SyntheticSet,
+        real: Source,
+        rng: torch.Generator,
+        *,
+        siamese: Callable[[], Augmentation] = lambda: lambda x: x,
+        each: Callable[[int], Augmentation] = lambda _: lambda x: x,
+    ) -> Iterator[Tensor]:
+        """Yields the losses along the path of one network.
+
+        Args:
+            synthetic: S.
+            real: T.
+            rng: the run's generator.
+            siamese: draws what is done alike to the images of one class in S and T.
+            each: draws what is done to so many images of S that train the network.
+        """
         f = self.network
         theta = f.init(rng, like=synthetic.images)  # theta_0 ~ P_theta_0
         for t in range(self.inner_steps):
             if t:
-                theta = trained(f, theta, synthetic, rng, lr=self.lr_net, epochs=self.net_epochs)
-            yield matching(f, theta, synthetic, real, self.batch)  # the caller steps S here
+                theta = trained(
+                    f, theta, synthetic, rng, lr=self.lr_net, epochs=self.net_epochs, augment=each
+                )
+            yield matching(f, theta, synthetic, real, self.batch, siamese)  # the caller steps S
 
 
 def trained(

@@ -23,9 +23,7 @@ from torch import Tensor
 from medidd.augment import PHOTOGRAPH, RADIOGRAPH, Augmentation, Operations, draw
 from medidd.data import Source, SyntheticSet
 from medidd.distill import Preset
-from medidd.methods.dc import DC, matching, trained
-from medidd.network import Network
-from medidd.project import sgd_on_images
+from medidd.methods.dc import DC
 
 
 @dataclass(frozen=True)
@@ -33,13 +31,7 @@ class DSA:
     """Gradient matching under siamese augmentation.
 
     Attributes:
-        network: phi_theta, the network whose gradients are matched.
-        steps: updates of S in all, K * T.
-        inner_steps: T, updates of S along the path of one network.
-        net_epochs: varsigma_theta, epochs on S between two updates of S.
-        lr_images: eta_S, learning rate of the synthetic images.
-        lr_net: eta_theta, learning rate of the network.
-        batch: |B_c^T|, real images per class and step.
+        dc: what is matched, and how; its fields are set like these.
         augment: operations of the siamese augmentation A.
     """
 
@@ -47,28 +39,22 @@ class DSA:
         ipc: {**values, "augment": PHOTOGRAPH} for ipc, values in DC.paper.items()
     }
 
-    network: Network
-    steps: int = 100
-    inner_steps: int = 10
-    net_epochs: int = 10
-    lr_images: float = 1.0
-    lr_net: float = 0.01
-    batch: int = 128
+    dc: DC
     augment: Operations = RADIOGRAPH
 
-    def __post_init__(self) -> None:
-        if self.inner_steps < 1:
-            raise ValueError(f"inner_steps must be 1 or more, not {self.inner_steps}")
+    @property
+    def steps(self) -> int:
+        """Updates of S by default."""
+        return self.dc.steps
 
     def optimizer(self, synthetic: SyntheticSet) -> torch.optim.Optimizer:
-        """Returns SGD over the images alone; labels stay hard."""
-        return sgd_on_images(synthetic, self.lr_images)
+        """Returns that of DC."""
+        return self.dc.optimizer(synthetic)
 
     def losses(
         self, synthetic: SyntheticSet, real: Source, rng: torch.Generator
     ) -> Iterator[Tensor]:
         """Yields the distance between gradients of augmented images, summed over classes."""
-        f = self.network
 
         def siamese() -> Augmentation:
             return draw(rng, self.augment)
@@ -76,10 +62,4 @@ class DSA:
         def each(images: int) -> Augmentation:
             return draw(rng, self.augment, images=images)
 
-        theta = f.init(rng, like=synthetic.images)
-        for t in range(self.inner_steps):
-            if t:
-                theta = trained(
-                    f, theta, synthetic, rng, lr=self.lr_net, epochs=self.net_epochs, augment=each
-                )
-            yield matching(f, theta, synthetic, real, self.batch, siamese)
+        return self.dc.path(synthetic, real, rng, siamese=siamese, each=each)

@@ -112,7 +112,12 @@ class MTT:
     augment: Operations = RADIOGRAPH
 
     def __post_init__(self) -> None:
-        check(self.lr, self.last_start, self.inner_steps, self.expert_epochs, self.batch)
+        if min(self.inner_steps, self.expert_epochs, self.batch) < 1:
+            raise ValueError("inner_steps, expert_epochs and batch must be 1 or more")
+        if self.last_start < 0:
+            raise ValueError(f"last_start must be 0 or more, not {self.last_start}")
+        if not self.lr > 0:
+            raise ValueError(f"the step size lr must be above 0, not {self.lr}")
 
     def prepare(self, synthetic: SyntheticSet) -> SyntheticSet:
         """Returns S with its step size."""
@@ -120,7 +125,11 @@ class MTT:
 
     def optimizer(self, synthetic: SyntheticSet) -> torch.optim.Optimizer:
         """Returns SGD over the images and the step size; labels stay hard."""
-        return sgd(synthetic, self.lr_images, self.lr_lr)
+        groups = [
+            {"params": [synthetic.images], "lr": self.lr_images},
+            {"params": [synthetic.log_lr], "lr": self.lr_lr},
+        ]
+        return projected(torch.optim.SGD(groups, momentum=0.5), synthetic)
 
     def losses(
         self,
@@ -129,67 +138,31 @@ class MTT:
         rng: torch.Generator,
     ) -> Iterator[Tensor]:
         """Yields how far a student ends from the expert, as a share of how far that one went."""
+        yield self.loss(synthetic, rng)
+
+    def loss(
+        self, synthetic: SyntheticSet, rng: torch.Generator, *, through_weights: bool = True
+    ) -> Tensor:
+        """Trains a student on S from where an expert once was, and returns its loss.
+
+        Args:
+            synthetic: S.
+            rng: the run's generator.
+            through_weights: whether the gradient holds how S moves the student's later weights.
+        """
         s = synthetic
-        path, loss, adjoint = student(
-            self.network,
-            self.experts,
-            s,
-            rng,
-            inner_steps=self.inner_steps,
-            expert_epochs=self.expert_epochs,
-            last_start=self.last_start,
-            batch=self.batch,
-            augment=self.augment,
+        start, target = self.experts.draw(
+            rng, last_start=self.last_start, apart=self.expert_epochs, like=s.images
         )
-        pull = path.pull(adjoint)
-        yield toward(loss, [(s.images, pull.images), (s.log_lr, pull.lr * s.log_lr.exp())])
-
-
-def check(lr: float, last_start: int, *counts: int) -> None:
-    """Raises ValueError where fields make no sense; ``counts`` must be 1 or more."""
-    if min(counts) < 1:
-        raise ValueError("inner_steps, expert_epochs and batch must be 1 or more")
-    if last_start < 0:
-        raise ValueError(f"last_start must be 0 or more, not {last_start}")
-    if not lr > 0:
-        raise ValueError(f"the step size lr must be above 0, not {lr}")
-
-
-def sgd(synthetic: SyntheticSet, lr_images: float, lr_lr: float) -> torch.optim.Optimizer:
-    """Returns the authors' optimizer over the images and the logarithm of the step size."""
-    groups = [
-        {"params": [synthetic.images], "lr": lr_images},
-        {"params": [synthetic.log_lr], "lr": lr_lr},
-    ]
-    return projected(torch.optim.SGD(groups, momentum=0.5), synthetic)
-
-
-def student(
-    f: Network,
-    experts: Trajectories,
-    synthetic: SyntheticSet,
-    rng: torch.Generator,
-    *,
-    inner_steps: int,
-    expert_epochs: int,
-    last_start: int,
-    batch: int,
-    augment: Operations,
-) -> tuple[Unrolled, Tensor, Weights]:
-    """Trains a student on S from where an expert once was.
-
-    Returns:
-        Its path, the loss at its end and the gradient of that with respect to its weights.
-    """
-    s = synthetic
-    start, target = experts.draw(rng, last_start=last_start, apart=expert_epochs, like=s.images)
-    seen = [
-        Batch(rows, draw(rng, augment, images=len(rows)))
-        for rows in islice(batches(len(s.images), batch, rng), inner_steps)
-    ]
-    lr = s.log_lr.detach().exp()
-    path = Unrolled(f, start, s.images, s.labels, lr=lr, program=seen)
-    return path, *mismatch(start, path.end, target)
+        seen = [
+            Batch(rows, draw(rng, self.augment, images=len(rows)))
+            for rows in islice(batches(len(s.images), self.batch, rng), self.inner_steps)
+        ]
+        lr = s.log_lr.detach().exp()
+        path = Unrolled(self.network, start, s.images, s.labels, lr=lr, program=seen)
+        loss, adjoint = mismatch(start, path.end, target)
+        pull = path.pull(adjoint, through_weights=through_weights)
+        return toward(loss, [(s.images, pull.images), (s.log_lr, pull.lr * s.log_lr.exp())])
 
 
 def mismatch(start: Weights, end: Weights, target: Weights) -> tuple[Tensor, Weights]:

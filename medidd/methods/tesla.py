@@ -22,19 +22,16 @@ authors' code loses, and what is ours in MTT. Their labels from a teacher are le
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from medidd.augment import PHOTOGRAPH, RADIOGRAPH, Operations
+from medidd.augment import PHOTOGRAPH
 from medidd.data import Source, SyntheticSet
-from medidd.descent import toward
 from medidd.distill import Preset
-from medidd.methods.experts import Trajectories
-from medidd.methods.mtt import check, log_rate, sgd, student
-from medidd.network import Network
+from medidd.methods.mtt import MTT, log_rate
 
 
 @dataclass(frozen=True)
@@ -42,18 +39,7 @@ class TESLA:
     """Trajectory matching with a truncated gradient.
 
     Attributes:
-        network: f, the network of experts and students.
-        experts: {theta*_t}, trajectories of networks trained on real images.
-        steps: updates of S.
-        inner_steps: N, steps of a student on S.
-        expert_epochs: M, epochs of an expert that these are to lead as far as.
-        last_start: T+, the last epoch of an expert at which a student starts.
-        lr: alpha_0, the step size that S begins with.
-        lr_images: learning rate of the images.
-        lr_lr: learning rate of the logarithm of the step size: the authors', which is for the step
-            size itself, divided by alpha_0 squared; 0 keeps the step size.
-        batch: |b|, synthetic images per student step.
-        augment: operations of the augmentation A, one drawn for each student step.
+        mtt: the experts, the student and its training; its fields are set like this method's own.
     """
 
     # For 1 image of CIFAR-10 and 50 of CIFAR-100, which are the settings that the authors give.
@@ -81,28 +67,20 @@ class TESLA:
         },
     }
 
-    network: Network
-    experts: Trajectories
-    steps: int = 200
-    inner_steps: int = 20
-    expert_epochs: int = 2
-    last_start: int = 10
-    lr: float = 0.01
-    lr_images: float = 100.0
-    lr_lr: float = 0.01
-    batch: int = 256
-    augment: Operations = RADIOGRAPH
+    mtt: MTT
 
-    def __post_init__(self) -> None:
-        check(self.lr, self.last_start, self.inner_steps, self.expert_epochs, self.batch)
+    @property
+    def steps(self) -> int:
+        """Updates of S by default."""
+        return self.mtt.steps
 
     def prepare(self, synthetic: SyntheticSet) -> SyntheticSet:
         """Returns S with its step size."""
-        return replace(synthetic, log_lr=torch.full_like(synthetic.log_lr, self.lr).log())
+        return self.mtt.prepare(synthetic)
 
     def optimizer(self, synthetic: SyntheticSet) -> torch.optim.Optimizer:
-        """Returns SGD over the images and the step size; labels stay hard."""
-        return sgd(synthetic, self.lr_images, self.lr_lr)
+        """Returns that of MTT."""
+        return self.mtt.optimizer(synthetic)
 
     def losses(
         self,
@@ -111,17 +89,4 @@ class TESLA:
         rng: torch.Generator,
     ) -> Iterator[Tensor]:
         """Yields how far a student ends from the expert, as a share of how far that one went."""
-        s = synthetic
-        path, loss, adjoint = student(
-            self.network,
-            self.experts,
-            s,
-            rng,
-            inner_steps=self.inner_steps,
-            expert_epochs=self.expert_epochs,
-            last_start=self.last_start,
-            batch=self.batch,
-            augment=self.augment,
-        )
-        pull = path.pull(adjoint, through_weights=False)
-        yield toward(loss, [(s.images, pull.images), (s.log_lr, pull.lr * s.log_lr.exp())])
+        yield self.mtt.loss(synthetic, rng, through_weights=False)

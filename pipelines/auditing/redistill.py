@@ -1,11 +1,11 @@
-"""The run's own recipe on other films: what audits compare the run's release with."""
+"""The run's own recipe on other films. Audits compare the run's release with the results."""
 
 from collections.abc import Generator, Iterable
 from pathlib import Path
-from typing import Any
 
 import torch
 
+from medidd.methods.fields import values
 from pipelines.learning.experts import about, train_experts
 from pipelines.learning.learn import learn
 from pipelines.learning.opened_run import OpenedRun
@@ -28,15 +28,15 @@ def redistill(
 ) -> Generator[Progress, None, tuple[Release, ...]]:
     """Learns a release from each of ``several``, as the run learned its own.
 
-    What is finished stays in ``folder``, and is learned no second time.
+    Finished releases stay in ``folder`` and are not learned again.
 
     Args:
         opened: the run.
-        several: films, one set for each release, wanted one at a time.
-        count: how many sets.
-        purpose: names the seeds.
-        stage: what a release is called while it is made.
-        folder: of checkpoints and experts.
+        several: films, one set for each release, taken one at a time.
+        count: number of sets.
+        purpose: name of the seeds.
+        stage: name of a release in the progress.
+        folder: folder of checkpoints and experts.
     """
     releases = []
     for number, films in enumerate(several):
@@ -65,30 +65,29 @@ def redistill(
 
 
 def _estimate(opened: OpenedRun, films: Films, missing: int) -> str:
-    """Returns how long those that are not begun will take; '' where nobody knows."""
+    """Returns how long the missing releases will take; '' if that is not known."""
     recipe, frozen = opened.recipe, opened.frozen
     if not missing:
         return ""
     largest = int(torch.bincount(films.labels).max())
     try:
         step = seconds_per_step(recipe, largest, frozen.size, frozen.device)
-    except (ValueError, FloatingPointError):  # what serves films may not serve noise
+    except (ValueError, FloatingPointError):  # settings that work on films may fail on noise
         return ""
-    besides = "" if frozen.experts is None else ", besides their experts"
+    besides = "" if frozen.experts is None else ", plus their experts"
     return f"about {spoken(missing * recipe.steps * step)}{besides}"
 
 
 def _on_its_own_experts(
     opened: OpenedRun, films: Films, folder: Path, *, seed: int, stage: str
 ) -> Generator[Progress, None, Recipe]:
-    """Returns the run's recipe for other films: experts, if it has any, are trained on those."""
+    """Returns the run's recipe for other films; if it uses experts, they are trained on those films."""
     frozen, recipe = opened.frozen, opened.recipe
     if frozen.experts is None:
         return recipe
-    method: Any = recipe.method
     of = about(films, recipe.classes, frozen)
     yield from train_experts(
-        method.network,
+        values(recipe.method)["network"],
         {**frozen.experts, "seed": seed},
         films,
         recipe.classes,

@@ -6,6 +6,7 @@ import re
 from typing import Any, get_args
 
 from medidd.methods import METHODS
+from medidd.methods.fields import fields, kinds
 from medidd.starts import STARTS
 from pipelines.learning.recipe import INGREDIENTS, settable
 
@@ -75,7 +76,7 @@ def defaults(kind: type[Any]) -> dict[str, Any]:
     """Returns the default of each field that a user can set; of an ingredient, its name."""
     found = {}
     types = settable(kind)
-    for field in dataclasses.fields(kind):
+    for field in fields(kind).values():
         if field.name in INGREDIENTS:
             names = " | ".join(get_args(types[field.name]))
             found[field.name] = f"{INGREDIENTS[field.name]} ({names})"
@@ -85,7 +86,14 @@ def defaults(kind: type[Any]) -> dict[str, Any]:
 
 
 def attributes(kind: type[Any]) -> dict[str, str]:
-    """Returns what the class's docstring says of each field."""
+    """Returns what the docstring of its class says of each field."""
+    found: dict[str, str] = {}
+    for lower in reversed(kinds(kind)):
+        found |= _explained(lower)
+    return {name: found[name] for name in fields(kind)}
+
+
+def _explained(kind: type[Any]) -> dict[str, str]:
     found: dict[str, str] = {}
     name = ""
     section = (inspect.getdoc(kind) or "").partition("Attributes:\n")[2]

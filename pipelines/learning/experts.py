@@ -4,7 +4,6 @@ A run that uses experts remembers how they were trained, so that an audit can tr
 on other patients.
 """
 
-import dataclasses
 import hashlib
 from collections.abc import Generator, Mapping
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Any
 import torch
 
 from medidd.data import NORMALIZATION, RealSet
-from medidd.methods import METHODS
+from medidd.methods import METHODS, fields
 from medidd.methods import experts as library
 from medidd.methods.expert_files import read_record
 from medidd.network import Network
@@ -50,10 +49,10 @@ def train_experts(
         return RealSet(images, labels, classes, rng)
 
     try:
-        fields: dict[str, Any] = {
+        how: dict[str, Any] = {
             n: tuple(v) if isinstance(v, list) else v for n, v in training.items()
         }
-        experts = library.Experts(network, **fields)
+        experts = library.Experts(network, **how)
         total = experts.count * experts.epochs
         yield Progress(stage, 0, total)
         for number, epoch in experts.make(folder, source, about, like=images):
@@ -70,7 +69,7 @@ def recorded(method: str, folder: Path | None) -> Json | None:
         Stop: the method needs experts and is given none, or needs none, or they are damaged.
     """
     kind = METHODS.get(method)
-    needed = kind is not None and any(f.name == "experts" for f in dataclasses.fields(kind))
+    needed = kind is not None and "experts" in fields.fields(kind)
     if needed and folder is None:
         raise Stop(
             f"{method} matches experts; make them with medidd experts and name their folder with "

@@ -7,7 +7,7 @@ import dataclasses
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Literal, cast, get_type_hints
+from typing import Annotated, Any, Literal
 
 import torch
 from pydantic import Field, TypeAdapter, ValidationError
@@ -17,7 +17,7 @@ from medidd.architectures import ARCHITECTURES
 from medidd.data import SyntheticSet
 from medidd.distill import Decodes, Method, Prepares, by_ipc
 from medidd.kernels import KERNELS
-from medidd.methods import METHODS
+from medidd.methods import METHODS, fields
 from medidd.methods.experts import Trajectories
 from medidd.network import Network
 from medidd.starts import STARTS, begin
@@ -73,11 +73,8 @@ class Recipe:
         """The method's own fields, for people to read; ingredients are left out."""
         if self.method is None:
             return {}
-        held = {
-            field.name: getattr(self.method, field.name)
-            for field in dataclasses.fields(cast("Any", self.method))
-        }
         objects = {*INGREDIENTS, "experts"}
+        held = fields.values(self.method)
         return {name: value for name, value in held.items() if name not in objects}
 
     def on_experts(self, folder: Path, about: Mapping[str, Any]) -> "Recipe":
@@ -90,13 +87,14 @@ class Recipe:
         Raises:
             Stop: there are none, they are damaged, or were made for something else.
         """
-        method: Any = self.method
-        experts = Trajectories(folder, method.network, about)
+        held = fields.values(self.method)
+        experts = Trajectories(folder, held["network"], about)
         try:
-            experts.require(method.last_start + method.expert_epochs)
+            experts.require(held["last_start"] + held["expert_epochs"])
         except ValueError as error:
             raise Stop(str(error), Exit.USAGE) from None
-        return dataclasses.replace(self, method=dataclasses.replace(method, experts=experts))
+        method = fields.make(type(self.method), held | {"experts": experts})
+        return dataclasses.replace(self, method=method)
 
     @property
     def shown(self) -> int:
@@ -163,7 +161,8 @@ def recipe(
         chosen = {**by_ipc(METHODS[name].paper, ipc), **chosen}
     method = configured(name, chosen, networks)
     _require_prepared(method, classes, ipc)
-    ingredients = {of: chosen.get(of, by) for of, by in INGREDIENTS.items() if hasattr(method, of)}
+    held = fields.fields(METHODS[name])
+    ingredients = {of: chosen.get(of, by) for of, by in INGREDIENTS.items() if of in held}
     if ingredients.get("network") == "convnet":
         ingredients["width"] = width
     return Recipe(name, method, start, classes, ipc, ingredients, networks)
@@ -195,25 +194,25 @@ def configured(name: str, settings: Mapping[str, Any], networks: Mapping[str, Ne
         Stop: a field is unknown or its value is of the wrong type.
     """
     kind = METHODS[name]
-    fields = settable(kind)
+    known = settable(kind)
     for field in settings:
-        if field not in fields:
+        if field not in known:
             raise Stop(
-                f"unknown field '{field}' of method {name}; it has: {', '.join(fields)}",
+                f"unknown field '{field}' of method {name}; it has: {', '.join(known)}",
                 Exit.USAGE,
             )
-    named = {field: name for field, name in INGREDIENTS.items() if field in fields}
+    named = {field: name for field, name in INGREDIENTS.items() if field in known}
     chosen: dict[str, Any] = {**named, **settings}
-    values = {field: _checked(fields[field], field, value) for field, value in chosen.items()}
+    values = {field: _checked(known[field], field, value) for field, value in chosen.items()}
     try:
         if "network" in values:
             values["network"] = networks[values["network"]]
-        if "experts" in (field.name for field in dataclasses.fields(kind)):
+        if "experts" in fields.fields(kind):
             # Whose they are is known once the films are read; see ``on_experts``.
             values["experts"] = Trajectories(Path(), values["network"], {})
         if "kernel" in values:
             values["kernel"] = KERNELS[values["kernel"]]()
-        method: Method = kind(**values)
+        method: Method = fields.make(kind, values)
         return method
     except ValueError as error:
         raise Stop(f"--set: {error}", Exit.USAGE) from None
@@ -224,16 +223,15 @@ def settable(kind: type[Any]) -> dict[str, Any]:
 
     An ingredient is set by its name. An expert's first epoch is number 0.
     """
-    hints = get_type_hints(kind)
     own = {
         "network": Literal[*ARCHITECTURES],
         "kernel": Literal[*KERNELS],
         "last_start": FROM_ZERO,
     }
     return {
-        field.name: own.get(field.name, NUMBERS.get(hints[field.name], hints[field.name]))
-        for field in dataclasses.fields(kind)
-        if field.name != "experts"
+        name: own.get(name, NUMBERS.get(of, of))
+        for name, of in fields.types(kind).items()
+        if name != "experts"
     }
 
 

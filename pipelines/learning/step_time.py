@@ -11,6 +11,7 @@ from torch import Tensor
 
 from medidd.data import NORMALIZATION, RealSet
 from medidd.distill import Method, distill
+from medidd.methods import fields
 from medidd.methods.experts import Experts, Trajectories
 from pipelines.learning.recipe import Recipe
 from pipelines.run.seeds import generator
@@ -58,11 +59,13 @@ def spoken(seconds: float) -> str:
 
 def _on_trial_experts(method: Any, real: RealSet, like: Tensor, folder: Path) -> Method:
     """Returns the method; one that matches experts is given one that was hardly trained."""
-    if hasattr(method, "experts"):
-        epochs = method.last_start + method.expert_epochs
-        trial = Experts(method.network, count=1, epochs=epochs, epoch_steps=1, batch=2)
+    held = fields.values(method)
+    if "experts" in held:
+        epochs = held["last_start"] + held["expert_epochs"]
+        trial = Experts(held["network"], count=1, epochs=epochs, epoch_steps=1, batch=2)
         for _ in trial.make(folder, lambda _: real, {}, like=like):
             pass
-        method = replace(method, experts=Trajectories(folder, method.network, {}))
+        trained = Trajectories(folder, held["network"], {})
+        method = fields.make(type(method), held | {"experts": trained})
     chosen: Method = method
     return chosen

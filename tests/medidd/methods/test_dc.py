@@ -11,6 +11,7 @@ from medidd.architectures import ARCHITECTURES, convnet
 from medidd.data import RealSet, SyntheticSet
 from medidd.methods.dc import DC, distance
 from medidd.methods.dsa import DSA
+from medidd.methods.fields import make
 from medidd.network import Network, Weights
 
 LAYERS = {"conv": (4, 2, 3, 3), "norm": (4,), "linear": (3, 5), "bias": (3,)}
@@ -81,7 +82,8 @@ def test_the_loss_is_zero_where_s_is_t(
     films: Callable, started: Callable, kind: type[DC] | type[DSA]
 ) -> None:
     images, labels = films(3, dtype=torch.double)
-    method = kind(convnet(2, 1, 16, width=4), inner_steps=2, net_epochs=1, batch=3)
+    network = convnet(2, 1, 16, width=4)
+    method = make(kind, {"network": network, "inner_steps": 2, "net_epochs": 1, "batch": 3})
 
     def losses(s: SyntheticSet) -> list[float]:
         real = RealSet(images, labels, 2, seeded(1))
@@ -166,4 +168,4 @@ def test_the_network_is_trained_between_two_updates_and_at_no_other_time(
 @pytest.mark.parametrize("kind", [DC, DSA])
 def test_a_path_of_no_steps_is_refused(kind: type[DC] | type[DSA]) -> None:
     with pytest.raises(ValueError, match="inner_steps must be 1 or more, not 0"):
-        kind(convnet(2, 1, 8, width=2), inner_steps=0)
+        make(kind, {"network": convnet(2, 1, 8, width=2), "inner_steps": 0})

@@ -29,7 +29,7 @@ def test_both_sides_of_a_class_share_a_draw_and_each_image_of_a_training_has_its
     images, labels = films(1, dtype=torch.double)  # a film each, so that their order is known
     f, seen = watched()
     s = started(images, ipc=2)
-    method = DSA(f, inner_steps=3, net_epochs=2, augment=("brightness",))
+    method = DSA(DC(f, inner_steps=3, net_epochs=2), augment=("brightness",))
     shared, own = [], []
     for _ in method.losses(s, RealSet(images, labels, 2, seeded(1)), seeded(2)):
         *trainings, real_0, ours_0, real_1, ours_1 = seen
@@ -52,7 +52,7 @@ def test_a_network_sees_the_operations_that_are_drawn(
     images, labels = films(1, channels=3, dtype=torch.double)
     f, seen = watched(channels=3)
     s = started(images, ipc=2)
-    method = DSA(f, inner_steps=6, net_epochs=1, augment=operations)
+    method = DSA(DC(f, inner_steps=6, net_epochs=1), augment=operations)
     replay, expected = seeded(2), []
     f.init(replay)
     for step in range(6):
@@ -71,8 +71,8 @@ def test_without_operations_it_is_dc(films: Callable, started: Callable, watched
     images, labels = films(3, dtype=torch.double)
     f, _ = watched()
     s = started(images, ipc=2)
-    same = {"inner_steps": 1, "batch": 3}
-    for method in (DC(f, **same), DSA(f, **same, augment=()), DSA(f, **same)):
+    same = DC(f, inner_steps=1, batch=3)
+    for method in (same, DSA(same, augment=()), DSA(same)):
         real = RealSet(images, labels, 2, seeded(1))
         s.images.grad = None
         s.images.requires_grad_()

@@ -1,11 +1,12 @@
 """Trajectory matching beside plain autograd through the whole student."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
 import pytest
 import torch
+from one_expert import Expert, seeded, synthetic
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
@@ -19,30 +20,6 @@ from medidd.methods.mtt import MTT, log_rate
 from medidd.network import Network, Weights
 
 F = convnet(2, 1, 8, width=3, depth=1)
-
-
-@dataclass(frozen=True)
-class Expert:
-    """One that was at ``start`` and went to ``target``."""
-
-    start: Weights
-    target: Weights
-
-    def draw(self, *_: object, **__: object) -> tuple[Weights, Weights]:
-        return self.start, self.target
-
-
-def seeded(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
-
-
-def synthetic(ipc: int = 2, size: int = 8, lr: float = 0.1) -> SyntheticSet:
-    x = torch.randn(2 * ipc, 1, size, size, generator=seeded(1), dtype=torch.double)
-    y = torch.eye(2, dtype=torch.double).repeat_interleave(ipc, 0)
-    s = SyntheticSet(x, y, torch.tensor(lr, dtype=torch.double).log())
-    s.images.requires_grad_()
-    s.log_lr.requires_grad_()
-    return s
 
 
 def strangers(f: Network = F) -> Expert:

@@ -1,9 +1,10 @@
 """The truncated gradient beside its formula, and beside the exact one."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import pytest
 import torch
+from one_expert import Expert, seeded, synthetic
 from torch import Tensor
 from torch.nn.functional import cosine_similarity, cross_entropy
 
@@ -12,35 +13,12 @@ from medidd.augment import draw
 from medidd.data import SyntheticSet
 from medidd.descent import batches, descend
 from medidd.distill import distill
+from medidd.methods.fields import make
 from medidd.methods.mtt import MTT
 from medidd.methods.tesla import TESLA
 from medidd.network import Weights
 
 F = convnet(2, 1, 8, width=3)
-
-
-@dataclass(frozen=True)
-class Expert:
-    """One that was at ``start`` and went to ``target``."""
-
-    start: Weights
-    target: Weights
-
-    def draw(self, *_: object, **__: object) -> tuple[Weights, Weights]:
-        return self.start, self.target
-
-
-def seeded(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
-
-
-def synthetic(lr: float = 0.1) -> SyntheticSet:
-    x = torch.randn(6, 1, 8, 8, generator=seeded(1), dtype=torch.double)
-    y = torch.eye(2, dtype=torch.double).repeat_interleave(3, 0)
-    s = SyntheticSet(x, y, torch.tensor(lr, dtype=torch.double).log())
-    s.images.requires_grad_()
-    s.log_lr.requires_grad_()
-    return s
 
 
 def expert() -> Expert:
@@ -57,8 +35,13 @@ def slopes(method: MTT | TESLA, s: SyntheticSet) -> tuple[float, Tensor, Tensor]
     return loss.item(), images, log_lr
 
 
+def both(mtt: MTT, s: SyntheticSet) -> tuple[tuple[float, Tensor, Tensor], ...]:
+    """The exact gradient and the truncated one."""
+    return slopes(mtt, s), slopes(TESLA(mtt), s)
+
+
 def test_the_gradient_is_the_formula_of_the_paper_with_its_factor_of_two() -> None:
-    s, e, rng = synthetic(), expert(), seeded()
+    s, e, rng = synthetic(ipc=3), expert(), seeded()
     names, alpha = list(e.start), s.log_lr.exp().detach()
     start, target = (torch.cat([w[n].flatten() for n in names]) for w in (e.start, e.target))
     shapes = [e.start[name].shape for name in names]
@@ -91,7 +74,7 @@ def test_the_gradient_is_the_formula_of_the_paper_with_its_factor_of_two() -> No
     value = ((start - step_size * total - target) ** 2).sum() / went
     of_alpha = torch.autograd.grad(value, step_size)[0]
 
-    method = TESLA(F, e, inner_steps=5, batch=4, augment=("brightness", "scale"))
+    method = TESLA(MTT(F, e, inner_steps=5, batch=4, augment=("brightness", "scale")))
     loss, mine, log_lr = slopes(method, s)
     assert loss == pytest.approx(value.item(), rel=1e-10)
     assert images.norm() > 0
@@ -100,18 +83,18 @@ def test_the_gradient_is_the_formula_of_the_paper_with_its_factor_of_two() -> No
 
 
 def test_for_one_student_step_it_is_the_gradient_of_mtt() -> None:
-    s, e = synthetic(), expert()
-    exact, ours = (slopes(kind(F, e, inner_steps=1), s) for kind in (MTT, TESLA))
+    s, e = synthetic(ipc=3), expert()
+    exact, ours = both(MTT(F, e, inner_steps=1), s)
     assert ours[0] == exact[0]
     assert exact[1].norm() > 0
     torch.testing.assert_close(ours[1:], exact[1:])
 
 
 def test_for_more_it_is_not_and_less_so_the_longer_the_student_goes() -> None:
-    s, e = synthetic(), expert()
+    s, e = synthetic(ipc=3), expert()
     cosines = []
     for inner_steps in (2, 10, 40):
-        exact, ours = (slopes(kind(F, e, inner_steps=inner_steps), s) for kind in (MTT, TESLA))
+        exact, ours = both(MTT(F, e, inner_steps=inner_steps), s)
         assert ours[0] == exact[0]
         assert (ours[1] - exact[1]).norm() > 1e-3 * exact[1].norm()
         cosines.append(cosine_similarity(ours[1].flatten(), exact[1].flatten(), dim=0).item())
@@ -123,8 +106,8 @@ def test_for_more_it_is_not_and_less_so_the_longer_the_student_goes() -> None:
 def test_the_loss_falls_and_the_same_seed_gives_the_same_bytes() -> None:
     runs = []
     for seed in (0, 0, 1):
-        method = TESLA(F, expert(), inner_steps=8, lr=0.1, lr_images=5.0)
-        s = synthetic()
+        method = TESLA(MTT(F, expert(), inner_steps=8, lr=0.1, lr_images=5.0))
+        s = synthetic(ipc=3)
         s = method.prepare(replace(s, images=s.images.detach().clamp(-2, 2)))
         losses = list(distill(method, s, None, steps=16, rng=seeded(seed)))
         assert sum(losses[-5:]) < 0.8 * sum(losses[:5])
@@ -137,10 +120,10 @@ def test_the_loss_falls_and_the_same_seed_gives_the_same_bytes() -> None:
 @pytest.mark.parametrize("inner_steps", [0, -1])
 def test_a_student_that_takes_no_step_is_refused(inner_steps: int) -> None:
     with pytest.raises(ValueError, match=r"inner_steps, .* must be 1 or more"):
-        TESLA(F, expert(), inner_steps=inner_steps)
+        make(TESLA, {"network": F, "experts": expert(), "inner_steps": inner_steps})
 
 
 @pytest.mark.parametrize("preset", TESLA.paper.values(), ids=TESLA.paper)
 def test_the_papers_values_are_fields(preset: dict) -> None:
-    method = TESLA(F, expert(), **preset)
-    assert method.last_start + method.expert_epochs <= 50
+    method = make(TESLA, {"network": F, "experts": expert(), **preset})
+    assert method.mtt.last_start + method.mtt.expert_epochs <= 50

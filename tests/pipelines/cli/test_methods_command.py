@@ -1,6 +1,5 @@
 """Every method runs from the command line to its report, and says what it released."""
 
-import dataclasses
 import json
 import subprocess
 from collections.abc import Callable
@@ -21,6 +20,7 @@ from medidd.data import Normalization, SyntheticSet
 from medidd.evaluate import score
 from medidd.methods import METHODS
 from medidd.methods.dd import DD
+from medidd.methods.fields import fields
 from pipelines.learning.opened_run import open_run
 from pipelines.learning.recipe import INGREDIENTS
 from pipelines.run.release_file import read_release
@@ -87,7 +87,7 @@ def test_a_method_runs_from_films_to_a_report(name: str, ran: Ran) -> None:
 @pytest.mark.parametrize("name", METHODS)
 def test_the_fields_of_a_release_are_values_and_nothing_else(name: str, ran: Ran) -> None:
     facts = facts_of(ran(name).path)
-    declared = {field.name for field in dataclasses.fields(METHODS[name])}
+    declared = fields(METHODS[name]).keys()
     assert set(facts["fields"]) == declared - {*INGREDIENTS, "experts"}
     assert all(map(plain, facts["fields"].values())), facts["fields"]
     assert facts["fields"]["steps"] == facts["steps"] == 2

@@ -12,6 +12,7 @@ from medidd.data import RealSet, SyntheticSet
 from medidd.distill import Method, distill
 from medidd.methods import METHODS
 from medidd.methods.experts import Experts
+from medidd.methods.fields import fields
 from pipelines.learning.checkpoint import load_checkpoint, save_checkpoint
 from pipelines.learning.recipe import recipe
 
@@ -47,7 +48,7 @@ def begun(tmp_path: Path) -> Callable[[str, torch.Generator], Begun]:
         )
         images = torch.randn(12, 1, 16, 16, generator=torch.Generator().manual_seed(1))
         labels = torch.arange(12) % 2
-        if hasattr(chosen.method, "experts"):
+        if "experts" in fields(METHODS[name]):
             folder = tmp_path / "experts"
             experts = Experts(chosen.networks["convnet"], count=2, epochs=2, epoch_steps=2, lr=0.1)
             list(experts.make(folder, lambda rng: RealSet(images, labels, 2, rng), {}))

@@ -1,6 +1,5 @@
 """From names and settings to methods."""
 
-import dataclasses
 import math
 import re
 from typing import Any
@@ -9,6 +8,7 @@ import pytest
 
 from medidd.kernels import KERNELS
 from medidd.methods import METHODS
+from medidd.methods.fields import fields, values
 from medidd.starts import STARTS
 from pipelines.cli.methods import attributes, markdown, table
 from pipelines.learning.recipe import INGREDIENTS, Recipe, recipe, settable
@@ -34,14 +34,14 @@ def refusal(name: str, **settings: Any) -> str:
 def test_a_method_is_built_with_its_own_defaults(name: str) -> None:
     built = made(name)
     method: Any = built.method
-    default = {field.name: field.default for field in dataclasses.fields(METHODS[name])}
+    default = {of: field.default for of, field in fields(METHODS[name]).items()}
     objects = {*INGREDIENTS, "experts"} & default.keys()
     assert objects
     assert built.fields == {of: default[of] for of in default if of not in objects}
     if "network" in objects:
-        assert method.network == built.networks["convnet"]
+        assert values(method)["network"] == built.networks["convnet"]
     if "kernel" in objects:
-        assert method.kernel == KERNELS["fc"]()
+        assert values(method)["kernel"] == KERNELS["fc"]()
     assert built.steps == default["steps"]
     assert (built.start, built.classes, built.ipc) == ("noise", 3, 2)
     assert built.shown == (8 if name == "idc" else 2)
@@ -62,8 +62,7 @@ def test_a_start_is_a_recipe_without_a_method(name: str) -> None:
 
 @pytest.mark.parametrize("name", METHODS)
 def test_every_field_but_the_experts_can_be_set(name: str) -> None:
-    fields = {field.name for field in dataclasses.fields(METHODS[name])}
-    assert set(settable(METHODS[name])) == fields - {"experts"}
+    assert set(settable(METHODS[name])) == fields(METHODS[name]).keys() - {"experts"}
     assert "unknown field 'experts'" in refusal(name, experts="here")
 
 
@@ -87,7 +86,7 @@ def test_a_whole_number_is_taken_for_a_step_size_and_not_the_other_way_round() -
 
 @pytest.mark.parametrize("name", METHODS)
 def test_no_field_counts_to_zero_or_goes_backwards(name: str) -> None:
-    for field in dataclasses.fields(METHODS[name]):
+    for field in fields(METHODS[name]).values():
         if isinstance(field.default, int | float):
             assert f"'{field.name}'" in refusal(name, **{field.name: -1})
         if isinstance(field.default, int) and field.name != "last_start":
