@@ -9,31 +9,38 @@ from pathlib import Path
 
 import rich_click as click
 
+from pipelines.cli.groups import AUDIT, EXPORT, FOREIGN
 from pipelines.cli.options import FILE, FOLDER, max_refused, options
 from pipelines.cli.reading_options import reading
 
 policy = click.option(
-    "--policy", type=FILE, help="TOML to audit by. Default: medidd's own policy.toml."
+    "--policy",
+    type=FILE,
+    help="TOML file with the limits of the audits. Default: medidd's policy.toml.",
+    panel=AUDIT,
 )
 
 encoder = click.option(
     "--encoder",
     type=FILE,
-    help="ONNX file of a network that turns films into vectors, alike for films of one person. "
-    "Without one, attackers who hold another film of a patient are not assessed.",
+    help="ONNX file of a network that turns films into vectors, similar for films of the same "
+    "person. Without it, attackers who have another film of a patient are not assessed.",
+    panel=AUDIT,
 )
 
 reference = options(
     click.option(
         "--reference",
         type=FOLDER,
-        help="Folder of other people's DICOM films, to make null releases of. Default: the run's "
+        help="Folder with DICOM films of other people, for the null releases. Default: the run's "
         "own controls.",
+        panel=AUDIT,
     ),
     click.option(
         "--reference-labels",
         type=FILE,
-        help="CSV of their labels. Default: as for --labels of medidd distill.",
+        help="CSV table with their labels. Default: as for --labels of medidd distill.",
+        panel=AUDIT,
     ),
 )
 
@@ -42,42 +49,50 @@ foreign_set = options(
         "--release",
         type=FILE,
         help="File of a set that somebody else made: .npz, .safetensors, .pt or .pth.",
+        panel=FOREIGN,
     ),
     click.option(
         "--members",
         type=click.Path(exists=True, path_type=Path),
-        help="Folder of the DICOM films it was made of, or .npz of images, labels, patient_ids.",
+        help="Folder with the DICOM films it was made from, or .npz with images, labels and "
+        "patient_ids.",
+        panel=FOREIGN,
     ),
     click.option(
         "--controls",
         type=click.Path(exists=True, path_type=Path),
-        help="Likewise of people who had no part in it.",
+        help="The same for people whose films were not used.",
+        panel=FOREIGN,
     ),
     click.option(
         "--members-labels",
         type=FILE,
-        help="CSV of their labels. Default: as for --labels of medidd distill.",
+        help="CSV table with their labels. Default: as for --labels of medidd distill.",
+        panel=FOREIGN,
     ),
-    click.option("--controls-labels", type=FILE, help="Likewise."),
+    click.option("--controls-labels", type=FILE, help="The same for the controls.", panel=FOREIGN),
     click.option(
         "--null",
         "nulls",
         type=FILE,
         multiple=True,
-        help="A set by the same method of other people. Repeat for about five; without, nothing "
-        "can pass.",
+        help="A set that the same method made from other people. Repeat for about five. Without "
+        "them nothing can pass.",
+        panel=FOREIGN,
     ),
     click.option(
         "--mean",
         type=float,
         multiple=True,
-        help="Of standardised floats: display value = intensity * std + mean. Repeat for channels.",
+        help="For standardised floats: display value = intensity * std + mean. Repeat per channel.",
+        panel=FOREIGN,
     ),
-    click.option("--std", type=float, multiple=True, help="Likewise."),
+    click.option("--std", type=float, multiple=True, help="See --mean.", panel=FOREIGN),
     click.option(
         "--experiment",
         type=click.IntRange(min=0),
-        help="Which set of a file that holds several, from 0.",
+        help="Which set to audit if the file holds several, counted from 0.",
+        panel=FOREIGN,
     ),
     max_refused,
     reading,
@@ -88,20 +103,31 @@ accepting = options(
         "--accept-inconclusive",
         "reason",
         metavar="REASON",
-        help="Export what the audits did not decide, for this reason; it is published.",
+        help="Export a release that the audits left undecided, for this reason. The reason is "
+        "published.",
+        panel=EXPORT,
     ),
-    click.option("--approver", metavar="NAME", help="Who answers for that; the name is published."),
+    click.option(
+        "--approver",
+        metavar="NAME",
+        help="Who is responsible for that decision. The name is published.",
+        panel=EXPORT,
+    ),
 )
 
 leaving = options(
     click.option(
-        "--dicom", is_flag=True, help="Add the images as DICOM files (Secondary Capture)."
+        "--dicom",
+        is_flag=True,
+        help="Add the images as DICOM files (Secondary Capture).",
+        panel=EXPORT,
     ),
     click.option(
         "--sign",
         "signing",
         type=FILE,
         metavar="KEY",
-        help="OpenSSH key to sign the bundle's check sums with; one that asks for no passphrase.",
+        help="OpenSSH key that signs the bundle's checksums. It must have no passphrase.",
+        panel=EXPORT,
     ),
 )

@@ -7,6 +7,7 @@ from typing import Any
 
 import rich_click as click
 
+from pipelines.cli.groups import RUN, grouped
 from pipelines.cli.label_options import labelled
 from pipelines.cli.options import ANY_PATH, FOLDER, as_json, config, films
 from pipelines.cli.show import followed, show
@@ -17,8 +18,9 @@ from pipelines.cli.show import followed, show
 @labelled
 @as_json
 @config
+@grouped
 def inspect_command(*, as_json: bool, **options: Any) -> None:
-    """Say what is in a FOLDER of DICOM studies, from headers alone."""
+    """Say what is in a FOLDER of DICOM studies. Reads headers only."""
     from pipelines.commands import inspect
 
     show(followed(inspect.run(inspect.Inspect(**options))), as_json=as_json)
@@ -26,13 +28,14 @@ def inspect_command(*, as_json: bool, **options: Any) -> None:
 
 @click.command("ingest")
 @films
-@click.option("--out", type=ANY_PATH, required=True, help="Folder of the cohort.")
+@click.option("--out", type=ANY_PATH, required=True, help="Folder of the cohort.", panel=RUN)
 @as_json
 @config
+@grouped
 def ingest_command(*, as_json: bool, **options: Any) -> None:
-    """Read the films alone, and list those that cannot be used.
+    """Read the films only, and list the files that cannot be used.
 
-    The same command again goes on where it was stopped.
+    If the command was stopped, the same command continues.
     """
     from pipelines.commands import ingest
 
@@ -41,8 +44,9 @@ def ingest_command(*, as_json: bool, **options: Any) -> None:
 
 @click.command("doctor")
 @as_json
+@grouped
 def doctor_command(*, as_json: bool) -> None:
-    """Check software, decoders, folders and permissions; names no host, user or folder."""
+    """Check software, decoders, folders and permissions. Names no host, user or folder."""
     from pipelines.commands import doctor
 
     checks = doctor.run()
@@ -52,18 +56,24 @@ def doctor_command(*, as_json: bool) -> None:
 
 @click.group("cache")
 def cache() -> None:
-    """What runs keep of the films."""
+    """Films that runs keep on disk."""
 
 
 @cache.command("purge")
 @click.argument("folders", type=FOLDER, nargs=-1)
-@click.option("--yes", is_flag=True, help="Delete. Without, only say what would be deleted.")
+@click.option(
+    "--yes",
+    is_flag=True,
+    help="Delete. Without this option, only say what would be deleted.",
+    panel=RUN,
+)
 @as_json
+@grouped
 def purge_command(*, as_json: bool, **options: Any) -> None:
-    """Delete the films that runs keep: of these FOLDERS, or of all under runs.
+    """Delete the films that runs keep: in these FOLDERS, or in all of runs.
 
-    A FOLDER is a run, or holds runs. What a run released, its audit and its report stay, but it can
-    be audited, resumed and exported no more. Bundles, the ledger and the key are not touched.
+    A FOLDER is a run or contains runs. A run keeps its release, its audit and its report, but it
+    can no longer be audited, resumed or exported. Bundles, the ledger and the key are not touched.
     """
     from pipelines.commands import purge
 

@@ -15,6 +15,8 @@ import rich_click as click
 if TYPE_CHECKING:
     from medidd.dicom.labels.labelling import Uncertain
 
+from pipelines.cli.groups import LABELS
+
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 KEYS = ("path", "SOPInstanceUID", "StudyInstanceUID", "AccessionNumber", "PatientID")
@@ -51,26 +53,32 @@ _ABOUT_LABELS = (
     click.option(
         "--labels",
         type=click.Path(exists=True, dir_okay=False, path_type=Path),
-        help="CSV or datalist (JSON) of labels. Default: labels.csv or labels.json in the folder "
-        "or beside it, else a folder per class.",
+        help="CSV table or MONAI datalist (JSON) with the labels. Default: labels.csv or "
+        "labels.json in the folder or next to it; else one folder per class.",
+        panel=LABELS,
     ),
     click.option(
         "--label-key",
         "key",
         type=click.Choice(KEYS, case_sensitive=False),
-        help="Column that finds the films. Default: the table's first of these.",
+        metavar="COLUMN",
+        help=f"Column that says which film a row is about: {', '.join(KEYS)}. Default: the first "
+        "of these that the table has.",
+        panel=LABELS,
     ),
     click.option(
         "--target",
         metavar="NAME",
-        help="Of several columns the one to learn, or of several findings in a cell the one to "
-        "tell from all others.",
+        help="The finding to learn: one of several columns, or one of several findings in a "
+        "cell. All other films are the other class.",
+        panel=LABELS,
     ),
     click.option(
         "--uncertain",
         type=click.Choice(UNCERTAINS),
         default="drop",
         show_default=True,
-        help="What a film counts as whose target is -1, ? or uncertain.",
+        help="How to count a film whose target is -1, ? or uncertain.",
+        panel=LABELS,
     ),
 )

@@ -15,6 +15,7 @@ import rich_click as click
 from medidd.allocator import keep_memory
 from pipelines.cli import film_commands
 from pipelines.cli.audit_options import accepting, encoder, foreign_set, leaving, policy, reference
+from pipelines.cli.groups import AUDIT, EXPORT, METHOD, RUN, STYLE, grouped
 from pipelines.cli.options import (
     ANY_PATH,
     FILE,
@@ -78,28 +79,49 @@ def _asked(error: click.ClickException) -> str:
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.rich_config(help_config=STYLE)
+@click.command_panel("From films to a bundle", commands=["distill", "audit", "export", "verify"])
+@click.command_panel("What is in a folder", commands=["inspect", "ingest"])
+@click.command_panel("More on methods", commands=["methods", "experts", "evaluate"])
+@click.command_panel("This installation", commands=["doctor", "cache"])
 @click.version_option(package_name="medidd")
 def medidd() -> None:
-    """Distil radiographs into a few synthetic images, audit them, and only then export them."""
+    """Distill radiographs into a few synthetic images, audit them, and only then export them."""
 
 
 @medidd.command("distill")
 @films
-@click.option("--ipc", type=click.IntRange(min=1), required=True, help="Images per class.")
+@click.option(
+    "--ipc", type=click.IntRange(min=1), required=True, help="Images per class.", panel=METHOD
+)
 @click.option(
     "--method",
     default="dm",
     show_default=True,
-    help="A method, or a start for a baseline; medidd methods lists them.",
+    help="Distillation method, or a start as a baseline. medidd methods lists both.",
+    panel=METHOD,
 )
-@click.option("--start", default="noise", show_default=True, help="Where the images begin.")
-@click.option("--steps", type=click.IntRange(min=1), help="Updates. Default: the method's own.")
+@click.option(
+    "--start",
+    default="noise",
+    show_default=True,
+    help="What the images are before the first step.",
+    panel=METHOD,
+)
+@click.option(
+    "--steps",
+    type=click.IntRange(min=1),
+    help="Updates of the images. Default: the method's own.",
+    panel=METHOD,
+)
 @click.option(
     "--preset",
     type=click.Choice(["default", "paper"]),
     default="default",
     show_default=True,
-    help="Fields that are not set: the method's defaults, or its authors' values for this ipc.",
+    help="Where fields that are not set come from: the method's defaults, or the values of its "
+    "paper for this ipc.",
+    panel=METHOD,
 )
 @click.option(
     "--set",
@@ -107,17 +129,30 @@ def medidd() -> None:
     multiple=True,
     callback=parsed,
     metavar="NAME=VALUE",
-    help="A field of the method; medidd methods lists them. May be repeated.",
+    help="Sets a field of the method. medidd methods lists them. Can be repeated.",
+    panel=METHOD,
 )
-@click.option("--experts", type=FOLDER, help="What medidd experts made; mtt and tesla need it.")
+@click.option(
+    "--experts",
+    type=FOLDER,
+    help="Folder that medidd experts wrote. mtt and tesla need it.",
+    panel=METHOD,
+)
 @computing
-@click.option("--out", type=ANY_PATH, help="Folder of the run. Default: one under runs.")
+@click.option(
+    "--out", type=ANY_PATH, help="Folder of the run. Default: a new one in runs.", panel=RUN
+)
 @resume
 @as_json
 @click.option(
-    "--dry-run", "dry", is_flag=True, help="Say what would be done, and what it would take."
+    "--dry-run",
+    "dry",
+    is_flag=True,
+    help="Only say what the command would do, how long it takes and how much memory.",
+    panel=RUN,
 )
 @config
+@grouped
 def distill_command(*, as_json: bool, dry: bool, **options: Any) -> None:
     """Learn a synthetic set from a folder of DICOM studies."""
     from pipelines.commands import distill, dry_run, summary
@@ -133,21 +168,23 @@ def distill_command(*, as_json: bool, dry: bool, **options: Any) -> None:
 
 @medidd.command("experts")
 @films
-@click.option("--out", type=ANY_PATH, required=True, help="Folder of the experts.")
+@click.option("--out", type=ANY_PATH, required=True, help="Folder of the experts.", panel=RUN)
 @network("convnet")
 @click.option(
     "--count",
     type=click.IntRange(min=1),
     default=10,
     show_default=True,
-    help="Experts. A larger number adds to those there are, with --resume.",
+    help="Number of experts. With --resume, a larger number adds to those that exist.",
+    panel=METHOD,
 )
 @click.option(
     "--epochs",
     type=click.IntRange(min=1),
     default=20,
     show_default=True,
-    help="Snapshots of the weights, besides the first.",
+    help="Snapshots of the weights after the first one.",
+    panel=METHOD,
 )
 @click.option(
     "--epoch-steps",
@@ -155,6 +192,7 @@ def distill_command(*, as_json: bool, dry: bool, **options: Any) -> None:
     default=20,
     show_default=True,
     help="Updates between two snapshots.",
+    panel=METHOD,
 )
 @click.option(
     "--lr",
@@ -162,7 +200,8 @@ def distill_command(*, as_json: bool, dry: bool, **options: Any) -> None:
     callback=finite,
     default=0.01,
     show_default=True,
-    help="Step size.",
+    help="Learning rate.",
+    panel=METHOD,
 )
 @click.option(
     "--batch",
@@ -170,20 +209,23 @@ def distill_command(*, as_json: bool, dry: bool, **options: Any) -> None:
     default=256,
     show_default=True,
     help="Films per update.",
+    panel=METHOD,
 )
 @click.option(
     "--dtype",
     type=click.Choice(["float32", "float16"]),
     default="float32",
     show_default=True,
-    help="Of the snapshots on disk.",
+    help="Number format of the snapshots on disk.",
+    panel=METHOD,
 )
 @computing
 @resume
 @as_json
 @config
+@grouped
 def experts_command(*, as_json: bool, **options: Any) -> None:
-    """Train the networks whose paths mtt and tesla match. They never leave."""
+    """Train the networks that mtt and tesla match. They never leave the hospital."""
     from pipelines.commands import experts, summary
 
     show(summary.of_experts(followed(experts.run(experts.Experts(**options)))), as_json=as_json)
@@ -196,6 +238,9 @@ def experts_command(*, as_json: bool, **options: Any) -> None:
     type=click.Choice(["screen", "standard", "full"]),
     default="standard",
     show_default=True,
+    help="How thorough. screen is quick and can allow no export; standard adds null releases; full "
+    "also adds planted patients.",
+    panel=AUDIT,
 )
 @policy
 @encoder
@@ -203,14 +248,20 @@ def experts_command(*, as_json: bool, **options: Any) -> None:
 @foreign_set
 @unit
 @computing
-@click.option("--out", type=ANY_PATH, help="Folder of the audit of a set. Default: under runs.")
+@click.option(
+    "--out",
+    type=ANY_PATH,
+    help="Folder of the audit of such a set. Default: a new one in runs.",
+    panel=RUN,
+)
 @as_json
 @click.pass_context
+@grouped
 def audit_command(context: click.Context, /, *, as_json: bool, **options: Any) -> None:
-    """Audit what a RUN would release, or a set that somebody else made.
+    """Audit the release of a RUN, or a set that somebody else made.
 
-    For a set, name --release, --members and --controls, and no RUN. --level and --reference go with
-    a RUN, --policy and --encoder with both, all others with a set.
+    For a set made elsewhere, give --release, --members and --controls, and no RUN. --level and
+    --reference need a RUN. --policy and --encoder work with both. All other options need a set.
     """
     from pipelines.commands import audit, audit_foreign, summary
 
@@ -223,13 +274,16 @@ def audit_command(context: click.Context, /, *, as_json: bool, **options: Any) -
 
 @medidd.command("export")
 @click.argument("run", type=FOLDER)
-@click.option("--to", type=ANY_PATH, required=True, help="Folder to write.")
+@click.option(
+    "--to", type=ANY_PATH, required=True, help="Folder to write the bundle to.", panel=EXPORT
+)
 @policy
 @accepting
 @leaving
 @as_json
+@grouped
 def export_command(*, as_json: bool, **options: Any) -> None:
-    """Write the bundle for outsiders, if the audits pass."""
+    """Write the bundle for collaborators, if the audits pass."""
     from pipelines.commands import export, summary
 
     bundle = followed(export.run(export.Export(**options)))
@@ -239,11 +293,15 @@ def export_command(*, as_json: bool, **options: Any) -> None:
 @medidd.command("verify")
 @click.argument("bundle", type=ANY_PATH)
 @click.option(
-    "--signers", type=FILE, help="Who may have signed it: an allowed_signers file of OpenSSH."
+    "--signers",
+    type=FILE,
+    help="Keys whose signature you accept: an allowed_signers file of OpenSSH.",
+    panel=RUN,
 )
 @as_json
+@grouped
 def verify_command(*, as_json: bool, **options: Any) -> None:
-    """Check that a bundle is whole: on any computer, without the run."""
+    """Check that a bundle is complete and unchanged. Needs no run, works on any computer."""
     from pipelines.commands import verify
 
     show(verify.run(verify.Verify(**options)), as_json=as_json)
@@ -253,8 +311,9 @@ def verify_command(*, as_json: bool, **options: Any) -> None:
 @click.argument("run", type=FOLDER)
 @network("resnet18")
 @as_json
+@grouped
 def evaluate_command(run: Path, network: str, *, as_json: bool) -> None:
-    """Judge a finished run with another architecture."""
+    """Evaluate a finished run with another network architecture."""
     from pipelines.commands import evaluate, summary
 
     result = followed(evaluate.run(evaluate.Evaluate(run, network)))
@@ -262,7 +321,8 @@ def evaluate_command(run: Path, network: str, *, as_json: bool) -> None:
 
 
 @medidd.command("methods")
-@click.option("--markdown", is_flag=True, help="The table of the README.")
+@click.option("--markdown", is_flag=True, help="Print the table for the README.", panel=RUN)
+@grouped
 def methods_command(*, markdown: bool) -> None:
     """List the methods with their fields, and the starts."""
     from pipelines.cli import methods

@@ -16,6 +16,7 @@ import rich_click as click
 import yaml
 from click.core import ParameterSource
 
+from pipelines.cli.groups import FILMS, MACHINE, METHOD, RUN
 from pipelines.cli.label_options import labelled
 from pipelines.cli.reading_options import NAMES, reading
 
@@ -104,7 +105,8 @@ max_refused = click.option(
     callback=finite,
     default=0.2,
     show_default=True,
-    help="Unusable files allowed per usable film.",
+    help="How many files may be unusable, per usable film.",
+    panel=FILMS,
 )
 
 unit = click.option(
@@ -112,8 +114,9 @@ unit = click.option(
     type=click.Choice(["patient", "study", "image"]),
     default="patient",
     show_default=True,
-    help="What counts as one patient. Where films have no PatientID, nothing passes by patient: "
-    "whoever says study or image answers for it that no patient has two.",
+    help="What counts as one patient. If films have no PatientID, no audit can pass with patient. "
+    "With study or image you confirm that no patient has two of them.",
+    panel=FILMS,
 )
 
 
@@ -140,24 +143,39 @@ def films(command: Command) -> Command:
 
 
 _about_films = options(
-    click.option("--dicom-dir", type=FOLDER, required=True, help="Folder of DICOM studies."),
+    click.option(
+        "--dicom-dir", type=FOLDER, required=True, help="Folder of DICOM studies.", panel=FILMS
+    ),
     labelled,
     click.option(
         "--size",
         type=click.IntRange(16, 256),
         default=32,
         show_default=True,
-        help="Height and width, in pixels.",
+        help="Height and width of the images, in pixels.",
+        panel=FILMS,
     ),
+    unit,
     max_refused,
     reading,
-    unit,
 )
 
 computing = options(
-    click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True),
     click.option(
-        "--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True
+        "--seed",
+        type=click.IntRange(min=0),
+        default=0,
+        show_default=True,
+        help="Seed of everything that is random.",
+        panel=RUN,
+    ),
+    click.option(
+        "--device",
+        type=click.Choice(["auto", "cpu", "cuda"]),
+        default="auto",
+        show_default=True,
+        help="Where to compute. auto takes a GPU if there is one.",
+        panel=MACHINE,
     ),
     click.option(
         "--width",
@@ -165,24 +183,35 @@ computing = options(
         default=32,
         show_default=True,
         help="Filters per block of the ConvNet.",
+        panel=METHOD,
     ),
     click.option(
         "--threads",
         type=click.IntRange(min=1),
         default=1,
         show_default=True,
-        help="CPU threads; networks this small gain little from more.",
+        help="CPU threads. Small networks gain little from more than one.",
+        panel=MACHINE,
     ),
 )
 
-resume = click.option("--resume", is_flag=True, help="Go on with a run that was stopped.")
-as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
+resume = click.option("--resume", is_flag=True, help="Continue a run that was stopped.", panel=RUN)
+as_json = click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON object on stdout.", panel=RUN
+)
 
 
 def network(default: str) -> Callable[[Command], Command]:
     """Returns the option that names an architecture."""
     known = click.Choice(["convnet", "mlp", "lenet", "alexnet", "vgg11", "resnet18"])
-    return click.option("--network", type=known, default=default, show_default=True)
+    return click.option(
+        "--network",
+        type=known,
+        default=default,
+        show_default=True,
+        help="Architecture of the networks.",
+        panel=METHOD,
+    )
 
 
 config = click.option(
@@ -192,5 +221,6 @@ config = click.option(
     is_eager=True,
     expose_value=False,
     callback=configured,
-    help="YAML of these options; the command line wins.",
+    help="YAML file with these options. The command line wins.",
+    panel=RUN,
 )

@@ -11,6 +11,7 @@ import rich_click as click
 
 from medidd.dicom.reading import BURNED_IN, CROPS, DEFAULT, FRAMES, VOIS, Reading
 from medidd.dicom.views import CHOICES
+from pipelines.cli.groups import FILMS
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -43,42 +44,49 @@ _OPTIONS = (
         type=click.Choice(VOIS),
         default=DEFAULT.voi,
         show_default=True,
-        help="What makes display values: the films' own look-up table or window, percentiles, or "
-        "the whole range. Take percentile where devices are mixed.",
+        help="How stored values become display values: by the film's own look-up table or window, "
+        "by percentiles, or by the whole range. Use percentile if devices are mixed.",
+        panel=FILMS,
     ),
     click.option(
         "--views",
         default="",
         callback=_views,
         metavar="VIEW,...",
-        help=f"Use these views alone, of {', '.join(CHOICES)}. Default: all.",
+        help=f"Use only these views: {', '.join(CHOICES)}. Default: all.",
+        panel=FILMS,
     ),
     click.option(
         "--frames",
         type=click.Choice(FRAMES),
         default=DEFAULT.frames,
         show_default=True,
-        help="Which frame of several is used.",
+        help="Which frame to use if a file has several.",
+        panel=FILMS,
     ),
     click.option(
         "--burned-in",
         type=click.Choice(BURNED_IN),
         default=DEFAULT.burned_in,
         show_default=True,
-        help="Films that say they show identifiers: reject them (and count those that seem to), "
-        "mask the text, or keep it.",
+        help="What to do with films whose header says that identifiers are burned into the "
+        "image: reject the film, mask the text, or keep it. Films that only seem to show text are "
+        "counted.",
+        panel=FILMS,
     ),
     click.option(
         "--crop",
         type=click.Choice(CROPS),
         default=DEFAULT.crop,
         show_default=True,
-        help="Cut away nothing, what shutter and collimator cover, or flat edges.",
+        help="What to cut away: nothing, what shutter and collimator cover, or (auto) flat edges.",
+        panel=FILMS,
     ),
     click.option(
         "--fast-j2k",
         is_flag=True,
-        help="Decode JPEG 2000 at a lower resolution, where that is enough.",
+        help="Decode JPEG 2000 at a lower resolution if that is enough.",
+        panel=FILMS,
     ),
 )
 

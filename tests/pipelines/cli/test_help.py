@@ -1,12 +1,17 @@
 """Help is there at once, without what takes seconds to load."""
 
+import os
 import subprocess
 import sys
+from collections.abc import Iterator
 
 import pytest
+import rich_click as click
 from invented_cohort import ROOT, called
 
+from pipelines.cli.groups import GROUPS
 from pipelines.cli.main import medidd
+from pipelines.cli.reference import page
 
 PROGRAM = """
 import sys
@@ -37,3 +42,41 @@ def test_every_option_is_explained(name: str) -> None:
     for param in medidd.commands[name].params:
         if param.opts[0].startswith("--"):
             assert max(param.opts, key=len) in ended.out
+
+
+def options() -> Iterator[tuple[str, click.RichOption]]:
+    """Every option of every command, with the command's name."""
+    groups = [medidd]
+    for group in groups:
+        for name, command in group.commands.items():
+            if isinstance(command, click.Group):
+                groups.append(command)
+            for option in command.params:
+                if isinstance(option, click.RichOption):
+                    yield name, option
+
+
+def test_every_option_has_a_group_and_says_what_it_does() -> None:
+    found = list(options())
+    assert len(found) > 80
+    for name, option in found:
+        assert option.panel in GROUPS, (name, option.opts)
+        assert (option.help or "").endswith("."), (name, option.opts)
+
+
+def test_the_page_of_options_in_the_docs_is_what_the_commands_say() -> None:
+    assert (ROOT / "docs" / "options.md").read_text() == page()
+
+
+def test_help_fits_80_columns_and_shows_the_groups_in_their_order() -> None:
+    ended = subprocess.run(
+        [sys.executable, "-m", "pipelines.cli.main", "distill", "--help"],
+        cwd=ROOT,
+        env=os.environ | {"COLUMNS": "80"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert max(map(len, ended.stdout.splitlines())) <= 80
+    titles = [line.split()[1] for line in ended.stdout.splitlines() if line.startswith("╭─")]
+    assert titles == ["Films", "Labels", "Method", "Run", "Machine", "Help"]
