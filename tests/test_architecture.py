@@ -1,6 +1,7 @@
 """Who may import whom, and how a file looks."""
 
 import ast
+import re
 import shutil
 import subprocess
 import sys
@@ -103,6 +104,25 @@ def test_a_file_without_a_room_breaks_its_contract(copy: Path) -> None:
     for package in ROOMLESS:
         assert package.replace("/", ".") in said
     assert said.count("stray") == len(ROOMLESS)
+
+
+PLANS = ("docs/architecture.md", "CONTRIBUTING.md")
+
+
+@pytest.mark.parametrize("page", PLANS)
+def test_every_path_that_the_plan_names_is_there(page: str) -> None:
+    text = (ROOT / page).read_text()
+    named = re.findall(r"`((?:medidd|privacy|pipelines|tests|docs|benchmarks)/[\w/.]+)`", text)
+    assert len(named) > 10
+    assert [path for path in named if not (ROOT / path).exists()] == []
+
+
+def test_the_plan_has_every_room() -> None:
+    text = (ROOT / PLANS[0]).read_text()
+    rooms = {path.parent.relative_to(ROOT) for path in MODULES if path.stem == "__init__"}
+    rooms -= {Path(package) for package in PACKAGES}
+    assert len(rooms) > 15
+    assert [room for room in rooms if not re.search(rf"(\*\*|`){room.name}(\*\*|`)", text)] == []
 
 
 def test_no_room_is_crowded() -> None:

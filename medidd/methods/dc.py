@@ -3,10 +3,11 @@
 Zhao, Mopuri & Bilen, ICLR 2021, Algorithm 1, arXiv:2006.05929.
 
 Learns: images.
-Costs: per step, the gradient of ``batch`` real images of each class, and ``net_epochs`` on S.
+Costs: each step takes the gradient of ``batch`` real images per class, and ``net_epochs`` epochs of
+training on S.
 
-Images that pull a network's weights the same way as the real ones train it as the real ones would.
-Match the gradients of each class along the path that the network takes when trained on S.
+If synthetic images move a network's weights as real images do, they train it as real images do. So
+DC matches the gradients of each class along the path that a network takes when trained on S.
 
 From the authors' code, where it differs from the text: images of all classes are updated together,
 and biases and other one-dimensional weights are not compared. With one image per class their loops

@@ -3,13 +3,13 @@
 Wang, Zhu, Torralba & Efros 2018, Algorithms 1 and 2, arXiv:1811.10959.
 
 Learns: images and a step size for each step.
-Costs: per step, ``batches`` * ``epochs`` inner steps on S forth and back, and one gradient of real
-images.
+Costs: each step takes ``batches`` * ``epochs`` training steps on S, their back-propagation, and one
+gradient of real images.
 
 Train a network on S, ask the real images how well it does, and pull the answer back through the
 training to S. What is learned is a program: so many batches in this order, each step with its own
-size. It is worth most to a network that follows it from the weights it was made for; what ordinary
-training makes of the same images is another figure, and both are reported.
+size. It works best for a network that follows it from the weights it was made for. Ordinary
+training on the same images gives another figure, and both are reported.
 
 From the authors: Adam with betas (0.5, 0.999), its rate halved every tenth of the way; batches that
 are repeated in order. Ours: torch's initial weights, and images kept within the display range.
@@ -43,8 +43,8 @@ class DD:
         lr_images: alpha, learning rate of the images.
         lr_lr: learning rate of the logarithms of the step sizes.
         batch: real images per class and update.
-        weights_seed: of the one set of initial weights that S is made for; by default none, and
-            each update draws others.
+        weights_seed: seed of the one set of initial weights that S is made for; by default none, so
+            each update draws other weights.
     """
 
     paper: ClassVar[Preset] = {

@@ -3,7 +3,7 @@
 Zhao & Bilen, WACV 2023, Algorithm 1, arXiv:2110.04181.
 
 Learns: images.
-Costs: per step, one look at ``batch`` real images of each class; no gradients of them.
+Costs: each step takes the features of ``batch`` real images per class, and no gradient of them.
 
 Networks that were never trained already tell classes apart. Draw a fresh one at every step and move
 the synthetic images so that the mean embedding of each class meets that of the real images, both

@@ -3,7 +3,7 @@
 Zhao & Bilen, ICML 2021, Algorithm 1, arXiv:2102.08259.
 
 Learns: images.
-Costs: as DC.
+Costs: the same as DC.
 
 DC, with real and synthetic images seen through the same random augmentation, so that S learns to
 serve a network that is trained with augmentation.

@@ -2,9 +2,9 @@
 
 Kim et al., ICML 2022, Algorithm 1, arXiv:2205.14959.
 
-Learns: images that each unfold into ``factor`` ** 2 released ones.
-Costs: per step, the gradient of ``batch`` real images of one class, and per round over the classes
-``net_steps`` gradients of as many of all.
+Learns: mosaics, each of which unfolds into ``factor`` ** 2 released images.
+Costs: each step takes the gradient of ``batch`` real images of one class. Each round over the
+classes also takes ``net_steps`` gradients of ``batch`` real images of all classes.
 
 Radiographs are smooth, so pixels are better spent on more images than on finer ones: each stored
 image is a mosaic whose tiles, enlarged, are the images released. Gradients are matched class by

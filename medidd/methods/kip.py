@@ -4,8 +4,8 @@ Nguyen, Chen & Lee, ICLR 2021, Algorithm 1, arXiv:2011.00050; convolutional kern
 Xiao & Lee, NeurIPS 2021, arXiv:2107.13034.
 
 Learns: images, and labels if asked.
-Costs: per step, the kernel between S and ``batch`` real images of each class, and its gradient; no
-network is trained.
+Costs: each step takes the kernel between S and ``batch`` real images per class, and its gradient;
+no network is trained.
 
 Training an infinitely wide network on S to the end has a closed form, kernel ridge regression. So
 there is no inner loop to unroll: S is the support set of a regression, a batch of real images is

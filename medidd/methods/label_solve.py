@@ -3,7 +3,7 @@
 Nguyen, Chen & Lee, ICLR 2021, Algorithm 2, arXiv:2011.00050.
 
 Learns: labels.
-Costs: one look at every real image, through the kernel; one step.
+Costs: one step, which takes the kernel between S and every real image once.
 
 The images stay as they start. What kernel regression from S predicts is linear in the labels of S,
 so the labels that serve the real images best are a least-squares solution,

@@ -3,11 +3,12 @@
 Cazenavette, Wang, Torralba, Efros & Zhu, CVPR 2022, Algorithm 1, arXiv:2203.11932.
 
 Learns: images and one step size.
-Costs: per step, ``inner_steps`` steps on S forth and back. Before, once, the experts: networks
-trained on real images.
+Costs: each step takes ``inner_steps`` training steps on S and their back-propagation. Once before:
+the experts, which are networks trained on real images.
 
-Start a student where an expert once was, train it on S, and ask how far it ends from where the
-expert was some epochs later. A few steps on S are to lead as far as epochs of real images.
+A student starts with the weights that an expert had at some epoch, and trains on S. The loss is how
+far it ends from the weights that the expert had some epochs later. So a few steps on S should lead
+as far as whole epochs on real images.
 
 From the authors' code: SGD with momentum 0.5, each student step on a minibatch of S under fresh
 augmentation with a parameter for each image. Ours: the gradient is as exact as theirs but made by
@@ -52,7 +53,7 @@ class MTT:
         experts: {theta*_t}, trajectories of networks trained on real images.
         steps: updates of S.
         inner_steps: N, steps of a student on S.
-        expert_epochs: M, epochs of an expert that these are to lead as far as.
+        expert_epochs: M, epochs of an expert that ``inner_steps`` steps on S should match.
         last_start: T+, the last epoch of an expert at which a student starts.
         lr: alpha_0, the step size that S begins with.
         lr_images: learning rate of the images.

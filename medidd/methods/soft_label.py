@@ -4,10 +4,10 @@ Sucholutsky & Schonlau, IJCNN 2021, arXiv:1910.02551; for radiographs Li et al.,
 arXiv:2104.02857.
 
 Learns: images, labels and one step size.
-Costs: per step, up to ``horizon`` inner steps on S, ``window`` of them back again, and one gradient
-of real images.
+Costs: each step takes up to ``horizon`` training steps on S, back-propagation through ``window`` of
+them, and one gradient of real images.
 
-DD with labels that are learned as well, so that one image can teach something of several classes.
+DD with learned labels, so that one image can teach a network about several classes.
 
 From the authors: Adam with betas (0.5, 0.999), labels that begin one-hot. Ours: one step size for
 all steps, and a constant rate of learning (theirs halves every tenth of the way); the labels stay
@@ -47,8 +47,8 @@ class SoftLabel:
         lr_lr: learning rate of the logarithm of the step size; 0 keeps it.
         constraint: what labels may be, "simplex" (probabilities) or "none" (any real numbers).
         batch: real images per class and update.
-        weights_seed: of the one set of initial weights that S is made for; by default none, and
-            each update draws others.
+        weights_seed: seed of the one set of initial weights that S is made for; by default none, so
+            each update draws other weights.
     """
 
     paper: ClassVar[Preset] = {

@@ -3,7 +3,7 @@
 Cui, Wang, Si & Hsieh, ICML 2023, arXiv:2211.10586.
 
 Learns: images and one step size.
-Costs: as MTT, without the second derivatives by the weights.
+Costs: the same as MTT, without second derivatives with respect to the weights.
 
 MTT with a truncated gradient. The student ends at theta_0 - alpha G, with G the sum of its
 gradients g_i, so the loss has a closed form in them:

@@ -3,6 +3,7 @@
 import dataclasses
 import inspect
 import re
+import textwrap
 from typing import Any, get_args
 
 from medidd.methods import METHODS
@@ -42,23 +43,28 @@ def entry(name: str) -> Entry:
 
 def table() -> str:
     """Returns methods with their fields and defaults, then starts, for a terminal."""
-    lines = ["methods"]
+    lines = ["methods (S is the synthetic set; a step is one update of S)"]
     for name, kind in METHODS.items():
         about = entry(name)
         lines += [
             f"  {name}: {about.title}",
             f"    {about.source}",
-            f"    learns {about.learns}",
-            f"    costs {about.costs}",
+            f"    learns: {about.learns}",
+            f"    costs: {about.costs}",
         ]
         texts = attributes(kind)
         lines += [
             f"    {field} = {value}: {texts[field]}{_paper(kind, field)}"
             for field, value in defaults(kind).items()
         ]
-    lines.append("starts, each also a baseline of its own")
+    lines.append("starts, each of which is also a baseline")
     lines += [f"  {name}: {start.text}" for name, start in STARTS.items()]
-    return "\n".join(lines)
+    return "\n".join(_wrapped(line) for line in lines)
+
+
+def _wrapped(line: str) -> str:
+    indent = " " * (len(line) - len(line.lstrip()) + 4)
+    return textwrap.fill(line, 80, subsequent_indent=indent, break_on_hyphens=False)
 
 
 def markdown() -> str:
@@ -122,6 +128,8 @@ def _paper(kind: type[Any], field: str) -> str:
 
 
 def _shown(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.6g}"
     return "[" + ", ".join(value) + "]" if isinstance(value, tuple) else str(value)
 
 

@@ -135,17 +135,20 @@ def test_between_two_settings_of_a_paper_the_smaller_holds() -> None:
 
 
 def test_the_table_of_methods_explains_every_field_and_every_start() -> None:
-    text = table()
+    lines = table().splitlines()
+    assert max(map(len, lines)) <= 80
+    text = " ".join(" ".join(lines).split())
     for name, kind in METHODS.items():
-        assert f"  {name}: " in text
+        assert f" {name}: " in text
         for field in settable(kind):
             assert attributes(kind)[field]
-            assert f"    {field} = " in text
+            assert f" {field} = " in text
     for name, start in STARTS.items():
-        assert f"  {name}: {start.text}" in text
+        assert f" {name}: {start.text}" in text
     assert "network = convnet (convnet | mlp" in text
     assert "kernel = fc (fc | conv)" in text
     assert " Paper: 1000 from ipc 1, 10000 from ipc 10" in text
+    assert " Paper: 0.001 from ipc 1, 10 from ipc 10." in text
 
 
 def test_the_table_for_the_readme_has_a_row_for_every_method_and_a_link_in_each() -> None:
