@@ -15,6 +15,7 @@ from medidd.distill import distill
 from medidd.kernels import KERNELS, classifier
 from medidd.methods import METHODS
 from medidd.methods.experts import Trajectories
+from medidd.methods.fields import make, values
 from medidd.starts import STARTS
 from pipelines.auditing.matched_statistics import (
     DIMENSIONS,
@@ -241,10 +242,8 @@ def test_a_release_learned_from_few_films_leans_towards_them(name: str) -> None:
 
 def test_methods_on_experts_need_them_no_more() -> None:
     how = made("tesla")
-    gone = dataclasses.replace(
-        how.method,  # type: ignore[type-var]
-        experts=Trajectories(Path("nowhere"), how.networks["convnet"], {}),
-    )
+    nowhere = Trajectories(Path("nowhere"), how.networks["convnet"], {})
+    gone = make(type(how.method), values(how.method) | {"experts": nowhere})
     x, y = films(2)
     match = matched(dataclasses.replace(how, method=gone), seed=0, device=CPU, networks=1)[0]
     assert match(release())(x, y).isfinite().all()
