@@ -1,4 +1,4 @@
-"""How the C library hands out memory in a process of ours."""
+"""How the C library manages memory in medidd's processes."""
 
 import ctypes
 
@@ -6,11 +6,11 @@ import ctypes
 def keep_memory() -> None:
     """Tells glibc to keep freed blocks instead of returning each to the system.
 
-    Small networks on the CPU, and films that are decoded, take the same few large blocks thousands
-    of times, and handing them back every time costs (benchmarks/README.md). Elsewhere than on glibc
-    nothing happens.
+    Small networks on the CPU, and the decoding of films, use the same few large blocks thousands of
+    times. Returning them every time costs time (benchmarks/README.md). Without glibc this does
+    nothing.
     """
-    trim_threshold, top_pad, mmap_threshold = -1, -2, -3  # names of malloc.h
+    trim_threshold, top_pad, mmap_threshold = -1, -2, -3  # constants of malloc.h
     try:
         mallopt = ctypes.CDLL(None).mallopt
     except (OSError, AttributeError):

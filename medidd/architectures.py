@@ -2,10 +2,10 @@
 
 They are those of DC, DSA, DM and MTT (Zhao et al., ICLR 2021, arXiv:2006.05929), the ResNet from
 torchvision. Instance norm is ``GroupNorm(C, C)``, with trainable scale and shift, as in the
-authors' code. What is ours: classifiers take their size from the image, so that any size works;
-one-channel images are padded like any other (the authors pad 28 px digits to 32); and a pooling
-that would leave a normalised layer with a single pixel is left out, since instance norm makes zero
-of whatever that pixel is.
+authors' code. Three things are ours. Classifiers take their size from the image, so any size works.
+One-channel images are padded like any other (the authors pad 28 px digits to 32). A pooling that
+would leave a normalised layer with a single pixel is left out, because instance norm turns any
+single pixel into zero.
 """
 
 from collections import OrderedDict
@@ -25,7 +25,7 @@ NORMS: dict[Norm, Callable[[int], nn.Module]] = {
     "layer": lambda filters: nn.GroupNorm(1, filters),
     "none": lambda _: nn.Identity(),
 }
-"""Normalisations by name, made for so many filters. Each looks at one image at a time."""
+"""Normalisations by name, made for a number of filters. Each sees one image at a time."""
 
 POOLINGS: dict[Pooling, Callable[[], nn.Module]] = {
     "average": lambda: nn.AvgPool2d(2),
@@ -58,9 +58,9 @@ def convnet(
         width: filters per block; a multiple of four for group norm.
         depth: blocks; each halves the image. By default as many as leave 4 to 7 px, which is the
             authors' 3 at 32 px and what later papers take for larger images.
-        norm: what follows the convolutions. Layer norm has a scale and a shift per filter, where
-            the authors have them per pixel.
-        pooling: what ends a block.
+        norm: the norm after each convolution. Layer norm has a scale and a shift per filter; the
+            authors have them per pixel.
+        pooling: the pooling at the end of a block.
 
     Raises:
         ValueError: the image is too small for so many blocks.
@@ -69,8 +69,8 @@ def convnet(
     side = size if pooling == "none" else size >> blocks_deep
     if size < 2 or side < 1:
         raise ValueError(
-            f"{size} px is too small for {blocks_deep} blocks of half the size each; use fewer "
-            f"blocks or {2 ** max(blocks_deep, 1)} px or more"
+            f"{size} px is too small for {blocks_deep} blocks that each halve the image; use "
+            f"fewer blocks or {2 ** max(blocks_deep, 1)} px or more"
         )
 
     def make() -> nn.Module:
@@ -89,7 +89,7 @@ def convnet(
 
 
 def mlp(classes: int, channels: int, size: int, *, width: int = 128) -> Network:
-    """Three dense layers (the authors' MLP), the network least like the others.
+    """Three dense layers (the authors' MLP), the least similar to the other networks.
 
     Args:
         classes: K.
@@ -107,7 +107,7 @@ def mlp(classes: int, channels: int, size: int, *, width: int = 128) -> Network:
 
 
 def lenet(classes: int, channels: int, size: int) -> Network:
-    """LeNet-5 (LeCun et al. 1998) with ReLU and maxima, as the authors have it for digits.
+    """LeNet-5 (LeCun et al. 1998) with ReLU and max pooling, as the authors use it for digits.
 
     Args:
         classes: K.
@@ -134,9 +134,10 @@ def lenet(classes: int, channels: int, size: int) -> Network:
 
 
 def alexnet(classes: int, channels: int, size: int, *, width: int = 128) -> Network:
-    """AlexNet (Krizhevsky et al., NeurIPS 2012) for small images, as the authors have it.
+    """AlexNet (Krizhevsky et al., NeurIPS 2012) for small images, as the authors use it.
 
-    Torchvision's begins with strides of four and needs 63 px. There is no norm and no dropout.
+    Torchvision's AlexNet starts with strides of four and needs 63 px. This one has no norm and no
+    dropout.
 
     Args:
         classes: K.
@@ -168,7 +169,7 @@ def alexnet(classes: int, channels: int, size: int, *, width: int = 128) -> Netw
 def vgg11(classes: int, channels: int, size: int, *, width: int = 64) -> Network:
     """VGG-11 (Simonyan & Zisserman, ICLR 2015) with instance norm and one dense layer.
 
-    Torchvision's is for three channels and holds 120 million weights in its dense layers.
+    Torchvision's VGG-11 is for three channels and has 120 million weights in its dense layers.
 
     Args:
         classes: K.
@@ -193,7 +194,7 @@ def vgg11(classes: int, channels: int, size: int, *, width: int = 64) -> Network
                     nn.ReLU(),
                 ]
                 filters = wider
-            # The last pooling is followed by no norm, and so it may leave a single pixel.
+            # No norm follows the last pooling, so it may leave a single pixel.
             if side >= 4 or stage == len(stages) - 1:
                 layers += [nn.MaxPool2d(2)]
                 side //= 2
@@ -233,7 +234,7 @@ def resnet18(classes: int, channels: int, size: int) -> Network:
 
 def _check(size: int, name: str) -> None:
     if size < SMALLEST:
-        raise ValueError(f"{size} px is too small for {name}; use {SMALLEST} or more")
+        raise ValueError(f"{size} px is too small for {name}; use {SMALLEST} px or more")
 
 
 def _network(features: nn.Module, classifier: nn.Module) -> nn.Module:

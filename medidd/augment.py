@@ -1,10 +1,10 @@
 """Differentiable siamese augmentation (DSA; Zhao & Bilen, ICML 2021, arXiv:2102.08259).
 
-Randomness and arithmetic are apart: ``draw`` makes omega from a generator, ``Omega`` applies it.
-One omega applied to the real and to the synthetic batch is what makes the augmentation siamese: as
-in the authors' code one operation is drawn per call, and every image of the batch gets the same
-parameter. Where a network is trained, each image gets a parameter of its own. Flip and rotation are
-left out unless asked for: a mirrored chest has its heart on the wrong side.
+Randomness and arithmetic are separate: ``draw`` makes omega from a generator, ``Omega`` applies it.
+The augmentation is siamese because the same omega is applied to the real and the synthetic batch.
+As in the authors' code, one operation is drawn per call, and every image of the batch gets the same
+parameter. In the training of a network, each image gets its own parameter. Flip and rotation are
+used only on request: a mirrored chest has its heart on the wrong side.
 """
 
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn.functional import affine_grid, grid_sample, pad
 
 Augmentation = Callable[[Tensor], Tensor]
-"""Takes images (n, C, H, W) and gives as many of the same shape."""
+"""Takes images (n, C, H, W) and returns images of the same shape."""
 
 Operation = Literal[
     "brightness",
@@ -35,13 +35,13 @@ Operation = Literal[
 Operations = tuple[Operation, ...]
 
 RADIOGRAPH: Operations = ("brightness", "contrast", "crop", "cutout", "scale")
-"""The operations that leave left and right, and up and down, where they are."""
+"""The operations that do not exchange left and right, or up and down."""
 
 PHOTOGRAPH: Operations = ("color", "crop", "cutout", "flip", "scale", "rotate")
-"""The strategy of the authors of DSA."""
+"""The strategy of DSA's authors."""
 
 DIGIT: Operations = ("color", "crop", "cutout", "scale", "rotate")
-"""The same without the flip, which makes other digits."""
+"""The same without the flip, which would turn digits into other signs."""
 
 
 @dataclass(frozen=True)
@@ -49,9 +49,9 @@ class Omega:
     """One operation with its parameters, applied to a batch.
 
     Attributes:
-        name: of the operation.
-        u: uniform draws in [0, 1) that the operation takes its parameters from: (3, 1) for all
-            images of a batch alike, (3, n) for each image its own.
+        name: name of the operation.
+        u: uniform draws in [0, 1), from which the operation computes its parameters: (3, 1) for the
+            same parameters in the whole batch, (3, n) for separate parameters per image.
     """
 
     name: Operation
@@ -76,12 +76,12 @@ class Chain:
 
 
 def draw(rng: torch.Generator, operations: Operations = RADIOGRAPH, *, images: int = 1) -> Omega:
-    """Draws one of ``operations`` with its parameters; of none, the identity.
+    """Draws one of ``operations`` with its parameters; without operations, the identity.
 
     Args:
         rng: the run's generator.
-        operations: names of them.
-        images: for how many images parameters are drawn; of 1, any batch gets the same.
+        operations: their names.
+        images: for how many images parameters are drawn; with 1, a whole batch gets the same.
     """
     operations = operations or ("identity",)
     which = int(torch.randint(len(operations), (), generator=rng))
@@ -89,7 +89,7 @@ def draw(rng: torch.Generator, operations: Operations = RADIOGRAPH, *, images: i
 
 
 def draw_each(rng: torch.Generator, operations: Operations, *, images: int = 1) -> Chain:
-    """Draws parameters for every one of ``operations``, to be applied in their order."""
+    """Draws parameters for each of ``operations``, which are applied in their order."""
     return Chain(tuple(draw(rng, (name,), images=images) for name in operations))
 
 
@@ -101,7 +101,7 @@ def _brightness(x: Tensor, u: Tensor) -> Tensor:
 
 
 def _saturation(x: Tensor, u: Tensor) -> Tensor:
-    """Moves each channel from or to their mean; a gray image stays as it is."""
+    """Moves each channel away from or to the mean of all; a gray image does not change."""
     mean = x.mean(dim=1, keepdim=True)
     return (x - mean) * (2 * u[0]) + mean
 
@@ -116,7 +116,7 @@ def _color(x: Tensor, u: Tensor) -> Tensor:
 
 
 def _crop(x: Tensor, u: Tensor) -> Tensor:
-    """Shifts by up to an eighth of the image; what comes in is 0, the mean intensity."""
+    """Shifts by up to an eighth of the image; new pixels are 0, the mean intensity."""
     height, width = x.shape[2:]
     reach = int(height * 0.125 + 0.5)
     corners = (u[:2].flatten(1) * (2 * reach + 1)).int().T.tolist()
@@ -129,7 +129,7 @@ def _crop(x: Tensor, u: Tensor) -> Tensor:
 
 
 def _cutout(x: Tensor, u: Tensor) -> Tensor:
-    """Zeroes a square of half the image's side, centred anywhere."""
+    """Sets a square of half the image's side, centred anywhere, to 0."""
     height, width = x.shape[2:]
     side = int(height * 0.5 + 0.5)
     rows = torch.arange(height, device=x.device)[:, None] - (u[0] * height).floor() + side // 2
@@ -179,4 +179,4 @@ OPERATIONS: dict[Operation, Callable[[Tensor, Tensor], Tensor]] = {
     "saturation": _saturation,
     "scale": _scale,
 }
-"""What each does."""
+"""The function of each operation."""

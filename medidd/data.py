@@ -1,9 +1,9 @@
-"""The two sets of the field: S, which is learned, and T, which may not leave the house.
+"""The two sets of the field: S, which is learned, and T, which must not leave the hospital.
 
 A method never touches a patient's image. It asks a ``Source`` for the mean of a function over a
-batch, and whoever answers decides how: ``RealSet`` plainly, a private source with clipping, noise
-and an account. The contract that makes both possible: ``f`` of a batch is the mean of ``f`` over
-its single images, which is why no network here keeps batch statistics.
+batch, and the source decides how to answer: ``RealSet`` answers plainly, a private source with
+clipping, noise and an account. Both are possible because of one contract: ``f`` of a batch is the
+mean of ``f`` over its single images. For this reason no network here keeps batch statistics.
 """
 
 from collections.abc import Callable
@@ -21,13 +21,13 @@ Statistic = TypeVar("Statistic")
 class Normalization:
     """Display values in [0, 1] to the standardised values that networks see, and back.
 
-    The constants are public: a mean taken over the cohort would be a statistic of its patients.
+    The constants are public. A mean over the cohort would be a statistic of its patients.
 
     Attributes:
-        mean: display value that becomes 0, one for all channels or one each.
-        std: display values per standardised unit, likewise.
+        mean: display value that becomes 0; one for all channels, or one per channel.
+        std: display values per standardised unit; one for all channels, or one per channel.
         low: least display value that an image may have.
-        high: greatest; with infinite limits images are learned unbounded, as in the papers.
+        high: greatest display value; with infinite limits images are unbounded, as in the papers.
     """
 
     mean: float | tuple[float, ...] = 0.5
@@ -40,7 +40,7 @@ class Normalization:
         return (pixels - _channels(self.mean, pixels)) / _channels(self.std, pixels)
 
     def display(self, images: Tensor) -> Tensor:
-        """Returns display values (..., C, H, W), which need not lie between low and high."""
+        """Returns display values (..., C, H, W); they may lie outside low and high."""
         return images * _channels(self.std, images) + _channels(self.mean, images)
 
     def bounded(self, images: Tensor) -> Tensor:
@@ -54,22 +54,22 @@ def _channels(value: float | tuple[float, ...], like: Tensor) -> float | Tensor:
 
 
 NORMALIZATION = Normalization()
-"""The one in use everywhere, and stated in every release."""
+"""The normalisation that is used everywhere; every release states it."""
 
 
 @dataclass
 class SyntheticSet:
     """S: the few learned images and their labels, class after class.
 
-    What is learned is what the method's optimizer holds; there are no flags.
+    The tensors that the method's optimizer holds are learned; there are no flags.
 
     Attributes:
         images: standardised intensities, (K * ipc, C, H, W); rows c*ipc to (c+1)*ipc start as
             images of class c.
         labels: soft labels, (K * ipc, K); rows sum to one.
-        log_lr: logarithm of the step size at which networks are trained on S, (), or of one step
-            size for each step of a program, (T,).
-        normalization: what the images' intensities mean, and how far they may go.
+        log_lr: logarithm of the step size for training networks on S, (), or of one step size for
+            each step of a program, (T,).
+        normalization: what the images' intensities mean, and their limits.
     """
 
     images: Tensor
@@ -111,14 +111,14 @@ class Source(Protocol):
             f: takes images (n, C, H, W) and labels (n, K); its value for a batch must be the mean
                 of its values for the single images.
             label: the class to draw from.
-            size: images to draw; a smaller class gives all it has.
+            size: images to draw; a smaller class gives all its images.
         """
 
 
 CHUNK = 2**17
-"""Pixels that ``RealSet`` hands to a function at once on a CPU: 32 images of 64 x 64. Larger pieces
-leave the processor's caches (256 films at once took 1.4 times as long), and the memory they need
-grows with them."""
+"""Pixels that ``RealSet`` passes to a function at once on a CPU: 32 images of 64 x 64. More pixels
+do not fit the processor's caches (256 films at once took 1.4 times as long) and need more
+memory."""
 
 
 class RealSet:
@@ -155,7 +155,7 @@ class RealSet:
         draw = torch.randperm(len(rows), generator=self._rng)[:size]
         batch = rows[draw.to(rows.device)]
         total = None
-        # Nothing of T is learned; a gradient that f takes itself enables grad itself.
+        # Nothing in T is learned. If f needs a gradient, f enables grad itself.
         with torch.no_grad():
             for rows in torch.split(batch, self._chunk):
                 part = f(self._images[rows], self._labels[rows])

@@ -1,7 +1,7 @@
 """The one outer loop.
 
-A method is a generator of losses: the paper's nested loops stay nested, its local variables are
-its state, and each ``yield`` is the place where the caller steps S.
+A method is a generator of losses. The paper's nested loops stay nested, the local variables are the
+state, and at each ``yield`` the caller takes one step on S.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -14,15 +14,15 @@ from torch import Tensor
 from medidd.data import Source, SyntheticSet
 
 Preset = Mapping[int, Mapping[str, Any]]
-"""Values of a method's fields by images per class, each good up to the next greater number."""
+"""Values of a method's fields by images per class; each holds up to the next larger number."""
 
 
 class Method(Protocol):
     """What a dataset distillation method contributes.
 
     Attributes:
-        steps: how many updates of S it takes unless the user says otherwise.
-        paper: the values of its fields that the authors use.
+        steps: updates of S, unless the user sets another number.
+        paper: the authors' values for the fields.
     """
 
     paper: ClassVar[Preset]
@@ -37,25 +37,25 @@ class Method(Protocol):
     def losses(
         self, synthetic: SyntheticSet, real: Source, rng: torch.Generator
     ) -> Iterator[Tensor]:
-        """Yields the losses along one path; between two of them the caller steps S.
+        """Yields the losses along one path; between two losses the caller takes one step on S.
 
-        A path is what begins with fresh weights. The outer loop asks for one after another. A
-        generator cannot be saved, so a run is resumed where a path begins, and there its randomness
-        alone decides what follows: whatever a path holds comes from S, ``rng`` and ``real``.
+        A path starts with fresh weights, and the outer loop asks for one path after another. A
+        generator cannot be saved, so a run is resumed at the start of a path. For this reason a
+        path must depend only on S, ``rng`` and ``real``.
         """
 
 
 @runtime_checkable
 class Prepares(Protocol):
-    """A method that needs more of S than a start gives, such as step sizes of its own."""
+    """A method whose S needs more than a start gives, such as its own step sizes."""
 
     def prepare(self, synthetic: SyntheticSet) -> SyntheticSet:
-        """Returns S as the method begins with it."""
+        """Returns the S that the method starts with."""
 
 
 @runtime_checkable
 class Decodes(Protocol):
-    """A method that learns something else than the images it shows.
+    """A method that learns something other than the images it releases.
 
     Attributes:
         shown: released images per learned one.
@@ -66,7 +66,7 @@ class Decodes(Protocol):
         """Released images per learned one."""
 
     def encode(self, synthetic: SyntheticSet) -> SyntheticSet:
-        """Returns S as it is learned, from a start of ``shown`` times as many images."""
+        """Returns S as it is learned, from a start with ``shown`` times as many images."""
 
     def decode(self, synthetic: SyntheticSet) -> SyntheticSet:
         """Returns S as it is released, from S as it is learned."""
@@ -74,10 +74,10 @@ class Decodes(Protocol):
 
 @runtime_checkable
 class Classifies(Protocol):
-    """A method that has a classifier of its own, besides those anybody may train on S.
+    """A method with its own classifier, in addition to those that anybody can train on S.
 
     Attributes:
-        classifies_by: its name, for people.
+        classifies_by: the classifier's name, for people.
     """
 
     classifies_by: ClassVar[str]
@@ -89,7 +89,7 @@ class Classifies(Protocol):
 
 
 def by_ipc(preset: Preset, ipc: int) -> Mapping[str, Any]:
-    """Returns the values for the greatest number of images per class that is not above ``ipc``."""
+    """Returns the values for the largest number of images per class that is at most ``ipc``."""
     return preset[max((known for known in preset if known <= ipc), default=min(preset))]
 
 
@@ -108,23 +108,23 @@ def distill(
     optimizer: torch.optim.Optimizer | None = None,
     between: Callable[[int], None] = lambda _: None,
 ) -> Iterator[float]:
-    """Steps ``synthetic`` in place down the method's losses.
+    """Minimises the method's losses, changing ``synthetic`` in place.
 
     Args:
-        method: what is minimised.
+        method: gives the losses.
         synthetic: S, changed in place.
         real: T, or a private source.
         steps: updates of S.
         rng: the run's generator.
-        optimizer: one restored from a checkpoint; by default the method's own, fresh.
-        between: called with the number of updates so far wherever a path has ended, or all steps
-            are taken; there the run can be saved.
+        optimizer: one restored from a checkpoint; by default a fresh one of the method.
+        between: called with the number of updates so far after each path, and after all steps;
+            there the run can be saved.
 
     Yields:
-        The value of each loss, after S has been stepped down it.
+        The value of each loss, after the step on S.
 
     Raises:
-        FloatingPointError: a loss is not finite; S has not been stepped down it.
+        FloatingPointError: a loss is not finite; the step on S is not taken.
     """
     optimizer = optimizer or method.optimizer(synthetic)
     for tensor in learned(optimizer):

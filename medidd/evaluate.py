@@ -1,10 +1,10 @@
-"""What a set of images is worth: fresh networks trained on it, judged on patients it never saw.
+"""How well a classifier trained on a set of images performs on patients that the set never saw.
 
 The protocol of the field (Zhao et al., ICLR 2021, arXiv:2006.05929): a new network, SGD with
 momentum and weight decay, the step size cut tenfold half-way. Their code, not their text, trains
-for one epoch more and forgets the momentum at the cut. Two things are ours. The unit of the
-intervals is the patient, since two films of one patient are not two observations; and no iterate is
-ever chosen by its score on the test patients.
+for one epoch more and resets the momentum at the cut. Two things are ours. The unit of the
+intervals is the patient, because two films of one patient are not two observations. And no iterate
+is ever chosen by its score on the test patients.
 """
 
 from collections.abc import Sequence
@@ -29,20 +29,20 @@ class Draws(Protocol):
     """Draws an augmentation, such as ``medidd.augment.draw``."""
 
     def __call__(self, rng: torch.Generator, *, images: int) -> Augmentation:
-        """Returns one with parameters for each of so many images."""
+        """Returns an augmentation with parameters for each of ``images`` images."""
 
 
 @dataclass(frozen=True)
 class Training:
-    """How a recipient trains a classifier; the papers', where no field is set.
+    """How a recipient trains a classifier; the defaults are those of the papers.
 
     Attributes:
-        steps: updates of the weights; epochs, where a batch holds all images.
-        batch: images per update; a smaller set is used whole each time.
+        steps: updates of the weights; these are epochs if a batch holds all images.
+        batch: images per update; of a smaller set, all images.
         lr: step size, cut tenfold half-way.
-        momentum: of SGD.
-        weight_decay: of SGD.
-        augment: draws an augmentation for one batch, each image its own parameters; None for none.
+        momentum: momentum of SGD.
+        weight_decay: weight decay of SGD.
+        augment: draws an augmentation for one batch, with parameters per image; None for none.
     """
 
     steps: int = 300
@@ -54,7 +54,7 @@ class Training:
 
 
 def published(images: int, *, epochs: int = 300) -> Training:
-    """Returns the papers' training on so many images; they take 1000 epochs when they augment."""
+    """Returns the papers' training on ``images`` images; with augmentation they use 1000 epochs."""
     return Training(steps=epochs * -(-images // Training.batch))
 
 
@@ -105,9 +105,9 @@ class Interval:
 
 
 METRICS = ("auc", "balanced_accuracy", "sensitivity", "specificity", "hm")
-"""Area under the ROC curve, mean of sensitivity and specificity over classes, the two, and their
-harmonic mean. With two classes the second is the positive one; with more, each class is judged
-against the rest and the values are averaged."""
+"""Area under the ROC curve, mean of sensitivity and specificity, both alone, and their harmonic
+mean. With two classes the second is the positive one. With more, each class is judged against the
+rest and the values are averaged."""
 
 
 def score(
@@ -123,8 +123,8 @@ def score(
     Args:
         probabilities: one (n, K) per network.
         labels: hard labels of the films, (n,).
-        patients: whose film it is, (n,).
-        seed: of the bootstrap.
+        patients: the patient of each film, (n,).
+        seed: seed of the bootstrap.
         replicates: bootstrap replicates; each draws patients and networks with replacement.
     """
     predicted = np.stack([p.cpu().double().numpy() for p in probabilities])
@@ -154,7 +154,7 @@ def _metrics(predicted: Floats, truth: NDArray[np.int64], weights: Floats) -> Fl
     for label in positives:
         is_positive, called = truth == label, hard == label
         auc = weighted_auc(predicted[:, label], is_positive, weights)
-        # A replicate may hold no film of a class; such a value is NaN and left out of quantiles.
+        # A replicate may hold no film of a class; its value is NaN, which quantiles leave out.
         with np.errstate(invalid="ignore"):
             sensitivity = weights @ (is_positive & called) / (weights @ is_positive)
             specificity = weights @ (~is_positive & ~called) / (weights @ ~is_positive)
@@ -168,8 +168,8 @@ def _metrics(predicted: Floats, truth: NDArray[np.int64], weights: Floats) -> Fl
 def weighted_auc(scores: Floats, positive: NDArray[np.bool_], weights: Floats) -> Floats:
     """Returns the area under the ROC curve for each row of weights.
 
-    The probability that a positive film scores above a negative one, ties counting half, films
-    drawn by weight.
+    This is the probability that a positive film scores above a negative one, if films are drawn by
+    weight. Ties count half.
 
     Args:
         scores: (n,).

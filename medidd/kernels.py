@@ -4,15 +4,15 @@ Jacot, Gabriel & Hongler, NeurIPS 2018, arXiv:1806.07572; convolutions: Arora et
 arXiv:1904.11955, in the parameterization of Novak et al., ICLR 2020, arXiv:1912.02803.
 
 A ReLU network of infinite width, trained to the end by gradient descent on squared error, predicts
-what kernel regression with its neural tangent kernel does. Weights have a variance of 2 over their
-fan-in and biases one of 0.01. With k the covariance of two inputs' activations, xx and yy those of
-each with itself, and t the angle between the two:
+the same as kernel regression with its neural tangent kernel. Weights have a variance of 2 over
+their fan-in and biases one of 0.01. Let k be the covariance of two inputs' activations, xx and yy
+those of each with itself, and t the angle between the two:
 
     affine   k <- 2 mean(k) + 0.01,                                  ntk <- 2 mean(ntk) + k
     ReLU     k <- sqrt(xx yy) (sin t + (pi - t) cos t) / (2 pi),     ntk <- (pi - t) / (2 pi) ntk
 
-The mean is over what one unit reads: all of the image, the 3 x 3 pixels around, or nothing more
-than itself. Everything is in float64, whatever the images are: the matrices are close to singular.
+The mean is over what one unit reads: the whole image, the 3 x 3 pixels around it, or only itself.
+All values are in float64, because the matrices are close to singular.
 """
 
 from collections.abc import Callable, Sequence
@@ -30,12 +30,12 @@ WEIGHT_VARIANCE = 2.0
 BIAS_VARIANCE = 0.01
 
 RIDGE = 1e-6
-"""lambda of the papers, in units of the mean of the kernel's diagonal."""
+"""The papers' lambda, in units of the mean of the kernel's diagonal."""
 
 MAP = 2**22
-"""Most entries that a map of covariances has at once; a chain of 3 layers keeps some 30 of them."""
+"""Most entries in one map of covariances; a chain of 3 layers keeps about 30 maps."""
 
-# Rounding alone parts an image from itself by less than this, in the cosine.
+# By rounding alone, the cosine of an image with itself differs from 1 by less than this.
 _CLOSE = 1e-14
 
 Mix = Callable[[Tensor], Tensor]
@@ -73,7 +73,7 @@ class FCKernel:
 class ConvKernel:
     """The tangent kernel of convolutional ReLU networks with a flattened read-out.
 
-    Without pooling, only covariances of pixels at the same place are needed: n m H W of them.
+    Without pooling, only covariances of pixels at the same place are needed: n m H W values.
 
     Attributes:
         depth: layers of 3 x 3 convolutions, stride 1, padded with zeros.
@@ -86,7 +86,7 @@ class ConvKernel:
         parts = torch.split(x, max(MAP // y[:, 0].numel(), 1))
         if len(parts) == 1 or not torch.is_grad_enabled():
             return torch.cat([self._rows(part, y) for part in parts])
-        # Kept, the maps of all parts would need the memory that splitting is to save.
+        # Keeping the maps of all parts would need the memory that splitting saves.
         again = partial(checkpoint, self._rows, use_reentrant=False, preserve_rng_state=False)
         return torch.cat([again(part, y) for part in parts])
 
@@ -111,9 +111,9 @@ def ridge(k_ss: Tensor, strength: float = RIDGE) -> Tensor:
 
 
 def centered(labels: Tensor) -> Tensor:
-    """Returns labels (n, K) less 1 / K, in float64: what kernel regression is given and predicts.
+    """Returns labels (n, K) minus 1 / K, in float64: the targets of kernel regression.
 
-    So an image unlike all of S, whose kernel values are small, is of every class alike.
+    So an image unlike all of S, with small kernel values, gets all classes equally.
     """
     return labels.double() - 1 / labels.shape[1]
 
@@ -122,7 +122,7 @@ def regression(kernel: Kernel, x: Tensor, y: Tensor, strength: float = RIDGE) ->
     """Fits kernel regression to images x (n, C, H, W) and soft labels y (n, K).
 
     Returns:
-        alpha, (n, K): an image t is predicted kernel(t, x) @ alpha, a centred label.
+        alpha, (n, K): the prediction for an image t is kernel(t, x) @ alpha, a centred label.
     """
     factor = torch.linalg.cholesky(ridge(kernel(x, x), strength))
     return torch.cholesky_solve(centered(y), factor)
@@ -133,8 +133,8 @@ def classifier(
 ) -> Callable[[Tensor], Tensor]:
     """Returns a function from images (n, C, H, W) to probabilities (n, K), fitted to x and y.
 
-    The prediction itself may be negative. Its softmax never is, and leaves an image's classes in
-    their order; with two classes, also the images of each. It says nothing of how sure one may be.
+    The prediction itself may be negative. Its softmax is not, and keeps the order of an image's
+    classes; with two classes, also the order of images. It does not show how sure a prediction is.
     """
     with torch.no_grad():
         alpha = regression(kernel, x, y, strength)
@@ -174,8 +174,8 @@ def _relu(k: Tensor, xx: Tensor, yy: Tensor) -> tuple[Tensor, Tensor]:
     """Returns the covariances after a ReLU, and those of its derivative, each like ``k``."""
     scale = (xx[:, None] * yy).sqrt()
     cos = k / scale
-    # The ntk has a cusp where two inputs are alike: the derivative of arccos is infinite there. To
-    # take the sign instead stops the gradient, which is right on the diagonal of a matrix: the
+    # If two inputs are alike the ntk has a cusp: the derivative of arccos is infinite there. Taking
+    # the sign instead stops the gradient. This is right on the diagonal of a matrix, because the
     # angle of an image with itself does not change.
     cos = torch.where(cos.abs() > 1 - _CLOSE, cos.sign(), cos)
     slope = (pi - cos.arccos()) / (2 * pi)

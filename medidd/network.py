@@ -1,4 +1,4 @@
-"""Networks as the papers write them: f(theta, x), an architecture without weights."""
+"""Networks as in the papers: f(theta, x), an architecture without weights."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -15,9 +15,9 @@ class Network:
     """An architecture whose weights are always an argument.
 
     Attributes:
-        make: builds the module, which must hold exactly two children, ``features`` (images to
-            vectors) and ``classifier`` (vectors to logits), and no buffers: running statistics
-            would let one image's value depend on another's.
+        make: builds the module. It must have exactly two children, ``features`` (images to
+            vectors) and ``classifier`` (vectors to logits), and no buffers, because running
+            statistics would make one image's value depend on another's.
     """
 
     make: Callable[[], nn.Module]
@@ -27,20 +27,20 @@ class Network:
         with torch.random.fork_rng(devices=[]):
             module = self.make()
         if next(module.buffers(), None) is not None:
-            raise ValueError("a network with running statistics; use group or instance norm")
+            raise ValueError("the network has running statistics; use group or instance norm")
         object.__setattr__(self, "_module", module)
 
     def init(self, rng: torch.Generator, like: Tensor | None = None) -> Weights:
         """Draws fresh weights, theta_0 ~ P.
 
         Args:
-            rng: the only source of randomness; torch's global generator is left as it was.
+            rng: the only source of randomness; torch's global generator does not change.
             like: a tensor whose device and dtype the weights take.
         """
         seed = int(torch.randint(2**62, (), generator=rng))
         with torch.random.fork_rng(devices=[]):
-            # torch's own initialisers take no generator, hence the fork; torch.manual_seed would
-            # seed the devices' generators too, which nothing restores.
+            # torch's own initialisers take no generator, hence the fork. torch.manual_seed would
+            # also seed the devices' generators, and nothing restores those.
             torch.default_generator.manual_seed(seed)
             module = self.make()
         theta = {name: weight.detach() for name, weight in module.named_parameters()}

@@ -1,7 +1,7 @@
-"""Keeps S among what can be released: pictures on a screen, labels that are probabilities.
+"""Keeps S releasable: images that a screen can show, labels that are probabilities.
 
-Projected gradient descent: the projection follows each step of the optimizer and is part of it, so
-that a checkpoint taken between two steps holds a set that satisfies both constraints.
+This is projected gradient descent. The projection follows each step of the optimizer and is part of
+it, so a checkpoint between two steps holds a set that satisfies both constraints.
 """
 
 from collections.abc import Callable
@@ -27,12 +27,12 @@ def on_simplex(labels: Tensor) -> Tensor:
 
 
 def unconstrained(labels: Tensor) -> Tensor:
-    """Returns the labels as they are, any real numbers."""
+    """Returns the labels unchanged; they may be any real numbers."""
     return labels
 
 
 CONSTRAINTS: dict[str, Projection] = {"simplex": on_simplex, "none": unconstrained}
-"""What learned labels may be, by name."""
+"""Constraints on learned labels, by name."""
 
 
 def projected(
@@ -43,7 +43,7 @@ def projected(
     Args:
         optimizer: over tensors of ``synthetic``.
         synthetic: S; its images are kept within the bounds of its normalisation.
-        labels: keeps the labels, where they are learned, among those allowed.
+        labels: the projection of the labels, used if they are learned.
     """
 
     def project(*_: object) -> None:

@@ -1,8 +1,8 @@
-"""Who is a member of T and who is held out, decided by patient and by coin.
+"""Which patients are members and which are held out, decided per patient by a coin.
 
-The held-out patients are the controls of the audits and, where a cohort brings no test patients of
-its own, the test set. The coin is a keyed hash: it can be repeated by whoever holds the key and
-guessed by nobody else, not even by one who knows the seed.
+The held-out patients are the controls of the audits. They are also the test set, if the cohort has
+no test patients of its own. The coin is a keyed hash: anybody with the key can repeat it, and
+nobody else can guess it, even with the seed.
 """
 
 import hashlib
@@ -14,10 +14,10 @@ from typing import Literal
 Role = Literal["member", "control", "test"]
 
 CONTROLS = 150
-"""Held-out patients aimed at: with these the audits can judge the tail of the ROC curve."""
+"""Desired number of held-out patients; with these the audits can judge the ROC curve's tail."""
 
 LARGEST_SHARE = 0.4
-"""The most of a cohort that is held out, but for rounding within small classes."""
+"""Largest share of a cohort that is held out, except for rounding within small classes."""
 
 
 def assign(
@@ -30,17 +30,17 @@ def assign(
 ) -> Mapping[str, Role]:
     """Gives every patient a role.
 
-    Within each class the same share of patients is held out, drawn without replacement, so that
-    members and controls of a class are exchangeable, which is what the permutation tests need. A
-    patient with films of several classes counts in the lowest.
+    Within each class the same share of patients is held out, drawn without replacement. So members
+    and controls of a class are exchangeable, as the permutation tests need. A patient with films of
+    several classes counts in the lowest class.
 
     Args:
-        patients: whose film it is, (n,).
-        labels: its class, (n,).
+        patients: the patient of each film, (n,).
+        labels: the class of each film, (n,).
         splits: "train", "val", "test" or '' for none, (n,); "test" patients are set aside, and
-            stay outside the audits because nobody drew them by a coin.
-        key: secret of the installation.
-        seed: of the run.
+            stay outside the audits because no coin drew them.
+        key: the installation's secret.
+        seed: the run's seed.
 
     Raises:
         ValueError: a class has a single patient to draw from.
@@ -59,8 +59,8 @@ def assign(
     for label, pool in pools.items():
         if len(pool) < 2:
             raise ValueError(
-                f"class number {label} has a single patient to learn from and to hold out; "
-                "add patients or leave the class out"
+                f"class number {label} has a single patient, and one must be learned from and one "
+                "held out; add patients or leave the class out"
             )
         held = min(max(round(share * len(pool)), 1), len(pool) - 1)
         drawn = sorted(pool, key=lambda patient: _coin(key, seed, patient))

@@ -1,6 +1,6 @@
 """The referee: judges whether a set of synthetic images may leave the hospital.
 
-It knows tensors and files, no methods and no DICOM, and can judge anybody's release.
+It knows tensors and files, but no methods and no DICOM. It can judge any release.
 """
 
 from privacy.decision import Decision, decide, wording

@@ -1,4 +1,4 @@
-"""The gate: what all findings together mean for the export. It refuses unless told otherwise."""
+"""The gate: what all findings together mean for the export. It refuses by default."""
 
 import math
 from collections import Counter
@@ -18,7 +18,7 @@ class Decision:
     Attributes:
         verdict: only PASS opens the gate.
         level: how thorough the audit was.
-        reasons: why it is not PASS; empty for PASS.
+        reasons: why the verdict is not PASS; empty for PASS.
     """
 
     verdict: Verdict
@@ -27,7 +27,7 @@ class Decision:
 
     @property
     def can_be_accepted(self) -> bool:
-        """Whether a person may answer for the release: where audits ran and did not decide."""
+        """Whether a person may answer for the release: if the audits ran and did not decide."""
         return self.verdict is Verdict.INCONCLUSIVE and self.level in (Level.STANDARD, Level.FULL)
 
     def to_json(self) -> dict[str, Any]:
@@ -36,18 +36,18 @@ class Decision:
 
     @classmethod
     def from_json(cls, plain: Mapping[str, Any]) -> Self:
-        """Returns the decision of which ``plain`` holds the ``to_json``."""
+        """Returns the decision that ``to_json`` turned into ``plain``."""
         reasons = tuple(plain["reasons"])
         return cls(Verdict(plain["verdict"]), Level(plain["level"]), reasons)
 
 
 @dataclass(frozen=True)
 class Acceptance:
-    """A person's word for a release that the audits did not decide.
+    """A person accepts a release that the audits did not decide.
 
     Attributes:
-        reason: why it may leave all the same; one line.
-        approver: who answers for it.
+        reason: why the release may leave all the same; one line.
+        approver: the person who answers for it.
     """
 
     reason: str
@@ -56,16 +56,16 @@ class Acceptance:
     def __post_init__(self) -> None:
         for name, text in asdict(self).items():
             if not text or text != " ".join(text.split()):
-                raise ValueError(f"{name}: must be one line that says something")
+                raise ValueError(f"{name}: must be one line, not empty, without extra spaces")
 
 
 def decide(findings: Sequence[Finding], policy: Policy, level: Level) -> Decision:
-    """Returns the decision; the worst of INVALID, FAIL, INCONCLUSIVE, PASS that has a reason.
+    """Returns the decision: the first of INVALID, FAIL, INCONCLUSIVE, PASS that applies.
 
-    A release passes if every audit the policy names for this level is there once, passed, and has
-    finite numbers, and if every statistical audit's upper bound is below its limit; all must hold,
-    so their number needs no correction. Failures on bounds are corrected by Holm: one that does
-    not survive leaves the release INCONCLUSIVE.
+    A release passes if every audit that the policy names for this level is there once, passed, and
+    has finite numbers, and if the upper bound of every statistical audit is below its limit. All
+    must hold, so this needs no correction for the number of audits. Failures on bounds are
+    corrected by Holm: if a failure does not survive, the release is INCONCLUSIVE.
     """
     invalid = [
         *_incomplete(findings, policy.required[level]),
@@ -94,10 +94,10 @@ def wording(decision: Decision, findings: Sequence[Finding], *, to: int = 1) -> 
     """Returns the sentence for the report; it never says that the data are anonymous.
 
     Args:
-        decision: what may happen.
-        findings: why.
-        to: counts of patients are rounded to multiples of this; 10 for outsiders, who are told
-            which audits were not passed, and not in numbers why.
+        decision: the decision to explain.
+        findings: the findings it follows from.
+        to: counts of patients are rounded to multiples of this; 10 for outsiders. They read which
+            audits were not passed, but not the numbers behind it.
     """
     if decision.verdict is Verdict.PASS:
         bounds = "; ".join(
@@ -112,7 +112,7 @@ def wording(decision: Decision, findings: Sequence[Finding], *, to: int = 1) -> 
             f"{bounds}. Leakage smaller than this, to single atypical patients, or by other "
             f"attacks is not excluded. {_NOT_ANONYMOUS}"
         )
-    # A set that somebody else made is not medidd's to export.
+    # medidd cannot export a set that somebody else made.
     refused, kept = (
         ("Not passed", "")
         if decision.level is Level.FOREIGN
@@ -123,13 +123,14 @@ def wording(decision: Decision, findings: Sequence[Finding], *, to: int = 1) -> 
         Verdict.INVALID: f"{refused}: the audit is incomplete or not valid.",
     }.get(
         decision.verdict,
-        f"Not decided{kept}: the cohort is too small, a bound too wide, or a person has to look.",
+        f"Not decided{kept}: the cohort is too small, a bound is too wide, or a person has to "
+        "look.",
     )
     return " ".join([start, *(decision.reasons if to == 1 else _not_passed(decision, findings))])
 
 
 def wording_accepted(decision: Decision, findings: Sequence[Finding]) -> str:
-    """Returns the sentence for outsiders where a person lets an undecided release leave.
+    """Returns the sentence for outsiders if a person lets an undecided release leave.
 
     Raises:
         ValueError: nobody can accept this decision.
@@ -137,9 +138,9 @@ def wording_accepted(decision: Decision, findings: Sequence[Finding]) -> str:
     if not decision.can_be_accepted:
         raise ValueError(f"nobody can accept {decision.verdict} at level {decision.level}")
     sentences = [
-        "Not decided: the cohort was too small, a bound too wide, or a person had to look.",
+        "Not decided: the cohort was too small, a bound was too wide, or a person had to look.",
         *_not_passed(decision, findings),
-        "It was exported on the word of a person. Leakage is not excluded.",
+        "It was exported because a person accepted it. Leakage is not excluded.",
         _NOT_ANONYMOUS,
     ]
     return " ".join(sentences)
@@ -151,7 +152,7 @@ _NOT_ANONYMOUS = (
 
 
 def _not_passed(decision: Decision, findings: Sequence[Finding]) -> list[str]:
-    """Returns which audits the reasons come from, without what they say of patients."""
+    """Returns which audits the reasons come from, without what they say about patients."""
     return [
         f"{f.audit} ({f.name}) was not passed."
         for f in findings
@@ -166,11 +167,15 @@ def _about(sizes: dict[str, Any], name: str, to: int) -> str:
 
 
 def _incomplete(findings: Sequence[Finding], required: Sequence[str]) -> list[str]:
-    """Returns a sentence for every audit that is missing, there twice or without numbers."""
+    """Returns a sentence for every audit that is missing, repeated or without numbers."""
     times = Counter(f.audit for f in findings)
     gaps = [f"{name} is missing." for name in required if not times[name]]
-    gaps += [f"{name} is there {n} times." for name, n in times.items() if n > 1]
-    gaps += [f"{f.audit} has a number that is none." for f in findings if not _finite(f)]
+    gaps += [f"{name} occurs {n} times; it must occur once." for name, n in times.items() if n > 1]
+    gaps += [
+        f"{f.audit} has a number that is missing, not finite or outside its bounds."
+        for f in findings
+        if not _finite(f)
+    ]
     return gaps
 
 
@@ -181,7 +186,7 @@ def _finite(finding: Finding) -> bool:
 
 
 def _survivors(statistical: Sequence[Finding]) -> list[Finding]:
-    """Returns the failed audits whose failure outlives Holm's correction over all of them."""
+    """Returns the failed audits that still fail after Holm's correction over all of them."""
     over = holm([1.0 if f.p_limit is None else f.p_limit for f in statistical])
     leak = holm([1.0 if f.p is None else f.p for f in statistical])
     return [

@@ -1,4 +1,4 @@
-"""What the audits may look at, and what an audit is."""
+"""The evidence that audits may look at, and what an audit is."""
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,22 +17,22 @@ Fit = Callable[[Release], Callable[[Tensor], Tensor]]
 returns log-probabilities (n, K)."""
 
 Statistic = Callable[[Tensor, Tensor], Tensor]
-"""What a distillation matches between synthetic and real images, one vector an image, (n, D). Takes
+"""What a method matches between synthetic and real images: one vector per image, (n, D). Takes
 images (n, C, H, W) and labels (n, K)."""
 
 Match = Callable[[Release], Statistic]
-"""Draws one network and returns the statistic under it. Where the method trains its networks on the
-release, the statistic depends on the release; where not, the same function comes back for each."""
+"""Draws one network and returns the statistic under it. If the method trains its networks on the
+release, the statistic depends on the release; if not, every release gets the same function."""
 
 
 @dataclass(frozen=True)
 class Earlier:
-    """An earlier release of the same house, as its ledger knows it.
+    """An earlier release of the same hospital, as its ledger knows it.
 
     Attributes:
-        kind: "export", or whatever else was made of these patients.
+        kind: "export", or what else was made from these patients.
         release: SHA-256 of the release file.
-        patients: who it was distilled from, named as in ``Films.patients``.
+        patients: the patients it was distilled from, named as in ``Films.patients``.
         private: whether it was made under differential privacy.
     """
 
@@ -44,12 +44,12 @@ class Earlier:
 
 @dataclass(frozen=True, eq=False)
 class Canaries:
-    """Distillations that were made to be attacked, and never leave.
+    """Distillations that are made to be attacked, and never leave.
 
     Attributes:
-        films: the planted films, one of each canary patient.
+        films: the planted films, one per canary (planted patient).
         included: whether canary j took part in run i, drawn by fair coins, (runs, canaries), bool.
-        releases: what each run made.
+        releases: the release that each run made.
     """
 
     films: Films
@@ -63,29 +63,29 @@ class Canaries:
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
-    """All that is known when a release is judged.
+    """Everything that is known when a release is judged.
 
     Attributes:
         release: decoded from the outgoing files.
         members: films of the patients it was distilled from.
-        controls: films of patients kept out of it by a coin toss.
+        controls: films of patients who were held out of it by a coin toss.
         nulls: null releases; None at level "screen".
-        fits: trainings of a recipient, of several architectures.
+        fits: trainings such as a recipient makes, with several architectures.
         matches: what the method matches, under several networks.
-        encoder: films (n, C, H, W) to vectors (n, D) that are alike for films of one patient; None
-            where there is none.
-        unit: what counts as one patient: "patient", or "study" or "image" where somebody answers
-            for that; empty where nobody knows.
+        encoder: maps films (n, C, H, W) to vectors (n, D) that are alike for films of one patient;
+            None if there is no encoder.
+        unit: what counts as one patient: "patient", or "study" or "image" if the user answers for
+            that; empty if it is not known.
         start: the name of the start the distillation began from.
         outgoing: every file that leaves, by name.
         manifest: SHA-256 of every file that leaves, in hex, by name.
         decode: reads the release from the outgoing files, as a recipient does.
-        is_identifier: whether a token is an identifier of the cohort; None where nobody can tell.
+        is_identifier: whether a token is an identifier of the cohort; None if that is not known.
         own: identifiers made for this export, such as new DICOM UIDs.
-        constants: each constant of the preprocessing, and whether it is public; None where they are
+        constants: each constant of the preprocessing, and whether it is public; None if they are
             not declared.
-        earlier: what was made of this house's patients before; None where no ledger is kept.
-        canaries: sacrificial distillations; None below level "full".
+        earlier: what was made from this hospital's patients before; None if no ledger is kept.
+        canaries: distillations with planted patients; None below level "full".
     """
 
     release: Release
@@ -115,12 +115,12 @@ class Evidence:
 
     @cached_property
     def everybody(self) -> Films:
-        """The films of members and controls, members first: what an attack scores at once."""
+        """The films of members and controls, members first: an attack scores them together."""
         return self.members.beside(self.controls)
 
 
 class Audit(Protocol):
-    """Looks at the evidence and says what it found."""
+    """Looks at the evidence and returns what it found."""
 
     def __call__(self, evidence: Evidence, policy: Policy, rng: Generator) -> Finding:
         """Returns the finding; draws from ``rng`` alone."""

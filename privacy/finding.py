@@ -1,4 +1,4 @@
-"""What an audit says: a number with bounds, a verdict, and a sentence for a clinician."""
+"""What an audit found: a number with bounds, a verdict, and a sentence for a clinician."""
 
 import math
 from dataclasses import asdict, dataclass, field
@@ -7,7 +7,7 @@ from typing import Any, Self
 
 
 class Verdict(StrEnum):
-    """PASS and FAIL need evidence; without it the answer is one of the other two."""
+    """PASS and FAIL need evidence; without evidence the verdict is one of the other two."""
 
     PASS = "PASS"
     FAIL = "FAIL"
@@ -24,13 +24,13 @@ class Finding:
         name: its name in words.
         verdict: what this audit alone concludes.
         value: the measured quantity.
-        low: one-sided 95 % lower bound of it; the value itself where it is no estimate.
-        high: one-sided 95 % upper bound of it.
+        low: its one-sided 95 % lower bound; the value itself if it is counted, not estimated.
+        high: its one-sided 95 % upper bound.
         limit: the policy's threshold for it.
         text: one or two sentences a clinician understands.
-        chance: its value without leakage, if there is such a thing.
-        p: chance of as much evidence from a release that leaks nothing.
-        p_limit: chance of as much evidence from a release that leaks just up to the limit.
+        chance: the value that is expected without leakage, if there is one.
+        p: chance of this much evidence if the release leaks nothing.
+        p_limit: chance of this much evidence if the release leaks exactly up to the limit.
         details: what else the report shows; JSON, and never about a patient.
     """
 
@@ -59,11 +59,11 @@ class Finding:
         limit: float,
         details: dict[str, Any],
     ) -> Self:
-        """Returns a finding whose number is counted, not estimated, and so is its own bounds."""
+        """Returns a finding whose number is counted, not estimated: its bounds are the number."""
         return cls(audit, name, verdict, value, value, value, limit, text, details=details)
 
     def to_json(self) -> dict[str, Any]:
-        """Returns a plain dict; JSON knows no infinity, so what is not finite becomes None."""
+        """Returns a plain dict; JSON has no infinity, so non-finite numbers become None."""
         plain = asdict(self) | {"verdict": self.verdict.value}
         return {
             key: None if isinstance(value, float) and not math.isfinite(value) else value
@@ -72,7 +72,7 @@ class Finding:
 
     @classmethod
     def from_json(cls, plain: dict[str, Any]) -> Self:
-        """Returns the finding of which ``plain`` is the ``to_json``; a missing number is NaN."""
+        """Returns the finding that ``to_json`` turned into ``plain``; a missing number is NaN."""
         numbers = {
             key: math.nan if plain[key] is None else float(plain[key])
             for key in ("value", "low", "high", "limit")

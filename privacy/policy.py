@@ -1,4 +1,4 @@
-"""The policy: one number a hospital chooses, and what follows from it."""
+"""The policy: one number that a hospital chooses, and what follows from it."""
 
 import math
 import tomllib
@@ -10,7 +10,7 @@ from typing import Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from scipy.stats import norm
 
-FPR = 0.05  # the false-positive rate at which residual risk is defined
+FPR = 0.05  # the false-positive rate at which the residual risk is defined
 
 
 class Level(StrEnum):
@@ -20,7 +20,7 @@ class Level(StrEnum):
     STANDARD = "standard"
     FULL = "full"
     FOREIGN = "foreign"
-    """What can be asked of a set whose making nobody here watched. It allows no export."""
+    """For a set that somebody else made: what can be asked without its run. Allows no export."""
 
 
 class Policy(BaseModel):
@@ -28,11 +28,11 @@ class Policy(BaseModel):
 
     Attributes:
         residual_risk: r, share of patients that may be exposed beyond chance at 5 % false alarms.
-        least_controls: controls below which no average is judged.
-        least_controls_tail: controls below which the most exposed patients are not judged.
+        least_controls: with fewer controls no average passes.
+        least_controls_tail: with fewer controls the most exposed patients are not judged.
         starts_without_films: starts that contain nothing of any patient.
         outgoing: names a file of a release may have; ``*`` is any part of a name in one folder.
-        statistical: audits with bounds, whose failures are corrected for their number.
+        statistical: audits with bounds; their failures are corrected for the number of audits.
         required: audits that must be present, by level.
     """
 
@@ -53,14 +53,16 @@ class Policy(BaseModel):
             if not names or len(set(names)) != len(names):
                 raise ValueError(f"required.{level.value} must name each audit once")
             if "G2" in names and "A5" not in names:
-                raise ValueError(f"required.{level.value}: G2 believes a name unless A5 checks it")
+                raise ValueError(
+                    f"required.{level.value}: G2 reads only a name; add A5, which checks it"
+                )
             if not set(self.statistical) & set(names):
-                raise ValueError(f"required.{level.value} names no statistical audit")
+                raise ValueError(f"required.{level.value} names no statistical audit; add one")
         return self
 
     @property
     def largest_mu(self) -> float:
-        """mu*: two unit Gaussians this far apart leave exactly ``residual_risk``."""
+        """mu*: two unit Gaussians with this distance leave exactly ``residual_risk``."""
         return float(norm.ppf(FPR + (1 - FPR) * self.residual_risk) - norm.ppf(FPR))
 
     @property
@@ -70,7 +72,7 @@ class Policy(BaseModel):
 
     @property
     def cell_size(self) -> int:
-        """Patients behind each released image: 11 for 0.09, 5 for 0.2, 3 for 0.33, as is usual."""
+        """Patients behind each released image: the usual 11 for 0.09, 5 for 0.2, 3 for 0.33."""
         return round(1 / self.residual_risk)
 
 
@@ -78,7 +80,7 @@ def load_policy(path: Path | None = None) -> Policy:
     """Returns the policy in ``path``, or the one that comes with the package.
 
     Raises:
-        ValueError: the file is no TOML, or a key is unknown, missing or out of range; names it.
+        ValueError: the file is not TOML, or a key is unknown, missing or out of range; it is named.
     """
     text = (path or files("privacy").joinpath("policy.toml")).read_text(encoding="utf-8")
     return Policy.model_validate(tomllib.loads(text))

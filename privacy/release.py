@@ -1,7 +1,7 @@
 """What leaves the hospital, and the films it is judged against.
 
-The audits see tensors only: where they come from, and which method made the release, is not
-their business.
+The audits see only tensors. They need not know where the tensors come from, or which method made
+the release.
 """
 
 from collections.abc import Hashable, Mapping, Sequence
@@ -45,9 +45,9 @@ class Films:
     Attributes:
         images: (n, C, H, W), in the intensity space of the release.
         labels: (n,) class indices.
-        patients: (n,) whose film it is; any hashable identifier.
-        traits: what else is known of each film, such as sex or device; (n,) words by name of the
-            trait, empty where it is not known.
+        patients: (n,) the patient of each film; any hashable identifier.
+        traits: what else is known about each film, such as sex or device: for each trait, by name,
+            (n,) words; a word is empty if it is not known.
     """
 
     images: Tensor
@@ -72,7 +72,7 @@ class Films:
 
     @cached_property
     def patient(self) -> Tensor:
-        """The place in ``ids`` of each film's patient, (n,)."""
+        """The index in ``ids`` of each film's patient, (n,)."""
         place = {one: i for i, one in enumerate(self.ids)}
         return torch.tensor([place[one] for one in self.patients], device=self.images.device)
 
@@ -84,7 +84,7 @@ class Films:
 
     @cached_property
     def strata(self) -> Tensor:
-        """The classes each patient's films show, (P,), as bits: films of classes 0 and 2 are 5."""
+        """The classes of each patient's films, (P,), as bits: classes 0 and 2 give 5."""
         shown = torch.zeros(len(self.ids), 1 + int(self.labels.max()), dtype=torch.long)
         shown[self.patient.cpu(), self.labels.cpu()] = 1
         return (shown << torch.arange(shown.shape[1])).sum(1).to(self.images.device)
@@ -109,7 +109,7 @@ class Films:
         )
 
     def beside(self, others: "Films") -> "Films":
-        """Returns these films and then the others; a trait that either lacks is left out."""
+        """Returns these films, then the others, with the traits that both have."""
         return Films(
             torch.cat([self.images, others.images]),
             torch.cat([self.labels, others.labels]),
@@ -124,7 +124,7 @@ class Films:
 
 def _check(what: str, images: Tensor, labels: int) -> None:
     if images.ndim != 4 or not len(images):
-        raise ValueError(f"{what}: images must have shape (n, C, H, W) with n of at least 1")
+        raise ValueError(f"{what}: images must have shape (n, C, H, W), with n of at least 1")
     if len(images) != labels:
         raise ValueError(f"{what}: {len(images)} images, {labels} labels")
     if not torch.isfinite(images).all():

@@ -51,6 +51,6 @@ AUDITS: dict[str, Audit] = {
 def audit(evidence: Evidence, policy: Policy, level: Level, rng: Generator) -> list[Finding]:
     """Returns the findings of every audit that the policy requires at this level.
 
-    An audit that cannot run raises: a gap in the report must not look like a pass.
+    An audit that cannot run raises an error: a gap in the report must not look like a pass.
     """
     return [AUDITS[name](evidence, policy, rng) for name in policy.required[level]]

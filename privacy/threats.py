@@ -1,7 +1,7 @@
-"""What the audits ask, against whom, and whose lists of risks they answer to.
+"""What the audits ask, about which attackers, and which lists of risks they answer to.
 
-The texts of both reports. Every audit has a row whether or not it exists yet: a report names those
-that did not run. Nothing here may claim more than that a test was made.
+Both reports show these texts. Every audit has a row, whether or not it exists yet, because a report
+names the audits that did not run. No text here may claim more than that a test was made.
 """
 
 from collections.abc import Iterable
@@ -16,8 +16,8 @@ class Threat:
     """Somebody who may try to learn about a patient.
 
     Attributes:
-        knows: what he has.
-        wants: what he is after.
+        knows: what the attacker has.
+        wants: what the attacker tries to do.
     """
 
     knows: str
@@ -30,7 +30,7 @@ class Question:
 
     Attributes:
         name: the audit's subject.
-        threats: whom it speaks of; empty for those that only make the others valid.
+        threats: the attackers it is about; empty for audits that only make the others valid.
         asks: the question, in plain words.
     """
 
@@ -44,9 +44,9 @@ class Risk:
     """One entry of somebody's list of risks.
 
     Attributes:
-        name: as that list calls it.
-        audits: those that speak of it; none where it is not tested.
-        note: what else has to be said.
+        name: its name in that list.
+        audits: the audits that test it; empty if none does.
+        note: what else the report says about it.
     """
 
     name: str
@@ -60,16 +60,16 @@ THREATS = {
         "to find out whether that person was in the training set",
     ),
     "T2": Threat(
-        "as T1, but another film of that person than the one that was used",
+        "the same as T1, but a different film of that person, not the one that was used",
         "to link the person to the training set, or to a released image",
     ),
-    "T3": Threat("the release alone", "to recover or to recognise a film of a patient"),
+    "T3": Threat("the release alone", "to recover or to recognise a patient's film"),
     "T4": Threat(
-        "the release and every other patient of the training set",
+        "the release and all patients of the training set except one",
         "to find out whether the last patient was in it",
     ),
     "T5": Threat(
-        "several releases whose patients overlap, as before and after one patient came",
+        "several releases whose patients overlap, such as before and after one patient came",
         "to learn about that patient from the difference",
     ),
 }
@@ -80,83 +80,81 @@ QUESTIONS = {
         ("T1", "T3"),
         "Are there enough patients behind every released image?",
     ),
-    "G2": Question("Start", ("T3",), "Did the images begin from something that holds no film?"),
+    "G2": Question("Start", ("T3",), "Did the images start from something that contains no film?"),
     "G3": Question(
         "Contents of the bundle",
         ("T1", "T3"),
-        "Does nothing leave but images, labels, their loader and reports?",
+        "Do only images, labels, their loader and reports leave?",
     ),
-    "G4": Question(
-        "Identifiers", ("T3",), "Does an identifier of a patient stand in an outgoing file?"
-    ),
+    "G4": Question("Identifiers", ("T3",), "Does an outgoing file contain a patient's identifier?"),
     "G5": Question(
         "Rounding",
         ("T1", "T3"),
-        "Are images and labels rounded, so that nothing hides in digits nobody looks at?",
+        "Are images and labels rounded, so that nothing hides in digits that nobody looks at?",
     ),
     "G6": Question(
         "Constants",
         ("T1",),
-        "Are the constants of the preprocessing public, rather than computed from patients?",
+        "Are the constants of the preprocessing public, and not computed from patients?",
     ),
     "G7": Question(
-        "Earlier releases", ("T5",), "Was anything of the same patients released before?"
+        "Earlier releases", ("T5",), "Was anything from the same patients released before?"
     ),
-    "G8": Question("Audited files", (), "Are the outgoing files those that were audited?"),
+    "G8": Question("Audited files", (), "Are the outgoing files the files that were audited?"),
     "A0": Question(
         "Validity",
         (),
-        "Do training set and controls look alike without the release, as a comparison needs?",
+        "Without the release, do members and controls look alike, so that they can be compared?",
     ),
     "A1": Question(
         "Tracing",
         ("T1", "T2"),
-        "Does what the method matched point to the patients it was matched to?",
+        "Does the statistic that the method matched point to the patients it came from?",
     ),
     "A2": Question(
         "Networks trained on the release",
         ("T1",),
-        "Are networks trained on the release surer of its patients than of others?",
+        "Are networks trained on the release surer about members than about controls?",
     ),
     "A3": Question(
-        "Distance", ("T1",), "Do the films of its patients lie closer to the release than others?"
+        "Distance", ("T1",), "Do films of members lie closer to the release than films of controls?"
     ),
-    "A4": Question("Union of attacks", ("T1",), "Do the attacks together tell what each misses?"),
+    "A4": Question("All attacks", ("T1",), "Do the attacks together find what each one misses?"),
     "A5": Question("Copies", ("T3",), "Is a released image a copy of one patient's film?"),
     "A5b": Question(
         "Closeness of the set",
         ("T3",),
-        "Do the images together lie closer to the training set than to the controls?",
+        "Do the images, taken together, lie closer to the members than to the controls?",
     ),
     "A5c": Question(
         "Same-patient verification",
         ("T2",),
-        "Would a verifier take a released image and a film for the same patient?",
+        "Would a network that recognises patients match a released image to a patient's film?",
     ),
     "A6": Question("Unmixing", ("T3",), "Is a released image a mixture of only a few patients?"),
     "A7": Question(
         "Subgroups",
         ("T1",),
-        "Are unusual patients, or those of one sex, age or device, easier to tell than the rest?",
+        "Are unusual patients, or those of one sex, age or device, more exposed than the rest?",
     ),
     "A8": Question(
         "Worst case",
         ("T4",),
-        "How much is told of patients made to stand out, in releases made to be attacked?",
+        "How much do releases made to be attacked reveal about patients made to stand out?",
     ),
 }
 
 WP29 = (
     Risk("Singling out", ("A5", "A6")),
     Risk("Linkability", ("A5c",)),
-    Risk("Inference", ("A1", "A2", "A3", "A4", "A7"), "that somebody was in the training set"),
+    Risk("Inference", ("A1", "A2", "A3", "A4", "A7"), "that a person was in the training set"),
 )
 """Article 29 Working Party, Opinion 05/2014 on anonymisation techniques."""
 
 EDPB = (
     Risk("Membership inference", ("A1", "A2", "A3", "A4", "A7", "A8")),
-    Risk("Attribute inference", (), "what becomes likely of a person from a known diagnosis"),
-    Risk("Exfiltration", ("G3", "G4", "G5"), "of what stands in the files beside the images"),
+    Risk("Attribute inference", (), "what a known diagnosis makes likely about a person"),
+    Risk("Exfiltration", ("G3", "G4", "G5"), "of what the files hold in addition to the images"),
     Risk("Regurgitation of training data", ("A5", "A5b")),
     Risk("Model inversion", (), "no model is released; whoever trains one can try to invert it"),
     Risk("Reconstruction", ("A5", "A6")),
@@ -164,32 +162,32 @@ EDPB = (
 """European Data Protection Board, Opinion 28/2024 on AI models: tests of resistance to attacks."""
 
 LIMITS = (
-    "attacks that nobody has thought of, or that need more computing than these;",
-    "leakage below the bounds, and leakage of single unusual patients;",
-    "what somebody inside could do who chooses what is learned from, or how;",
-    "models: none is released, and a model trained on the release needs an audit of its own;",
-    "what is true of people in general: that a disease looks as it does is told of nobody.",
+    "attacks that nobody has thought of, or that need more computing power than these;",
+    "leakage below the bounds, and leakage about single unusual patients;",
+    "what an insider could do who chooses which films are learned from, or how;",
+    "models: none is released, and a model trained on the release needs its own audit;",
+    "what is true of people in general: how a disease looks is not about one person.",
 )
-"""What no audit of the table looks at."""
+"""What none of these audits looks at."""
 
 POWER = {
-    "smallest_auc": "smallest AUC of an attack that would be noticed four times of five",
-    "null_se": "standard error of an AUC where nothing leaks",
-    "chance_to_pass": "chance that one attack passes where nothing leaks",
+    "smallest_auc": "smallest AUC of an attack that would be noticed four times out of five",
+    "null_se": "standard error of an AUC if nothing leaks",
+    "chance_to_pass": "chance that one attack passes if nothing leaks",
     "perfect_epsilon": "highest epsilon that a perfect attack could prove",
-    "one_run_epsilon": "the same where each patient is guessed once, in one run",
+    "one_run_epsilon": "the same if each patient is guessed once, in one run",
 }
 """What the numbers of ``privacy.statistics.power`` mean."""
 
 ANALOGY = (
-    "The share .09, a cell of 11 people, is what EMA Policy 0070 and Health Canada recommend as "
-    "highest risk of re-identification in published clinical reports. Taking it for membership "
+    "EMA Policy 0070 and Health Canada recommend the share .09, a cell of 11 people, as the "
+    "highest risk of re-identification in published clinical reports. Using it for membership "
     "inference is an analogy, not their rule."
 )
 
 NO_GUARANTEE = (
     "No differential privacy is claimed: there is no epsilon and no delta, and the bounds hold for "
-    "the attacks that were made, not for all."
+    "the attacks that were made, not for all attacks."
 )
 
 HIPAA = (
@@ -199,7 +197,7 @@ HIPAA = (
 
 
 def covered(risks: Iterable[Risk], ran: Iterable[str]) -> list[Json]:
-    """Returns each risk with the audits that ran on it and those that did not."""
+    """Returns each risk with the audits that tested it and those that did not run."""
     known = list(ran)
     return [
         {

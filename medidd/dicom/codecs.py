@@ -1,7 +1,7 @@
-"""Decoders of compressed pixels: the fastest first, and one more than pydicom knows.
+"""Decoders of compressed pixels: the fastest first, and one that pydicom does not know.
 
-pydicom takes its plug-ins in the order of their names. imagecodecs, an optional extra, decodes JPEG
-Extended with 12 bits, which nothing else here does, and JPEG Lossless several times as fast.
+pydicom uses its plug-ins in the order of their names. imagecodecs, an optional extra, decodes JPEG
+Extended with 12 bits, which no other decoder here can, and JPEG Lossless several times as fast.
 """
 
 from importlib.util import find_spec
@@ -14,7 +14,7 @@ _NAME = "imagecodecs"
 DECODER_DEPENDENCIES = dict.fromkeys(
     (uid.JPEGExtended12Bit, uid.JPEGLossless, uid.JPEGLosslessSV1), (_NAME,)
 )
-"""What the decoders here need, by transfer syntax; pydicom asks for it under this name."""
+"""What the decoders here need, by transfer syntax; pydicom expects this name."""
 
 _FASTEST = {
     uid.JPEGBaseline8Bit: "pillow",
@@ -30,12 +30,12 @@ _FASTEST = {
 
 
 def is_available(syntax: str) -> bool:
-    """Whether the decoder here can be used; pydicom asks for it under this name."""
+    """Whether the decoder here can be used; pydicom expects this name."""
     return syntax in DECODER_DEPENDENCIES and find_spec(_NAME) is not None
 
 
 def register() -> None:
-    """Tells pydicom of the decoder here; further calls do nothing."""
+    """Adds the decoder here to pydicom; further calls do nothing."""
     for syntax in DECODER_DEPENDENCIES:
         decoder = get_decoder(syntax)
         if _NAME not in decoder.available_plugins and is_available(syntax):
@@ -43,13 +43,13 @@ def register() -> None:
 
 
 def fastest(syntax: str) -> str:
-    """Returns the plug-in to try first, '' where pydicom's order is as good."""
+    """Returns the plug-in to try first, or '' if pydicom's order is as good."""
     name = _FASTEST.get(uid.UID(syntax), "")
     return name if name and name in get_decoder(syntax).available_plugins else ""
 
 
 def decode(source: bytes, runner: DecodeRunner) -> bytes:
-    """Returns the decoded frame in ``source``; a plug-in of pydicom."""
+    """Returns the decoded frame in ``source``; pydicom calls this as a plug-in."""
     import imagecodecs
 
     frame = imagecodecs.jpeg_decode(source)

@@ -1,8 +1,8 @@
-"""What can be wrong with a cohort or a file, said without repeating anything a file holds.
+"""What can be wrong with a cohort or a file. No message repeats anything that a file holds.
 
-A message may name the folder as the user typed it, counts and reason codes. It never holds an
-element's value, a UID, a patient or the name of a file: those identify people, and messages end up
-in logs.
+A message may name the folder as the user typed it, counts and reason codes. It never contains an
+element's value, a UID, a patient or a file name: these identify people, and messages end up in
+logs.
 """
 
 from collections.abc import Mapping
@@ -12,8 +12,8 @@ REASONS = {
     "symlink_skipped": "a symbolic link; put the file itself into the folder",
     "dicomdir_ignored": "a DICOMDIR; the files it lists are found without it",
     "unreadable": "the file could not be opened; check its permissions",
-    "bad_zip": "a broken zip archive, or a file in one whose name stands there twice",
-    "encrypted_zip": "a zip archive under a password; unpack it",
+    "bad_zip": "a broken zip archive, or two files in it have one name",
+    "encrypted_zip": "a zip archive with a password; unpack it",
     "zip_bomb": "a zip archive that unpacks to more than films can be",
     "nested_archive": "a zip archive within another; unpack it",
     "not_dicom": "no DICOM file",
@@ -31,7 +31,7 @@ REASONS = {
     "too_large": "more than 2**26 pixels",
     "burned_in_tag": "the header says that identifiers are burned into the pixels",
     "view_excluded": "another view than those asked for",
-    "view_unknown": "the view is not said, and some are asked for",
+    "view_unknown": "the film names no view, and certain views were asked for",
     "unsupported_transfer_syntax": "no decoder exists for the transfer syntax",
     "codec_missing": "the decoder is not installed; pip install 'medidd[codecs]'",
     "label_missing": "no label in the table, or an empty or uncertain one",
@@ -44,32 +44,32 @@ REASONS = {
     "lut_short": "a look-up table is shorter than its descriptor says",
     "non_finite": "pixel values overflow or are not numbers",
     "constant_image": "every pixel has the same value",
-    "decoder_crash": "the file crashed the process that read it; have it compressed anew",
-    "timeout": "the file took too long; have it compressed anew",
+    "decoder_crash": "the file crashed the process that read it; have it compressed again",
+    "timeout": "the file took too long; have it compressed again",
 }
-"""Reason codes, a stable interface, and what each means."""
+"""Reason codes (a stable interface), and what each means."""
 
 WARNINGS = {
     "presentation_lut_conflict": "Presentation LUT Shape contradicts Photometric Interpretation, "
-    "which is believed",
+    "which medidd uses",
     "shutter_ignored": "the shutter or collimator leaves nothing open, is not described, or not "
     "in pixels of the film; the film is not cut",
-    "burned_in_suspected": "something like a line of text stands in the pixels; look at the film",
+    "burned_in_suspected": "something like a line of text is in the pixels; look at the film",
     "burned_in_masked": "something like a line of text was painted over",
 }
-"""Codes of what is odd about films that are used, and what each means."""
+"""Codes for films that are used although something is odd about them, and what each means."""
 
 HARMLESS = frozenset(
     {"not_dicom", "dicomdir_ignored", "duplicate", "duplicate_pixels", "view_excluded"}
 )
-"""Codes that cost no film that was asked for; a ``labels.csv`` beside the films is no failure."""
+"""Codes that lose no film that was asked for; a ``labels.csv`` among the films is no failure."""
 
 
 class CohortError(Exception):
-    """Input that cannot give a cohort; one line that names the thing and the remedy."""
+    """The input gives no cohort; the message is one line that names the thing and the remedy."""
 
 
-class TooManyRefused(CohortError):  # noqa: N818 - says what happened, as Refused does
+class TooManyRefused(CohortError):  # noqa: N818 - names what happened, as Refused does
     """More files were refused than the user allows."""
 
 

@@ -1,7 +1,7 @@
-"""Work on files nobody trusts, in processes that may crash, hang or fill the memory.
+"""Work on untrusted files, in processes that may crash, hang or fill the memory.
 
-A decoder is C code that meets whatever a disk has kept for twenty years. Each file is worked on by
-one of a few processes, one file at a time: what a process does not survive costs its file, and
+A decoder is C code, and must read whatever a disk has kept for twenty years. A few processes work
+on the files, each on one file at a time. If a process ends on a file, only this file is lost, and
 another process takes its place.
 """
 
@@ -26,18 +26,18 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 SECONDS = 120.0
-"""What one file may take."""
+"""Longest time for one file."""
 MEMORY = 4 * 2**30
-"""Bytes of address space that one process may take."""
+"""Bytes of address space that one process may use."""
 
 _LONGEST = 60
-"""Characters of a temporary folder's name in which a server's socket still finds room; of the 107
-that a socket's name may have it takes some 40."""
+"""Characters that a temporary folder's name may have. A socket's name has room for 107, and the
+server's socket needs about 40 of them."""
 
 
 @dataclass(frozen=True)
 class Lost:
-    """What became of an item that its process did not survive.
+    """Why an item was lost, if its process ended on it.
 
     Attributes:
         code: "decoder_crash" or "timeout", a key of ``errors.REASONS``.
@@ -56,16 +56,16 @@ def isolated(
 ) -> Iterator[tuple[Item, Result | Lost]]:
     """Yields each item with its result, in the order in which they are finished.
 
-    Items are taken as they are wanted, so there may be any number of them. Whoever stops early
-    leaves no process behind.
+    Items are taken one by one, so there may be any number of them. If the caller stops early, no
+    process is left behind.
 
     Args:
-        work: what is done with an item, in another process: a function of a module, or a
+        work: the function that runs on an item in another process: a function of a module, or a
             ``partial`` of one.
-        items: whatever can be pickled.
-        workers: processes; 0 for as many as there are processors to use.
-        seconds: what one item may take.
-        memory: bytes of address space that one process may take, where the system allows as many.
+        items: any items that can be pickled.
+        workers: number of processes; 0 for one per usable processor.
+        seconds: longest time for one item.
+        memory: bytes of address space that one process may use, or fewer if the system says so.
     """
     coming = iter(items)
     count = workers or len(os.sched_getaffinity(0))
@@ -93,7 +93,7 @@ class _Worker(Generic[Item, Result]):
         self._begin()
 
     def take(self, items: Iterator[Item]) -> bool:
-        """Begins the next item; tells whether there is one."""
+        """Starts the next item; returns whether there is one."""
         for self._item in items:
             try:
                 self.pipe.send(self._item)
@@ -105,7 +105,7 @@ class _Worker(Generic[Item, Result]):
         return False
 
     def done(self) -> tuple[Item, Result | Lost]:
-        """Returns the item and what came of it; waits for that."""
+        """Waits for the item, and returns it with its result."""
         try:
             return self._item, self.pipe.recv()
         except (EOFError, OSError):
@@ -116,7 +116,7 @@ class _Worker(Generic[Item, Result]):
             return self._item, Lost("timeout" if late else "decoder_crash")
 
     def end(self) -> None:
-        """Ends the process, whatever it does."""
+        """Ends the process, whatever it is doing."""
         self._process.kill()
         self._process.join()
         self.pipe.close()
@@ -134,11 +134,12 @@ class _Worker(Generic[Item, Result]):
 
 @contextmanager
 def _undisturbed() -> Iterator[None]:
-    """Keeps an interrupt from processes that begin here: this one ends them, and says so alone.
+    """Blocks interrupts in processes that start here: only this process handles them.
 
-    A terminal sends it to all, and what is still loading would answer with a traceback.
+    A terminal sends an interrupt to all, and a process that is still loading would print a
+    traceback.
     """
-    resource_tracker.ensure_running()  # it would let interrupts in again where it is begun later
+    resource_tracker.ensure_running()  # if it started later, it would allow interrupts again
     was = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     try:
         yield
@@ -147,9 +148,9 @@ def _undisturbed() -> Iterator[None]:
 
 
 def _context() -> ForkServerContext | SpawnContext:
-    """Returns how processes are begun: by forks of a server, which reads the decoders once for all.
+    """Returns how processes start: as forks of a server, which loads the decoders only once.
 
-    A fork of this process would take along locks that its threads hold.
+    A fork of this process would copy locks that its threads hold.
     """
     if len(tempfile.gettempdir()) > _LONGEST:
         return multiprocessing.get_context("spawn")
@@ -171,7 +172,7 @@ def _serve(pipe: Connection, work: Callable[[Any], Any], seconds: float, memory:
             item = pipe.recv()
         except (EOFError, OSError):
             return
-        # The kernel ends a process that is late, in the midst of C code and without its parent.
+        # The kernel ends a process that is late, even in C code and without its parent's help.
         signal.setitimer(signal.ITIMER_REAL, seconds)
         result = work(item)
         signal.setitimer(signal.ITIMER_REAL, 0)
@@ -179,7 +180,7 @@ def _serve(pipe: Connection, work: Callable[[Any], Any], seconds: float, memory:
 
 
 def _mute() -> None:
-    """Sends what a process says, from C code too, nowhere: it may hold what a file held."""
+    """Discards all output of a process, from C code too: it may contain what a file holds."""
     logging.disable()
     nowhere = os.open(os.devnull, os.O_WRONLY)
     for stream in (1, 2):

@@ -1,7 +1,7 @@
 """How films are read: every choice that changes their pixels or which of them are used.
 
-Films that are to be compared must be read alike, so one object travels from the command to the
-reader, and into the fingerprint of what was made with it.
+Films that are compared must be read alike. So one object goes from the command to the reader, and
+into the fingerprint of everything that is made from the films.
 """
 
 from dataclasses import asdict, dataclass
@@ -32,17 +32,17 @@ class Reading:
     """How films are read.
 
     Attributes:
-        voi: what makes display values: "auto" the VOI LUT, else the window, else percentiles;
-            "lut" or "window" that one, else percentiles; "percentile" always; "none" the whole
-            range of the values.
-        views: names of the views that are used, sorted; all where there are none.
-        frames: what becomes of objects with several frames.
-        burned_in: what becomes of identifiers in the pixels; see ``burned_in``.
+        voi: how display values are made. "auto" uses the VOI LUT, else the window, else
+            percentiles; "lut" or "window" uses that one, else percentiles; "percentile" always
+            uses percentiles; "none" uses the whole range of the values.
+        views: names of the views that are used, sorted; all views if it is empty.
+        frames: what happens to objects with several frames.
+        burned_in: what happens to identifiers in the pixels; see ``burned_in``.
         crop: what is cut away; see ``cropping``.
-        fast_j2k: whether JPEG 2000 is decoded at a lower resolution where that is enough.
+        fast_j2k: whether JPEG 2000 is decoded at a lower resolution if that is enough.
 
     Raises:
-        ValueError: a choice is not one of those there are.
+        ValueError: a choice does not exist.
     """
 
     voi: Voi = "auto"
@@ -62,7 +62,7 @@ class Reading:
         object.__setattr__(self, "views", tuple(sorted(set(self.views))))
         if self.fast_j2k and self.burned_in == "mask":
             raise ValueError(
-                "burned-in: text is found by its exact values, which a lower resolution has not; "
+                "burned-in: text is found by exact values, and a lower resolution changes them; "
                 "leave out fast-j2k, or do not mask"
             )
 
@@ -72,9 +72,9 @@ class Reading:
 
     @classmethod
     def from_json(cls, found: dict[str, Any]) -> "Reading":
-        """Returns what ``to_json`` was made of; TypeError where another version made it."""
+        """Returns what ``to_json`` was made from; TypeError if another version made it."""
         return cls(**(found | {"views": tuple(found["views"])}))
 
 
 DEFAULT = Reading()
-"""How films are read unless somebody says otherwise."""
+"""How films are read by default."""

@@ -1,7 +1,7 @@
-"""Which files were refused, for the eyes of whoever owns them.
+"""Which files were refused; only the owner of the files may read this list.
 
-Names of files identify people, so they stand in this one list and nowhere else: not in a cohort,
-a message or a log.
+File names identify people, so they are in this one list and nowhere else: not in a cohort, a
+message or a log.
 """
 
 import csv
@@ -16,7 +16,7 @@ from medidd.dicom.storage import write
 
 @dataclass(frozen=True, repr=False, slots=True)
 class Refusal:
-    """A file that is left out; without a repr, for its name may be a person's.
+    """A file that is left out; without a repr, because its name may be a person's name.
 
     Attributes:
         path: the file.
@@ -28,11 +28,11 @@ class Refusal:
 
 
 def write_refusals(place: Path, root: Path, refusals: Iterable[Refusal]) -> None:
-    """Writes the list as CSV, by path, readable by its owner only; none where nothing was refused.
+    """Writes the list as CSV, by path, for its owner only; no file if nothing was refused.
 
     Args:
         place: the file to write.
-        root: folder that the paths in the list are relative to.
+        root: the folder to which the paths in the list are relative.
         refusals: the files.
     """
     rows = sorted((one.path.relative_to(root).as_posix(), one.code) for one in refusals)
@@ -44,5 +44,5 @@ def write_refusals(place: Path, root: Path, refusals: Iterable[Refusal]) -> None
     table.writerow(("path", "reason", "meaning"))
     table.writerows((path, code, REASONS[code]) for path, code in rows)
     place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    # Names that are no UTF-8 come from the system as surrogates, and go back as they were.
+    # The system gives names that are no UTF-8 as surrogates; this writes them back unchanged.
     write(place, text.getvalue().encode(errors="surrogateescape"))

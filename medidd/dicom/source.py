@@ -1,7 +1,7 @@
-"""Where a file lies: on the disk, or in a zip archive, which is read in memory and never unpacked.
+"""Where a file is: on the disk, or in a zip archive, which is read in memory and never unpacked.
 
-Nothing is written, so no name in an archive can lead out of a folder, and nothing is read that is
-larger than a film can be.
+Nothing is written, so no name in an archive can lead out of a folder. Nothing larger than a film
+can be is read.
 """
 
 import os
@@ -18,19 +18,19 @@ from medidd.dicom.errors import Refused
 from medidd.dicom.refusals import Refusal
 
 LARGEST = 2**28
-"""Bytes of the largest member that is read: twice a film of ``header.MAX_PIXELS``."""
+"""Largest file of an archive that is read, in bytes: twice a film of ``header.MAX_PIXELS``."""
 RATIO = 200
-"""An archive that unpacks to more times its size, and to more than four largest members, is a
-bomb. Films shrink to a half or a third."""
+"""An archive is a zip bomb if it unpacks to more than this many times its size, and to more than
+four times ``LARGEST``. Films shrink to a half or a third."""
 
 
 @dataclass(frozen=True, order=True, repr=False, slots=True)
 class Source:
-    """A file; without a repr, for names of files identify people.
+    """A file; without a repr, because file names identify people.
 
     Attributes:
-        path: of the file, or of the archive it lies in.
-        member: its name in the archive; '' on the disk.
+        path: the file, or the archive that contains it.
+        member: its name in the archive; '' for a file on the disk.
     """
 
     path: Path
@@ -38,7 +38,7 @@ class Source:
 
     @property
     def place(self) -> Path:
-        """Where the file lies, or would if its archive were unpacked where it is."""
+        """Where the file is, or would be if its archive were unpacked in place."""
         parts = PurePosixPath(self.member.replace("\\", "/")).parts
         return (
             self.path.parent.joinpath(*(p for p in parts if p not in ("/", "..")))
@@ -47,10 +47,10 @@ class Source:
         )
 
     def require_file(self) -> None:
-        """Checks that there is a file to be opened: to open a pipe would wait forever.
+        """Checks that this is a file: opening a pipe would wait forever.
 
         Raises:
-            OSError: there is nothing.
+            OSError: the file does not exist.
             Refused: it is a symbolic link, a pipe or a device.
         """
         if self.path.is_symlink():
@@ -62,7 +62,7 @@ class Source:
         """Opens the file to be read.
 
         Raises:
-            OSError: it cannot be.
+            OSError: it cannot be opened.
             Refused: its archive is broken.
         """
         if not self.member:
@@ -73,10 +73,10 @@ class Source:
             raise Refused("bad_zip") from None
 
     def state(self) -> tuple[int, int]:
-        """Returns what changes where the file does: its size or check sum, and a time.
+        """Returns values that change if the file changes: its size or check sum, and a time.
 
         Raises:
-            OSError: it is gone.
+            OSError: the file no longer exists.
         """
         size, time = _state(self.path)
         if self.member:
@@ -85,14 +85,14 @@ class Source:
 
 
 def sources(root: Path) -> Iterator[Source | Refusal]:
-    """Yields every file under ``root`` and in its archives, by name, or why it is none.
+    """Yields every file under ``root`` and in its archives, by name, or why it is refused.
 
-    Symbolic links are refused, not followed: they may lead out of the folder, or round in it.
+    Symbolic links are refused, not followed: they may lead out of the folder, or in circles.
     """
     closed: list[OSError] = []
     for folder, folders, files in os.walk(root, onerror=closed.append):
         folders.sort()
-        # Unlike Path's, this never raises an error with the path in its text.
+        # Unlike Path.is_symlink, this never raises an error with the path in its text.
         links = [name for name in folders if os.path.islink(Path(folder) / name)]  # noqa: PTH114
         for name in sorted(files) + links:
             yield from _in(Path(folder) / name)
@@ -101,7 +101,7 @@ def sources(root: Path) -> Iterator[Source | Refusal]:
 
 
 def folders(root: Path) -> set[str]:
-    """Returns the names of the folders right under ``root``, and of those in its archives there."""
+    """Returns the names of the folders directly in ``root``, and in the archives there."""
     named: set[str] = set()
     for child in root.iterdir():
         if child.is_dir() and not child.is_symlink():
@@ -141,7 +141,7 @@ def _in(path: Path) -> Iterator[Source | Refusal]:
 
 
 def _why_not(member: zipfile.ZipInfo, *, alone: bool) -> str | None:
-    """Returns why a member is not read; None if it is. Of two with one name only one could be."""
+    """Returns why a member is not read, or None. Of two with one name, only one is readable."""
     if not alone:
         return "bad_zip"
     if stat.S_ISLNK(member.external_attr >> 16):

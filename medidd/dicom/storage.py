@@ -1,7 +1,8 @@
-"""A cohort's folder on disk: readable by its owner only, and never half written.
+"""A cohort's folder on disk: only its owner can read it, and it is never half written.
 
-Rows are filled in ``rows.npy``, in any number of runs; ``done.npy`` says which are. A row counts
-only after it has reached the disk, so a run that is killed loses rows but never keeps a torn one.
+Rows are filled in ``rows.npy``, in any number of runs; ``done.npy`` says which rows are filled. A
+row counts only after it has reached the disk. So a run that is killed may lose rows, but never
+keeps a half-written one.
 """
 
 import json
@@ -27,8 +28,8 @@ class Rows:
 
     Attributes:
         images: one film per row, (n, size, size); 0 to 65535 stand for [0, 1].
-        done: per row 0, the place of the reason why it is not filled, or from 128 on, where it
-            is, a bit for each warning, (n,).
+        done: state of each row, (n,): 0 for undone; the place of the reason if it is refused; from
+            128 on if it is filled, with a bit for each warning.
     """
 
     def __init__(self, folder: Path, count: int, size: int, fingerprint: str) -> None:
@@ -46,10 +47,10 @@ class Rows:
         self.images, self.done = (np.load(path, mmap_mode="r+") for path in paths)
 
     def settle(self, outcomes: Mapping[int, Sequence[str]]) -> None:
-        """Marks rows as filled, with their warnings, or refused, after they reached the disk.
+        """Marks rows, after they have reached the disk, as filled with warnings, or as refused.
 
         Args:
-            outcomes: codes by row: one of ``REASONS`` where it was refused, else ``WARNINGS``.
+            outcomes: codes by row: one of ``REASONS`` if it was refused, else ``WARNINGS``.
         """
         self.images.flush()
         for row, codes in outcomes.items():
@@ -72,7 +73,7 @@ class Rows:
         return [code for row in rows for code, bit in _WARNED.items() if self.done[row] & bit]
 
     def publish(self, rows: Sequence[int]) -> None:
-        """Writes the finished images: ``rows`` of these, in their order."""
+        """Writes the finished images: ``rows``, in their order."""
         partial = self._folder / f"{IMAGES}.part"
         shape = (len(rows), *self.images.shape[1:])
         _new(partial, shape, np.uint16)
@@ -100,7 +101,7 @@ def write(path: Path, data: bytes) -> None:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Returns the object in a JSON file, an empty one where there is no such file."""
+    """Returns the object in a JSON file, or an empty one if there is no such file."""
     try:
         found: dict[str, Any] = json.loads(path.read_bytes())
     except (FileNotFoundError, ValueError):

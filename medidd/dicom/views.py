@@ -1,7 +1,7 @@
-"""From where a film was taken: View Position, else the coded view, else the series' description.
+"""The view of a film: View Position, else the coded view, else the series' description.
 
 Names are the defined terms of View Position (PS3.3 C.8.11.5.1). Codes are those of the views of
-projection radiography (PS3.16 CID 4010), which old films write in SNOMED's former coding.
+projection radiography (PS3.16 CID 4010); old films write them in SNOMED's former coding.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ TERMS = ("AP", "PA", "LL", "RL", "RLD", "LLD", "RLO", "LLO")
 """Defined terms: antero-posterior, postero-anterior, left and right lateral, decubitus, oblique."""
 
 LATERAL = "LATERAL"
-"""A lateral view of a side that is not said; as a choice it takes LL and RL, too."""
+"""A lateral view without a side; as a choice it includes LL and RL."""
 
 CHOICES = (*TERMS, LATERAL)
 """Views that can be asked for."""
@@ -43,9 +43,9 @@ _WORDS = {view: view for view in CHOICES} | {
 
 
 def view_of(film: Dataset) -> str | None:
-    """Returns the view's name, '' where the film does not say it, None where it has no name here.
+    """Returns the view's name, '' if the film does not give it, None if it has no name here.
 
-    A description that names two views says nothing.
+    A description that names two views counts as none.
     """
     position = str(film.get("ViewPosition") or "").strip().upper()
     if position:

@@ -1,8 +1,8 @@
 """Where S comes from. A baseline is a start without a method.
 
-A start is a function of ``Real``, all that it may look at. Most draw class by class; those that
-choose films by what a network sees in them train it first. Each says what its images hold, because
-the export gate refuses a release that began as somebody's film.
+A start is a function of ``Real``, and may look at nothing else. Most starts draw class by class.
+Starts that choose films by a network's features train the network first. Each start says what its
+images contain, because the export gate refuses a release that started from patients' films.
 """
 
 from dataclasses import dataclass
@@ -23,17 +23,17 @@ from medidd.starts.random import random
 from medidd.starts.real import Draw, Real, each_class, in_embedding
 
 LR = 0.01
-"""The step size that S begins with; a method that learns its own sets it by ``prepare``."""
+"""The step size that S starts with; a method that learns it sets its own in ``prepare``."""
 
 
 @dataclass(frozen=True)
 class Start:
-    """A way to begin S.
+    """A way to make the first S.
 
     Attributes:
-        draw: takes the real images, how many to give per class, and a generator; gives
+        draw: takes the real images, how many images to return per class, and a generator; returns
             (K * ipc, C, H, W).
-        holds: what is in these images: nothing of a patient, means of films, or films.
+        holds: what these images contain: nothing of a patient, means of films, or films.
         text: one line for people.
     """
 
@@ -50,21 +50,27 @@ STARTS = {
         each_class(random), "films", "real films drawn at random; publishes patients' pixels"
     ),
     "optimized-random": Start(
-        optimized_random, "films", "the random set that trains networks best; publishes films"
+        optimized_random,
+        "films",
+        "the random set of films that trains networks best; publishes films",
     ),
     "herding": Start(
-        in_embedding(herding), "films", "films whose mean follows their class's; publishes films"
+        in_embedding(herding),
+        "films",
+        "films whose mean is near the class mean; publishes films",
     ),
     "kcenter": Start(
-        in_embedding(kcenter), "films", "films that leave none far from them; publishes films"
+        in_embedding(kcenter),
+        "films",
+        "films spread so that no other is far from one; publishes films",
     ),
     "average": Start(each_class(average), "means", "means of random equal parts of a class"),
     "kmeans": Start(each_class(kmeans), "means", "centroids of k-means in pixel space"),
 }
-"""Every start by its name."""
+"""All starts by name."""
 
 BASELINES = ("random", "kmeans", "average")
-"""The starts that a method is compared with."""
+"""The starts that methods are compared with."""
 
 
 def begin(
@@ -86,15 +92,15 @@ def begin(
         classes: K.
         ipc: images per class.
         rng: the run's generator.
-        network: what a start embeds or judges images with, if it does.
+        network: for starts that embed or judge images.
 
     Raises:
-        ValueError: a class has fewer images than ``ipc`` and the start selects or groups them.
+        ValueError: a class has fewer images than ``ipc``, and the start selects or groups them.
     """
     counts = torch.bincount(labels, minlength=classes).tolist()
     for label, count in enumerate(counts):
         if start.holds != "noise" and count < ipc:
-            raise ValueError(f"class number {label} has {count} images; lower ipc to that")
+            raise ValueError(f"class number {label} has {count} images; lower ipc to {count}")
     drawn = start.draw(Real(images, labels, classes, network), ipc, rng)
     one_hot = torch.eye(classes, dtype=images.dtype, device=images.device)
     log_lr = torch.tensor(LR, dtype=images.dtype, device=images.device).log()

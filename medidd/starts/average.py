@@ -1,7 +1,7 @@
 """Average: class means (the baseline "average real" of Wang et al. 2018, arXiv:1811.10959).
 
-For more than one image per class the class is parted at random into equal parts, and each image is
-the mean of one, since copies of one mean would teach nothing more.
+For more than one image per class, the class is divided at random into equal parts, and each image
+is the mean of one part. Copies of one mean would teach nothing more.
 """
 
 import torch

@@ -2,8 +2,8 @@
 
 Welling, ICML 2009; as Rebuffi et al. (CVPR 2017, arXiv:1611.07725, Algorithm 4) choose exemplars.
 
-Each film is the one that brings the mean of the chosen nearest to the mean of the class. From IDC's
-code, where it differs from the text: features are not scaled to length one, and no film is chosen
+Each step chooses the film that brings the mean of the chosen films nearest to the class mean. Two
+things follow IDC's code, not the text: features are not scaled to length one, and no film is chosen
 twice.
 """
 
@@ -12,7 +12,7 @@ from torch import Tensor
 
 
 def herding(vectors: Tensor, ipc: int) -> Tensor:
-    """Returns ``ipc`` different row numbers of (n, D) in the order they are chosen, (ipc,)."""
+    """Returns ``ipc`` different row numbers of (n, D) in the order of their choice, (ipc,)."""
     mean, total = vectors.mean(0), torch.zeros_like(vectors[0])
     chosen: list[int] = []
     for k in range(1, ipc + 1):

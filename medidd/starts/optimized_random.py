@@ -2,10 +2,10 @@
 
 A baseline of Wang, Zhu, Torralba & Efros 2018, arXiv:1811.10959.
 
-From the authors' code: each set is judged by networks that are trained on it, on training images
-and never on test ones. Ours: fewer sets and networks (theirs are 50 and 20, and they keep several
-sets); every set meets the same networks, so that the better one is not the luckier one; and
-balanced accuracy, since classes differ in size. The films that judge may include those of the set.
+As in the authors' code, networks are trained on each set and judged on training images, never on
+test images. Three things are ours: fewer sets and networks (theirs are 50 and 20, and they keep
+several sets); the same networks for every set, so that the best set does not win by luck; and
+balanced accuracy, because classes differ in size. The judging films may include those of the set.
 """
 
 from collections.abc import Sequence
@@ -18,16 +18,16 @@ from medidd.starts.random import random
 from medidd.starts.real import Real, each_class
 
 SETS = 10
-"""Random sets to choose from. With what follows a CPU takes minutes, for ten images per class."""
+"""Random sets to choose from. With the numbers below, ipc 10 takes minutes on a CPU."""
 
 NETWORKS = 2
-"""Networks that judge each."""
+"""Networks that judge each set."""
 
 TRAINING = Training(steps=50)
-"""How they are trained on it."""
+"""How these networks are trained on the set."""
 
 JUDGES = 128
-"""Films per class that they are judged on."""
+"""Films per class on which these networks are judged."""
 
 
 def optimized_random(real: Real, ipc: int, rng: torch.Generator) -> Tensor:
@@ -37,12 +37,12 @@ def optimized_random(real: Real, ipc: int, rng: torch.Generator) -> Tensor:
 
 
 def best(candidates: Sequence[Tensor], real: Real, rng: torch.Generator) -> Tensor:
-    """Returns the set on which networks learn most about T.
+    """Returns the set from which networks learn most about T.
 
     Args:
         candidates: sets of images, each (K * ipc, C, H, W), class after class.
         real: T.
-        rng: draws the films that judge, and the networks, alike for every set.
+        rng: draws the judging films and the networks, the same for every set.
     """
     of_classes = [real.rows(label) for label in range(real.classes)]
     judges = [rows[torch.randperm(len(rows), generator=rng)[:JUDGES]] for rows in of_classes]

@@ -1,4 +1,4 @@
-"""Random: real films, the baseline every method must beat and no hospital may publish."""
+"""Random: real films, the baseline that every method must beat and no hospital may publish."""
 
 import torch
 from torch import Tensor

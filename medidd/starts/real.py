@@ -10,8 +10,8 @@ from medidd.evaluate import Training, train
 from medidd.network import Network
 
 TRAINING = Training(steps=100, batch=64)
-"""How the network that embeds T is trained: enough for its embedding to tell classes apart, in a
-minute or so on a CPU."""
+"""How the network that embeds T is trained: long enough for its embedding to tell classes apart,
+about a minute on a CPU."""
 
 CHUNK = 64
 """Images embedded at once."""
@@ -25,7 +25,7 @@ class Real:
         images: standardised intensities, (n, C, H, W).
         labels: hard labels, (n,).
         classes: K.
-        network: psi, an architecture to embed or to judge images with.
+        network: psi, an architecture for embedding or judging images.
     """
 
     images: Tensor
@@ -44,7 +44,7 @@ class Real:
     def embedding(self, rng: torch.Generator) -> Tensor:
         """Returns psi(T), (n, D), of one network trained on T.
 
-        Both herding and k-center are published on features of a trained network.
+        The papers of herding and k-center both use features of a trained network.
         """
         theta = train(self.network, self.images, self.one_hot(), TRAINING, rng)
         with torch.no_grad():
@@ -53,14 +53,14 @@ class Real:
 
 
 OfClass = Callable[[Tensor, int, torch.Generator], Tensor]
-"""Images of one class (n, C, H, W), how many to give, and a generator; gives (ipc, C, H, W)."""
+"""Takes images of one class (n, C, H, W), ipc and a generator; returns (ipc, C, H, W)."""
 
 Draw = Callable[[Real, int, torch.Generator], Tensor]
-"""T, images per class, and a generator; gives (K * ipc, C, H, W), class after class."""
+"""Takes T, ipc and a generator; returns (K * ipc, C, H, W), class after class."""
 
 
 def each_class(draw: OfClass) -> Draw:
-    """Returns the start that draws from one class after another, seeing no more than that class."""
+    """Returns the start that draws from one class after another and sees only that class."""
 
     def drawn(real: Real, ipc: int, rng: torch.Generator) -> Tensor:
         classes = range(real.classes)
@@ -70,7 +70,7 @@ def each_class(draw: OfClass) -> Draw:
 
 
 Choose = Callable[[Tensor, int], Tensor]
-"""Vectors of one class (n, D) and how many to choose; gives row numbers, (ipc,)."""
+"""Takes vectors of one class (n, D) and how many to choose; returns row numbers, (ipc,)."""
 
 
 def in_embedding(choose: Choose) -> Draw:

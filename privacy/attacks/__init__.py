@@ -1,4 +1,4 @@
-"""Attacks A0 to A8: what somebody could learn of a patient from the release.
+"""Attacks A0 to A8: what an attacker could learn about a patient from the release.
 
-May import ``statistics`` and the files of ``privacy`` itself, but for ``suite``.
+May import ``statistics`` and the files of ``privacy`` itself, except ``suite``.
 """

@@ -1,15 +1,15 @@
-"""A8: how much does the method give away of a patient in the worst case?
+"""A8: how much does the method reveal about a patient in the worst case?
 
-The attacker of a proof: he knows every other patient, and plants films that a method remembers
-best. The release itself cannot answer, since each patient is either in it or not. So the method is
-run again, some times and never for export; each time a fair coin decides for every planted patient,
-the canary, whether he takes part. An attack on canary j in run i knows all coins and scores of the
-other runs (Carlini et al., IEEE S&P 2022, with one variance for all; the most vulnerable samples:
-Aerni et al., CCS 2024).
+This is the attacker of theoretical proofs, who knows every other patient and plants films that a
+method remembers best. The release itself cannot answer the question, because each patient is either
+in it or not. So the method is run again several times, never for export. In each run a fair coin
+decides for every planted patient, the canary, whether the canary takes part. An attack on canary j
+in run i knows all coins and scores of the other runs (Carlini et al., IEEE S&P 2022, with one
+variance for all; the most vulnerable samples: Aerni et al., CCS 2024).
 
-A canary is seen in every run, so observations are not independent, and bounds that took them so
+A canary is seen in every run, so observations are not independent. Bounds that assume independence
 would miss the truth up to six times as often as they say. Runs and canaries are resampled instead.
-Epsilon rests on the coins alone, which are independent (Steinke et al., NeurIPS 2023).
+Epsilon depends on the coins alone, which are independent (Steinke et al., NeurIPS 2023).
 """
 
 import math
@@ -34,7 +34,7 @@ from privacy.statistics.scores import Array, Scores, Tail, clopper_pearson, rank
 def _traced(evidence: Evidence, canaries: Canaries) -> Tensor:
     """Returns how far each run leans towards each canary, (runs, canaries).
 
-    What is usual of a class is taken from everybody else: a control that is planted is no control.
+    What is usual in a class is taken from all other patients: a planted control is no control.
     """
     everybody, planted = evidence.everybody, canaries.films
     others = everybody.of(set(everybody.ids) - set(planted.ids))
@@ -55,26 +55,26 @@ def _trained(evidence: Evidence, canaries: Canaries) -> Tensor:
 
 ATTACKS: Mapping[str, Callable[[Evidence, Canaries], Tensor]] = {"A1": _traced, "A2": _trained}
 SHARES = (1.0, 0.5, 0.25, 0.125, 0.0625)
-"""Of how many canaries the attacker may dare a guess."""
+"""Shares of the canaries on which the attacker may make a guess."""
 
 FEWEST = 4
-"""Runs, below which a half of them has nothing to compare with."""
+"""Least number of runs: with fewer, one half of the runs has nothing to compare with."""
 
 
 def worst_case(evidence: Evidence, policy: Policy, rng: Generator) -> Finding:
-    """Bounds the residual risk of canaries; a lower bound of twice the policy's refuses."""
+    """Bounds the residual risk of canaries; a lower bound above twice the policy's risk fails."""
     canaries, limit = evidence.canaries, 2 * policy.residual_risk
     if canaries is None:
         return _invalid(limit, "There are no distillations with planted patients.")
     left_out, runs = int((~canaries.included).sum()), len(canaries.releases)
     if runs < FEWEST or rank_at(FPR, left_out) < 1 or not canaries.included.any():
-        return _invalid(limit, "There are too few planted patients, or runs, for any number.")
+        return _invalid(limit, "There are too few planted patients or too few runs for a result.")
     level = 1 - 0.05 / len(ATTACKS)
     rows: dict[str, dict[str, Any]] = {}
     for name, attack in ATTACKS.items():
         scores = attack(evidence, canaries).cpu().double()
         if not scores.isfinite().all():
-            return _invalid(limit, f"{name} gave no number for some planted patients.")
+            return _invalid(limit, f"{name} gave no score for some planted patients.")
         rows[name] = _row(centred(scores, canaries.films), canaries, rng, level)
     name, worst = max(rows.items(), key=lambda row: float(row[1]["low"]))
     planted = len(canaries.films.ids)
@@ -88,10 +88,11 @@ def worst_case(evidence: Evidence, policy: Policy, rng: Generator) -> Finding:
         limit=limit,
         chance=0.0,
         text=(
-            f"In {runs} distillations made to be attacked, with {planted} planted patients, {name} "
-            f"exposes {max(0.0, worst['risk']):.0%} of them beyond chance at 5 % false alarms (at "
-            f"least {max(0.0, worst['low']):.0%}; limit {limit:.0%}). No differential privacy "
-            f"below epsilon {worst['epsilon at least']:.1f} can be claimed for the method."
+            f"In {runs} distillations made to be attacked, with {planted} planted patients, attack "
+            f"{name} exposes {max(0.0, worst['risk']):.0%} of these patients beyond chance at 5 % "
+            f"false alarms (at least {max(0.0, worst['low']):.0%}; limit {limit:.0%}). No "
+            f"differential privacy below epsilon {worst['epsilon at least']:.1f} can be claimed "
+            "for the method."
         ),
         details={"runs": runs, "planted patients": planted, "attacks": rows},
     )
@@ -100,8 +101,9 @@ def worst_case(evidence: Evidence, policy: Policy, rng: Generator) -> Finding:
 def centred(scores: Tensor, films: Films) -> Tensor:
     """Returns scores (runs, canaries) minus their mean in each run over canaries of one sort.
 
-    What a run gives to all canaries alike tells nothing about coins: a bias for one class, or how
-    much it took from patterns. A sort is a class and a combination of traits.
+    A sort is a class and a combination of traits. What a run gives to all canaries of a sort says
+    nothing about their coins; examples are a bias for one class, or how much the run took from
+    patterns.
     """
     first = films.first.tolist()
     words = [[said[i] for i in first] for said in films.traits.values()]
@@ -129,9 +131,9 @@ def ratios(score: Tensor, known: Tensor, included: Tensor) -> Tensor:
     """Returns log N(score; mean in) / N(score; mean out) of one run, (canaries,).
 
     Args:
-        score: each canary's in that run, (canaries,).
+        score: each canary's score in that run, (canaries,).
         known: scores in other runs, (runs, canaries).
-        included: who took part in those, (runs, canaries), bool.
+        included: which canaries took part in those runs, (runs, canaries), bool.
     """
     inside = included.to(known)
     times_in, times_out = inside.sum(0), (1 - inside).sum(0)
@@ -141,14 +143,14 @@ def ratios(score: Tensor, known: Tensor, included: Tensor) -> Tensor:
     groups = (times_in > 0).sum() + (times_out > 0).sum()
     variance = spread / (known.numel() - groups).clamp_min(1)
     ratio = (mean_in - mean_out) * (score - (mean_in + mean_out) / 2)
-    # A canary that was always in, or always out, has nothing to be compared with.
+    # A canary that was always in, or always out, cannot be compared.
     ratio = ratio * ((times_in > 0) & (times_out > 0))
     return ratio / variance.clamp_min(1e-12 * known.square().mean() + 1e-30)
 
 
 @dataclass(frozen=True, eq=False)
 class Pooled:
-    """All observations, one of each canary in each run.
+    """All observations, one for each canary in each run.
 
     Attributes:
         ratios: (runs, canaries).
@@ -168,8 +170,8 @@ class Pooled:
     ) -> tuple[float, float]:
         """Returns lower and upper bound of R for canaries and runs like these.
 
-        Runs and canaries are resampled; where hardly anything is caught that sees too little
-        spread, so no bound is tighter than that for independent observations.
+        Runs and canaries are resampled. If the attack catches hardly anything, resampling shows too
+        little spread, so no bound is tighter than the bound for independent observations.
         """
         resampled = self._resampled(rng, rounds)
         low, high = self.tail.risk_bounds(level)
@@ -202,9 +204,9 @@ class Pooled:
 def epsilon(scores: Tensor, included: Tensor, level: float = 0.95) -> tuple[float, float]:
     """Returns a lower bound of epsilon, and the largest that so many guesses could have shown.
 
-    The first half of the runs teaches the attacker and settles how many guesses he dares; only the
-    other half is counted. If the method is epsilon-DP, a guess at a fair coin is right with at most
-    e^epsilon / (1 + e^epsilon), whatever the others are (Steinke et al.).
+    From the first half of the runs the attacker learns, and chooses how many guesses to make. Only
+    the other half counts. If the method is epsilon-DP, a guess at a fair coin is right with a
+    chance of at most e^epsilon / (1 + e^epsilon), whatever the other coins are (Steinke et al.).
     """
     half = len(scores) // 2
     tried = likelihood_ratios(scores[:half], included[:half])

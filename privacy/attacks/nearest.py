@@ -1,12 +1,13 @@
 """A5: is a released image a copy of one patient's film?
 
-The attacker holds the release only and looks for a patient in it: an image that lies far closer
-to one patient than to the next is that patient's film, whatever was done to contrast, noise or
-position. The measure is NNDR, the distance to the nearest member divided by that to the second
-nearest member, so 0 for a copy and near 1 for an image of nobody (Carlini et al., USENIX Security
-2023, use the same idea for diffusion models). A film that is registered under two patients has no
-such gap after the first of them, and an even mixture of two films has none either; so the gaps
-after the second and the third are looked at, too. By chance those are much rarer.
+The attacker holds only the release and looks for a patient in it. An image that lies far closer to
+one patient than to the next is that patient's film, whatever was done to contrast, noise or
+position. The measure is NNDR: the distance to the nearest member divided by the distance to the
+second nearest member. It is 0 for a copy and near 1 for an image of nobody (Carlini et al., USENIX
+Security 2023, use the same idea for diffusion models). If one film is registered under two
+patients, there is no such gap after the first of them; an even mixture of two films has no such gap
+either. So the audit also looks at the gaps after the second and the third member. By chance those
+are much rarer.
 """
 
 from dataclasses import dataclass
@@ -24,27 +25,28 @@ from privacy.statistics.scores import holm
 
 COPY = 0.60
 """A ratio below this is a copy. With 25 to 200 members, 2 to 4 of 100 strangers' films fall below
-0.70, which would refuse a clean release every fourth time; fewer than 1 of 150 fall below 0.60."""
+0.70; this limit would refuse every fourth clean release. Fewer than 1 of 150 fall below 0.60."""
 DOUBTFUL = 0.70
-"""From here to COPY a person has to look."""
+"""Between COPY and this ratio a person has to look."""
 GAPS = 3
-"""Members who may be the nearest ones together. With D the dimension of the films, chance puts a
-ratio below t after the k-th member with probability t^(kD): the first gap decides."""
+"""Gaps that are looked at: those after the nearest, second and third member. With D the dimension
+of the films, chance puts a ratio below t after the k-th member with probability t^(kD): the first
+gap decides."""
 
 
 @dataclass(frozen=True, eq=False)
 class Closeness:
-    """Attributes: the ratio in each view and the member nearest there, both (m, views)."""
+    """Attributes: the ratio in each view, and the nearest member in it, both (m, views)."""
 
     ratio: Tensor
     nearest: Tensor
 
 
 def copies(evidence: Evidence, policy: Policy, rng: Generator) -> Finding:  # noqa: ARG001
-    """Compares every released image with every member, and so one film of every control."""
+    """Compares every released image, and one film of every control, with every member."""
     members, controls = evidence.members, evidence.controls
     if len(members.ids) < 3:
-        raise ValueError("A5 needs at least 3 members: a ratio compares two of them")
+        raise ValueError("A5 needs at least 3 members, because it compares their distances")
     released = _gaps(distances(evidence)[..., : len(members.ids)]).ratio
     strangers = closeness(controls.images[controls.first], members).ratio
     p = holm(copy_p(released, strangers).tolist())
@@ -59,21 +61,21 @@ def copies(evidence: Evidence, policy: Policy, rng: Generator) -> Finding:  # no
         verdict = Verdict.FAIL
         text = (
             f"{int(copied.sum())} of {len(released)} released images are copies: each lies far "
-            "closer to the film of one patient, or of two or three, than to anybody else's."
+            "closer to the film of one patient, or of two or three, than to all other films."
         )
     elif worst < DOUBTFUL:
         verdict = Verdict.INCONCLUSIVE
         text = (
             f"The closest released image is {worst:.2f} times as far from one patient as from the "
-            "next. That happens by chance, too: a person has to compare the two."
+            "next. This can also happen by chance, so a person has to compare the two."
         )
     else:
         verdict = Verdict.PASS
-        text = "No released image was found to copy a patient's film, flipped, shifted or blurred."
+        text = "No copy of a patient's film was found, not even a flipped, shifted or blurred one."
     if not reachable:
         text += (
-            f" {len(strangers)} controls are too few to test {len(released)} images against "
-            f"strangers' films ({20 * len(released) - 1} are needed); only the ratio was judged."
+            f" {len(strangers)} controls are too few to compare {len(released)} images with the "
+            f"controls' films ({20 * len(released) - 1} are needed); only the ratio was judged."
         )
     return Finding(
         audit="A5",
@@ -99,7 +101,7 @@ def copies(evidence: Evidence, policy: Policy, rng: Generator) -> Finding:  # no
 def distances(evidence: Evidence) -> Tensor:
     """Returns how far released images lie from members and then controls, (m, views, P).
 
-    Computed once for the last evidence: A5 and A5b compare the same.
+    Computed once for the last evidence, because A5 and A5b need the same distances.
     """
     return to_patients(evidence.release.images, evidence.everybody)
 
@@ -112,13 +114,14 @@ def closeness(images: Tensor, members: Films, chunk: int = 16) -> Closeness:
 def to_patients(images: Tensor, films: Films, chunk: int = 16) -> Tensor:
     """Returns the distances of images (m, C, H, W) to patients in each view, (m, views, P).
 
-    A patient is as far away as the nearest of his films, over the flips and shifts of the image.
+    The distance to a patient is that to the nearest of the patient's films, over all flips and
+    shifts of the image.
     """
     images, real = shrink(images), shrink(films.images)
     by_view = []
     for name, view in VIEWS.items():
         scale = standardise if name != "raw" else _as_is
-        # One view of all films is held at a time; images pass by in chunks.
+        # Memory holds one view of all films at a time; images are compared in chunks.
         targets = scale(torch.cat([still(view(x)) for x in torch.split(real, 256)])).flatten(1)
         by_view.append(
             torch.cat(
@@ -134,8 +137,9 @@ def to_patients(images: Tensor, films: Films, chunk: int = 16) -> Tensor:
 def copy_p(released: Tensor, strangers: Tensor) -> Tensor:
     """Returns for each released image how rare so small a ratio is among strangers, (m,).
 
-    In every view an image is ranked among the strangers' films, n + 1 in all; its best rank over
-    the views is then ranked among the best ranks of all n + 1, which pays for choosing the view.
+    In every view the image is ranked among the strangers' films, n + 1 in all. Its best rank over
+    the views is then ranked among the best ranks of all n + 1, which corrects for the choice of the
+    view.
 
     Args:
         released: ratios (m, views).
@@ -154,7 +158,7 @@ def copy_p(released: Tensor, strangers: Tensor) -> Tensor:
 def _gaps(distance: Tensor) -> Closeness:
     """Returns the widest of the first gaps among distances (m, views, P)."""
     nearest = distance.topk(min(GAPS + 1, distance.shape[-1]), largest=False)
-    # Members with the same film make 0 / 0: still a copy, of all of them.
+    # Members with the same film give 0 / 0: the image is still a copy, of all of them.
     ratio = nearest.values[..., :-1] / nearest.values[..., 1:].clamp_min(1e-9)
     return Closeness(ratio.amin(-1), nearest.indices[..., 0])
 

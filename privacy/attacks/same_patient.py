@@ -1,16 +1,17 @@
-"""A5c: would somebody who knows a patient recognise him in a released image?
+"""A5c: can an attacker who has another film of a patient recognise the patient in a released image?
 
-The attacker holds another film of a patient, not the one that was used, and a network that tells
-whether two films show the same person: chests are as good as faces (Packhäuser et al., Scientific
-Reports 2022). He looks for the patient in the release.
+The attacker holds a film of a patient that was not used, and a network that tells whether two films
+show the same person: chests are as good as faces for this (Packhäuser et al., Scientific Reports
+2022). The attacker looks for the patient in the release.
 
-That network has to be brought along as the evidence's encoder. What can be trained on the members'
-own pairs of films recognises too little (docs/privacy.md has the figures), and an audit that cannot
-see must not look as if it had.
+The user has to supply that network, as the evidence's encoder. A network trained on the members'
+own pairs of films recognises too few patients (docs/privacy.md has the figures), and an audit that
+cannot see must not look as if it had seen.
 
-Compared are the films that were used. The attacker's film was not; but it can hardly be more like a
-release than the films that went into it, so this is the stronger attack. Whether the encoder links
-other films of a patient at all is measured where patients have several.
+The audit compares the films that were used. The attacker's film was not used, and can hardly be
+more like a release than the films that went into it, so this audit makes the stronger attack. If
+patients have several films, the audit also measures how well the encoder links films of one
+patient.
 """
 
 from collections.abc import Callable
@@ -27,19 +28,19 @@ from privacy.release import Films
 from privacy.statistics.scores import Scores, auc, holm
 
 FPR = 0.01
-"""Share of pairs of different people that the attacker takes for one."""
-NAME = "Recognised by another film"
+"""Share of pairs of different people that the attacker takes for one person."""
+NAME = "Recognised from another film"
 
 
 @dataclass(frozen=True, eq=False)
 class Verifier:
-    """What the encoder can do, as seen on pairs of films.
+    """How well the encoder recognises patients, measured on pairs of films.
 
     Attributes:
-        threshold: the similarity that different people exceed at a rate of FPR.
-        auc: chance that two films of one patient are more alike than films of two; None where no
-            patient has two films.
-        recognized: share of pairs of one patient above the threshold; None likewise.
+        threshold: the similarity that pairs of different people exceed at a rate of FPR.
+        auc: chance that two films of one patient are more alike than films of two patients; None if
+            no patient has two films.
+        recognized: share of pairs of one patient above the threshold; None in the same case.
         pairs: pairs of films of one patient.
     """
 
@@ -53,12 +54,12 @@ def same_patient(evidence: Evidence, policy: Policy, rng: Generator) -> Finding:
     """Looks for every member in every released image, and for one film of every control."""
     if evidence.encoder is None:
         return _not_assessable(
-            "no network that recognises patients was given, and one trained on the films at hand "
-            "recognises too few"
+            "no network that recognises patients was given, and a network trained on the cohort's "
+            "films recognises too few"
         )
     members, controls = evidence.members, evidence.controls
     if len(controls.ids) < 3:
-        return _not_assessable("fewer than 3 controls tell what chance is")
+        return _not_assessable("fewer than 3 controls cannot show what happens by chance")
     centre = _encoded(evidence.encoder, controls.images).mean(0)
     of_member, of_control, released = (
         F.normalize(_encoded(evidence.encoder, images) - centre, dim=1)
@@ -68,7 +69,7 @@ def same_patient(evidence: Evidence, policy: Policy, rng: Generator) -> Finding:
     verifier = _verifier(torch.cat(same), _pairs(of_control, controls)[1])
     likeness = (released @ of_member.T).amax(1)
     strangers = of_control[controls.first]
-    # An image may be like everybody; what counts is how much more it is like a member.
+    # An image may resemble everybody; what counts is how much more it resembles a member.
     excess = likeness - (released @ of_control.T).amax(1)
     themselves = torch.arange(len(strangers), device=strangers.device).unsqueeze(1)
     to_others = (strangers @ of_control.T).masked_fill(controls.patient == themselves, -torch.inf)
@@ -92,8 +93,8 @@ def same_patient(evidence: Evidence, policy: Policy, rng: Generator) -> Finding:
         + (
             ""
             if enough
-            else f" Not assessable: {len(strangers)} controls are too few to tell a likeness of "
-            f"{len(released)} images from chance ({needed} are needed)."
+            else f" Not assessable: {len(strangers)} controls are too few to show whether "
+            f"{len(released)} images resemble a patient only by chance ({needed} are needed)."
         ),
         details={
             "assessable": enough,
@@ -130,16 +131,16 @@ def _encoded(encoder: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
 
 
 def _rank_p(excess: Tensor, by_chance: Tensor) -> float:
-    """Returns how rare so large an excess is among strangers and itself."""
+    """Returns how rare an excess of this size is among the strangers and itself."""
     return (1 + int((by_chance >= excess).sum())) / (len(by_chance) + 1)
 
 
 def _text(linked: int, images: int, verifier: Verifier) -> str:
     power = (
-        "How well the network recognises patients is unknown, as nobody has two films."
+        "How well the network recognises patients is unknown, because no patient has two films."
         if verifier.recognized is None
         else f"The network recognises {verifier.recognized:.0%} of {verifier.pairs} pairs of films "
-        f"of one patient, and takes {FPR:.0%} of pairs of different people for one."
+        f"of one patient, and takes {FPR:.0%} of pairs of different people for one person."
     )
     if linked:
         return f"{linked} of {images} released images are recognised as a patient. {power}"
@@ -151,7 +152,7 @@ def _not_assessable(why: str) -> Finding:
         audit="A5c",
         name=NAME,
         verdict=Verdict.PASS,
-        text=f"Not assessable: {why}. Nothing is said about attackers with another film.",
+        text=f"Not assessable: {why}. This says nothing about attackers who have another film.",
         value=0.0,
         limit=0.0,
         details={"assessable": False},

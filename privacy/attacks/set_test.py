@@ -1,13 +1,13 @@
 """A5b: do the released images, taken together, lie nearer to members than to controls?
 
-The attacker holds the release and films of a few people, and asks of all images at once whom they
-resemble. One image that lies a little nearer to a member says nothing; many that do so say that
+The attacker holds the release and films of a few people, and asks for all images together whom they
+resemble. One image that lies a little nearer to a member shows nothing; many such images show that
 members' films went into them. The measure is log(d_OUT / d_IN), mean over images and views, where d
-is the distance to the nearest patient of that side. If nothing leaked, who is a member does not
-matter to it, so it is compared with 10,000 fresh draws of membership within each class.
+is the distance to the nearest patient of that side. If nothing leaked, the measure does not depend
+on who is a member, so it is compared with 10,000 fresh draws of membership within each class.
 
-The draws keep the sizes of the two sides and all patients, so unequal sides need no subsampling:
-that would throw away members, and with them the evidence.
+The draws keep the sizes of the two sides, and all patients. So unequal sides need no subsampling,
+which would throw away members, and evidence with them.
 """
 
 import math
@@ -25,14 +25,14 @@ from privacy.policy import Policy
 
 ROUNDS = 10_000
 SURE = 0.01
-"""A release fails if fewer fresh draws of membership than this would bring it as near."""
+"""A release fails if a smaller share of fresh draws of membership brings it as near."""
 FLOOR = 0.01
-"""No distance counts as shorter than this share of the median: zero has no logarithm, and what is
-left of the distance between a film and its copy is the rounding of the last digit."""
+"""No distance counts as shorter than this share of the median. Zero has no logarithm, and the
+distance between a film and its copy is only the rounding of the last digit."""
 
 
 def set_test(evidence: Evidence, policy: Policy, rng: Generator) -> Finding:  # noqa: ARG001
-    """Draws membership anew and compares how near the release then lies to its members."""
+    """Draws membership again and compares how near the release then lies to its members."""
     strata, n1 = evidence.everybody.strata, len(evidence.members.ids)
     is_member = torch.arange(len(strata), device=strata.device) < n1
     both = _in_both(strata, is_member)
@@ -45,12 +45,12 @@ def set_test(evidence: Evidence, policy: Policy, rng: Generator) -> Finding:  # 
     leans = leaning(rows, torch.cat([is_member[both].cpu().unsqueeze(0), draws]))
     observed, chance = float(leans[0]), float(leans[1:].mean())
     p = (1 + int((leans[1:] >= observed - 1e-9).sum())) / (ROUNDS + 1)
-    # If k members stand out and nobody else, a draw makes them all members again this often.
+    # If only k members stand out, this is how often a draw makes all k members again.
     fewest = math.ceil(math.log(SURE) / math.log(n1 / (n1 + n0)))
     failed = p < SURE
     nearer = (
         f"Taken together, the released images lie {math.exp(chance - observed):.2f} times as far "
-        "from the training set's patients as if these had been drawn anew"
+        "from the members as if these had been drawn again at random"
     )
     return Finding(
         audit="A5b",
@@ -63,10 +63,10 @@ def set_test(evidence: Evidence, policy: Policy, rng: Generator) -> Finding:  # 
         chance=chance,
         p=p,
         text=(
-            f"{nearer}; chance brings them as near in {p:.2%} of draws."
+            f"{nearer}; by chance they are as near in {p:.2%} of draws."
             if failed
-            else f"{nearer}, which chance does in {p:.0%} of draws. With {n1} patients against "
-            f"{n0} controls this sees no leak of fewer than {fewest} patients' films."
+            else f"{nearer}; by chance they are as near in {p:.0%} of draws. With {n1} members and "
+            f"{n0} controls this audit sees no leak of fewer than {fewest} patients' films."
         ),
         details={"members": n1, "controls": n0, "draws": ROUNDS, "fewest patients seen": fewest},
     )
@@ -75,12 +75,12 @@ def set_test(evidence: Evidence, policy: Policy, rng: Generator) -> Finding:  # 
 def leaning(rows: Tensor, drawn: Tensor) -> Tensor:
     """Returns the mean of log(d_OUT / d_IN) under each draw of membership, (draws,).
 
-    Patients are sorted once. The nearest of one side comes first, and the nearest of the other is
-    the first after it that is not of the same side.
+    Patients are sorted once by distance. The first is the nearest patient of one side; the next one
+    who is not of the same side is the nearest patient of the other.
 
     Args:
         rows: distances to patients, one row for each image and view, (rows, P), none 0.
-        drawn: who is a member, (draws, P), bool; both sides have somebody in every draw.
+        drawn: who is a member, (draws, P), bool; in every draw both sides have a patient.
     """
     by_patient = drawn.T.contiguous().numpy()
     total = np.zeros(len(drawn))
@@ -116,7 +116,7 @@ def _sorted(rows: Tensor) -> Iterator[tuple[NDArray[np.float64], NDArray[np.int6
 
 
 def _in_both(strata: Tensor, is_member: Tensor) -> Tensor:
-    """Returns who belongs to a stratum that has members and controls, (P,), bool."""
+    """Returns which patients are in a stratum that has members and controls, (P,), bool."""
     return torch.isin(strata, strata[is_member]) & torch.isin(strata, strata[~is_member])
 
 
@@ -129,5 +129,5 @@ def _invalid() -> Finding:
         low=math.nan,
         high=math.nan,
         limit=math.nan,
-        text="No class has both members and controls, so nothing can be said.",
+        text="No class has both members and controls, so there is no result.",
     )

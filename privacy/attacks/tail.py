@@ -1,9 +1,9 @@
-"""A7: are unusual patients, or a small group of them, more exposed than the average says?
+"""A7: are unusual patients, or small groups, more exposed than the average shows?
 
-The attacker is A1's and picks whom to look for: patients whose film is unlike others of their
-class, or those of one sex, device or diagnosis. A release can hide most patients well and still
-give away these (Knolle et al., Nature 2026, find it in clinical data sets). What makes a film
-unusual is measured over members and controls alike, so that membership plays no part in it.
+The attacker uses A1's attack and chooses whom to look for: patients whose film is unlike others of
+their class, or those of one sex, device or diagnosis. A release can hide most patients well and
+still reveal these (Knolle et al., Nature 2026, find it in clinical data sets). What makes a film
+unusual is measured over members and controls alike, so that it does not depend on membership.
 """
 
 import math
@@ -26,19 +26,19 @@ NAME = "Unusual patients and small groups"
 SHARE = 0.10
 """Share of each class that counts as its most atypical patients."""
 LEAST = 20
-"""Members, and controls, below which a group is not judged by itself."""
+"""A group with fewer members or fewer controls is not judged by itself."""
 LEAST_ATYPICAL = 10
-"""The same for the most atypical patients: a tenth of 150 controls never makes 20."""
+"""The same for the most atypical patients, because a tenth of 150 controls is never 20."""
 NEIGHBOURS = 5
 
 
 @dataclass(frozen=True, eq=False)
 class Group:
-    """Some of the patients, with what the attack gives them.
+    """Some of the patients, with their scores in the attack.
 
     Attributes:
         name: what they have in common; never an identifier.
-        scores: theirs.
+        scores: their scores.
     """
 
     name: str
@@ -46,12 +46,12 @@ class Group:
 
     @property
     def sizes(self) -> tuple[int, int]:
-        """Members and controls that there is somebody of their class to compare with."""
+        """Members and controls whose class has both, so that they can be compared."""
         strata = self.scores.by_stratum()
         return sum(len(x) for x, _ in strata), sum(len(y) for _, y in strata)
 
     def row(self, bounds: AucBounds, level: float) -> dict[str, Any]:
-        """Returns what the report shows."""
+        """Returns the group's row in the report."""
         members, controls = self.sizes
         return {
             "group": self.name,
@@ -72,14 +72,14 @@ def exposed_groups(evidence: Evidence, policy: Policy, rng: Generator) -> Findin
 def judge_groups(
     scores: Scores, everybody: Films, policy: Policy, rng: Generator, *, calibrated: bool
 ) -> Finding:
-    """Bounds the AUC in each group; only a lower bound above the limit refuses.
+    """Bounds the AUC in each group; only a lower bound above the limit fails.
 
     The bounds hold for all groups together: each is taken at 5 % divided by their number.
 
     Args:
         scores: of members and controls.
         everybody: films of the same patients in the same order, members first.
-        policy: what is allowed.
+        policy: sets the limit.
         rng: for resampling.
         calibrated: whether the scores are against null releases.
     """
@@ -87,10 +87,10 @@ def judge_groups(
     whole = Group("everybody", scores)
     finite = scores.members.isfinite().all() and scores.controls.isfinite().all()
     if not finite or not min(whole.sizes):
-        return _invalid(limit, "The attack gave no numbers for patients who can be compared.")
+        return _invalid(limit, "The attack gave no scores for patients who can be compared.")
     found = list(groups(everybody, scores))
     level = 1 - 0.05 / max(1, len(found))
-    # Everybody is A1's to judge, and stands here to compare with.
+    # A1 judges all patients together; their row is here only for comparison.
     reference = whole.row(AucBounds(scores, rng), level)
     rows, p = [], []
     for group in found:
@@ -125,7 +125,7 @@ def judge_groups(
 
 
 def groups(everybody: Films, scores: Scores) -> Iterator[Group]:
-    """Yields the groups that are large enough, each set of patients once.
+    """Yields the groups that are large enough; groups of the same patients only once.
 
     Args:
         everybody: films of members and then controls.
@@ -140,7 +140,7 @@ def groups(everybody: Films, scores: Scores) -> Iterator[Group]:
 
 
 def most_atypical(films: Films) -> Tensor:
-    """Tells of each patient whether he is among the most atypical of his class, (P,) bool."""
+    """Returns whether each patient is among the most atypical of the class, (P,) bool."""
     far = films.per_patient(atypicality(films))
     chosen = torch.zeros(len(films.ids), dtype=torch.bool, device=far.device)
     for stratum in sorted(set(films.strata.tolist())):
@@ -150,9 +150,10 @@ def most_atypical(films: Films) -> Tensor:
 
 
 def atypicality(films: Films) -> Tensor:
-    """Returns each film's mean distance to the five nearest of its class and other patients, (n,).
+    """Returns each film's mean distance to the five nearest films of other patients, (n,).
 
-    Films are compared in coarse shape, without contrast. A film that has no other is at 0.
+    Only films of the same class are compared, in coarse shape and without contrast. A film with
+    nothing to compare with gets 0.
     """
     view = VIEWS["low-pass 2"]
     seen = [standardise(view(shrink(x))).flatten(1) for x in torch.split(films.images, 256)]
@@ -170,7 +171,7 @@ def atypicality(films: Films) -> Tensor:
 
 
 def _candidates(films: Films) -> Iterator[tuple[str, Tensor, int]]:
-    """Yields name, patients (P,) bool and least size of every group there may be."""
+    """Yields name, patients (P,) bool and least size of every possible group."""
     yield f"most atypical {SHARE:.0%}", most_atypical(films), LEAST_ATYPICAL
     for label in range(1 + int(films.labels.max())):
         yield f"class {label}", (films.strata >> label) % 2 == 1, LEAST

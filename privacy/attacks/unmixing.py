@@ -2,11 +2,12 @@
 
 The attacker holds films of many people and asks which of them, added together, give a released
 image. Each image is written as a sum of members' films with weights that are not negative (Lawson
-& Hanson 1974), coarse, low-passed and standardised so that contrast, noise and fine detail do not
-matter. A patient's share is the weight of all his films together: one column a film, because the
-mean of two films is a film of nobody and hides that one of them was copied. An image that fits well
-and takes more than half of its weight from one patient shows him, unless strangers' films do the
-same. Mirrored and shifted mixtures are not undone here.
+& Hanson 1974). Films and images are coarse, low-passed and standardised, so that contrast, noise
+and fine detail do not matter. Each film has its own weight, because the mean of two films is no
+patient's film and hides that one of them was copied. A patient's share is the weight of all the
+patient's films together. An image that fits well and takes more than half of its weight from one
+patient shows this patient, unless strangers' films do the same. The audit does not undo mirroring
+and shifts.
 """
 
 from collections.abc import Iterator
@@ -29,17 +30,18 @@ from privacy.policy import Policy
 Array = NDArray[np.float64]
 
 SIDE = 24
-"""Pixels a side. At 16 strangers' films take larger shares; at 32 nothing is gained."""
+"""Pixels per side. At 16, strangers' films take larger shares; 32 brings no gain."""
 FITS = 0.5
-"""Least share of an image's variance that is explained. Noise takes shares of up to 1, of the few
-films that happen to resemble it, but explains less than a quarter."""
+"""Least share of an image's variance that the mixture must explain. For noise, one patient's share
+can reach 1, because few films happen to resemble it, but the mixture explains less than a
+quarter."""
 LARGEST = 0.5
-"""A larger share is one patient's image."""
+"""With a larger share, an image is one patient's image."""
 RARE = 0.01
-"""Strangers' films that may have a larger share than the limit; fewer where many images are
-released, so that one of twenty releases without a leak fails at most."""
+"""Share of strangers' films that may exceed the limit. It is smaller if many images are released,
+so that at most one of twenty releases without a leak fails."""
 BATCH = 64
-"""Films that are tried at once. Few films of thousands get any weight."""
+"""Films that are added at once. Of thousands of films, few get any weight."""
 SLOPE = 1e-6
 """Weights are final when no other film would lower the squared error faster than this, as a share
 of the image's variance."""
@@ -48,12 +50,12 @@ SHOWN = 10
 
 @dataclass(frozen=True, eq=False)
 class Shares:
-    """What images are made of.
+    """Which patients' films images are made of.
 
     Attributes:
         explained: R2 of each image, (m,).
-        top: its largest shares, descending, (m, at most 10); of whom is not kept.
-        patients: 1 / sum of squared shares, the number of equal shares as uneven as these, (m,).
+        top: its largest shares, descending, (m, at most 10); whose they are is not kept.
+        patients: 1 / sum of squared shares, the effective number of patients, (m,).
     """
 
     explained: Tensor
@@ -62,7 +64,7 @@ class Shares:
 
 
 def unmixing(evidence: Evidence, policy: Policy, rng: Generator) -> Finding:  # noqa: ARG001
-    """Unmixes every released image, and one film of every control to see what chance does."""
+    """Unmixes every released image, and one film of every control to see what chance gives."""
     released, strangers = shares(evidence), _strangers(evidence)
     largest, by_chance = _where_it_fits(released), _where_it_fits(strangers)
     usual = _rarely_exceeded(by_chance, min(RARE, 0.05 / len(largest)))
@@ -80,13 +82,13 @@ def unmixing(evidence: Evidence, policy: Policy, rng: Generator) -> Finding:  # 
         verdict = Verdict.FAIL
         text = (
             f"{int(shown.sum())} of {len(shown)} released images are mostly one patient's: up to "
-            f"{value:.0%} of an image is his film (limit {limit:.0%})."
+            f"{value:.0%} of an image comes from one patient's films (limit {limit:.0%})."
         )
     else:
         verdict = Verdict.PASS
         text = (
-            f"No released image is mostly one patient's: at most {value:.0%} of one is the film of "
-            f"a single patient (limit {limit:.0%}). Mirrored mixtures are not looked for."
+            f"No released image is mostly one patient's: at most {value:.0%} of an image comes "
+            f"from one patient's films (limit {limit:.0%}). Mirrored mixtures are not looked for."
         )
     return Finding.exact(
         audit="A6",
@@ -101,18 +103,18 @@ def unmixing(evidence: Evidence, policy: Policy, rng: Generator) -> Finding:  # 
 
 @lru_cache(maxsize=1)
 def shares(evidence: Evidence) -> Shares:
-    """Returns what the released images are made of; kept for the report."""
+    """Returns the shares of the released images; they are kept for the report."""
     return _unmixed(evidence.release.images, evidence)
 
 
 def weights(films: Array, image: Array) -> Array:
     """Returns the w >= 0 that minimises |films w - image|, (n,).
 
-    Solves for a few films at a time, and adds those that would lower the error fastest until none
-    does: the solution for all films, found in a small part of the time.
+    Solves for a few films at a time, and adds those that would lower the error fastest, until none
+    would. This gives the solution for all films in a small part of the time.
 
     Args:
-        films: one column a film, (pixels, n).
+        films: one column per film, (pixels, n).
         image: (pixels,).
     """
     found, held = np.zeros(films.shape[1]), np.zeros(0, dtype=int)
@@ -138,12 +140,12 @@ def _strangers(evidence: Evidence) -> Shares:
 
 
 def _where_it_fits(found: Shares) -> Tensor:
-    """Returns each image's largest share, (m,); 0 where films explain too little of it."""
+    """Returns each image's largest share, (m,); 0 if films explain too little of the image."""
     return found.top[:, 0].where(found.explained >= FITS, 0.0)
 
 
 def _rarely_exceeded(strangers: Tensor, rate: float) -> float:
-    """Returns what one more stranger exceeds at this rate; with few of them, the largest seen."""
+    """Returns the share that one more stranger exceeds at this rate; with few, the largest."""
     k = max(1, int(rate * (len(strangers) + 1)))
     return float(strangers.sort(descending=True).values[k - 1])
 
@@ -156,7 +158,7 @@ def _unmixed(images: Tensor, evidence: Evidence) -> Shares:
     for image in np.concatenate(list(_coarse(images))):
         found = weights(films, image)
         of_patient = np.bincount(patient, found, minlength=len(members.ids))
-        # A blank image is made of nobody.
+        # A blank image contains nobody.
         share = of_patient / max(of_patient.sum(), 1e-12)
         rest = image - films @ found
         explained.append(1 - (rest @ rest) / max(image @ image, 1e-12))

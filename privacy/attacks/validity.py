@@ -1,16 +1,16 @@
 """A0: can members and controls be compared at all?
 
-The attacker has no release. He tells members from controls by their films alone, as he can where
-the two were not drawn by the same coin: from other years, other devices, other diagnoses. All
-other audits would then take that difference for a leak, or a leak for it (Das et al., 2024,
-arXiv:2406.16201). Nothing can be said where nobody knows what one patient is, or where a film lies
-on both sides.
+The attacker has no release, and tells members from controls by their films alone. This is possible
+if the two were not drawn by the same coin, but come from different years, devices or diagnoses. All
+other audits would then take this difference for a leak, or a leak for this difference (Das et al.,
+2024, arXiv:2406.16201). No audit is valid either if it is not known what one patient is, or if a
+film is on both sides.
 
-The films pass one fixed layer of random filters; a regularised linear classifier (least squares on
+The films pass one fixed layer of random filters. A regularised linear classifier (least squares on
 the membership) learns on four fifths of the patients and is judged on the rest. Patients are
-compared within their fifth only, since the scores of different classifiers have no common scale.
-The whole is repeated for memberships drawn anew within each class: one classifier is a product with
-the same matrix as the next, which makes the test exact and quick.
+compared only within their fifth, because the scores of different classifiers have no common scale.
+All this is repeated for memberships drawn again within each class. All classifiers are products
+with the same matrix, which makes the test exact and fast.
 """
 
 import hashlib
@@ -37,7 +37,7 @@ RIDGE = 0.1  # of the number of patients; features have variance 1
 
 
 def comparable(evidence: Evidence, policy: Policy, rng: Generator) -> Finding:  # noqa: ARG001
-    """Asks what a patient is, whether a film is on both sides, and who can tell the sides apart."""
+    """Checks the unit, films on both sides, and whether the two sides can be told apart."""
     members, controls, everybody = evidence.members, evidence.controls, evidence.everybody
     n1 = len(members.ids)
     member = torch.arange(len(everybody.ids)) < n1
@@ -51,12 +51,12 @@ def comparable(evidence: Evidence, policy: Policy, rng: Generator) -> Finding:  
     reasons = [_unit(evidence.unit)] if evidence.unit not in UNITS else []
     if shared:
         reasons.append(
-            f"{shared} films are of a patient of the training set and of a control at once (equal "
-            "pixels); the two are one patient, or the films of one are not his."
+            f"{shared} films belong to a member and to a control at once (equal pixels); either "
+            "the two are one patient, or one of them has another patient's film."
         )
     if p < ERROR:
         reasons.append(
-            "Without any release, films of the training set can be told from those of the controls "
+            "Without the release, films of members can be told from films of controls "
             f"({auc:.0%} of pairs, chance 50 %, p = {p:.3f}): they were not drawn alike, so no "
             "attack can be judged on them."
         )
@@ -71,8 +71,8 @@ def comparable(evidence: Evidence, policy: Policy, rng: Generator) -> Finding:  
         chance=0.5,
         p=p,
         text=" ".join(reasons)
-        or f"Without the release nobody could tell the training set from the controls by their "
-        f"films ({auc:.0%} of pairs, chance 50 %, p = {p:.2f}). One {evidence.unit} counts as one "
+        or f"Without the release, members could not be told from controls by their films "
+        f"({auc:.0%} of pairs, chance 50 %, p = {p:.2f}). One {evidence.unit} counts as one "
         "patient.",
         details={
             "members": n1,
@@ -84,7 +84,7 @@ def comparable(evidence: Evidence, policy: Policy, rng: Generator) -> Finding:  
 
 
 def features(films: Films) -> Tensor:
-    """Returns each patient's features, (P, D), standardised: his films' mean, and their number."""
+    """Returns each patient's features, (P, D), standardised: the films' mean, and their number."""
     rng = torch.Generator().manual_seed(0)  # the same filters for every audit
     weight = torch.randn(FILTERS, films.images.shape[1], 5, 5, generator=rng)
     seen = []
@@ -103,7 +103,7 @@ def features(films: Films) -> Tensor:
 def blind_auc(
     x: Tensor, member: Tensor, strata: Tensor, fold: Tensor, rng: Generator, rounds: int = ROUNDS
 ) -> tuple[float, Array]:
-    """Returns the cross-validated AUC, and those of memberships drawn anew, (rounds,).
+    """Returns the cross-validated AUC, and the AUCs of memberships drawn again, (rounds,).
 
     Args:
         x: features, (P, D).
@@ -111,7 +111,7 @@ def blind_auc(
         strata: (P,) class of each patient.
         fold: (P,) drawn without regard to membership.
         rng: draws the memberships.
-        rounds: how many.
+        rounds: how many memberships are drawn.
     """
     y = member.double().unsqueeze(1).repeat(1, 1 + rounds)
     for stratum in sorted(set(strata.tolist())):  # draws in a fixed order
@@ -138,8 +138,8 @@ def blind_auc(
 def _unit(unit: str) -> str:
     if not unit:
         return (
-            "Nobody knows what one patient is: the films name none. If every study, or every "
-            "image, is of another patient, say so with --unit study or --unit image."
+            "It is not known what one patient is, because films name none. If every study, or "
+            "every image, is of a different patient, say so with --unit study or --unit image."
         )
     return f"'{unit}' is no unit of privacy; --unit takes {', '.join(UNITS[:-1])} or {UNITS[-1]}."
 

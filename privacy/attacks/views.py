@@ -1,4 +1,4 @@
-"""Five ways to look at a film, and the small moves a copy may have made.
+"""Five ways to look at a film, and the small moves that a copy may have made.
 
 A copy can hide behind a changed contrast, added noise or a shift of a few pixels. Each view is
 blind to one of these; the moves undo flips and shifts.
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-LARGEST_SIDE = 48  # finer detail costs time and memory and does not make a copy less of a copy
+LARGEST_SIDE = 48  # finer detail costs time and memory, and does not help to find copies
 REFERENCE_SIDE = 32  # shifts and blurs are given in pixels of a film of this side
 
 View = Callable[[Tensor], Tensor]
@@ -27,8 +27,8 @@ def moves(images: Tensor) -> Tensor:
     """Returns all flips and shifts of images (n, C, H, W), cropped: (n, moves, C, h, w).
 
     Shifts reach 1/32 of the side in steps of a pixel: 18 moves at 32 pixels, 50 at 48. Coarser
-    steps lose copies that lie between two of them. Windows of the inside are taken instead of
-    padding a border, so that a shifted copy meets the film it was taken from exactly.
+    steps lose copies that lie between two of them. The moves are windows inside the image, not
+    images with a padded border, so that a shifted copy can match its film exactly.
     """
     reach = _reach(images)
     height, width = (side - 2 * reach for side in images.shape[-2:])
@@ -75,7 +75,7 @@ def _raw(images: Tensor) -> Tensor:
     return images
 
 
-# What is done before the moves; all but the raw view are standardised after them.
+# What is done to an image before the moves; all views but the raw one are standardised after them.
 VIEWS: dict[str, View] = {
     "raw": _raw,
     "contrast-free": _raw,

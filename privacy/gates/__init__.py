@@ -1,4 +1,4 @@
-"""Gates G1 to G8: what must hold of a release and its files, whoever attacks it.
+"""Gates G1 to G8: what must hold for a release and its files, whatever the attack.
 
-May import the files of ``privacy`` itself, but for ``suite``.
+May import the files of ``privacy`` itself, except ``suite``.
 """

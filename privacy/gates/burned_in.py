@@ -1,9 +1,9 @@
 """Text burned into pixels: is a line of letters or digits drawn on an image?
 
-The attacker looks. Overlays and scanners write names and numbers into films, and an image that was
-distilled from such films, or began as one, may still show them. Every place of a picture is
-compared with drawn capitals and digits of several sizes; where four in a row fit well, there is
-text. One letter alone, such as the side marker of a film, is none.
+The attacker looks at the images. Overlays and scanners write names and numbers into films, and an
+image that was distilled from such films, or started as one, may still show them. Every place of a
+picture is compared with drawn capitals and digits of several sizes. If four in a row fit well, they
+are text. One letter alone, such as the side marker of a film, is not text.
 """
 
 from collections.abc import Iterable
@@ -18,16 +18,16 @@ from torch.nn import functional as F
 
 CERTAIN = 0.70
 UNCERTAIN = 0.65
-"""Mean correlation of four glyphs in a row. No noise and no distilled image came above 0.63, and
+"""Mean correlation of four glyphs in a row. No noise and no distilled image exceeded 0.63, and
 none of 1,200 films of at most 64 pixels above 0.64 (docs/privacy.md, G4)."""
 
 _IN_A_ROW = 4
-_HEIGHTS = (5, 6, 7, 8, 9)  # of a capital, in pixels; higher ones are met in a smaller copy
-_GLYPHS = "ABCDEFGHJKLMNOPQRSTUVWXYZ023456789"  # an I or a 1 is a bar, and ribs are bars
+_HEIGHTS = (5, 6, 7, 8, 9)  # of a capital, in pixels; larger ones are found in a smaller copy
+_GLYPHS = "ABCDEFGHJKLMNOPQRSTUVWXYZ023456789"  # no I and no 1: they are bars, like ribs
 _STEPS = (0.6, 0.75, 0.9, 1.05)  # from one glyph to the next, in heights of a capital
 _FAINTEST = 0.08  # deviation within a glyph, of a picture from 0 to 1
 _SMALLEST = 16
-_STRIP = 2**17  # pixels looked at at once: a large picture must not need memory for 70 of it
+_STRIP = 2**17  # pixels searched at once: a large picture must not need memory for 70 copies
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,10 +36,10 @@ class Alphabet:
 
     Attributes:
         height: of a capital.
-        glyphs: mean 0 and length 1 each, padded to one width, (G, 1, h, w).
+        glyphs: each with mean 0 and length 1, padded to one width, (G, 1, h, w).
         windows: takes the mean over a glyph's own box, one for each width, (W, 1, h, w).
-        window_of: (G,) which of the windows is a glyph's.
-        pixels: (W,) in a window.
+        window_of: (G,) the index of each glyph's window.
+        pixels: (W,) pixels in each window.
     """
 
     height: int
@@ -52,8 +52,8 @@ class Alphabet:
 def legibility(pictures: Iterable[Tensor]) -> list[float]:
     """Returns how well the best line of text fits, 0 to 1, in each different picture (H, W).
 
-    Pictures that are equal up to brightness and contrast are looked at once: a release is there
-    as tensors and as previews.
+    Pictures that are equal up to brightness and contrast are searched once, because a release
+    holds its images as tensors and as previews.
     """
     seen: dict[tuple[int, bytes], float] = {}
     for picture in pictures:
@@ -67,7 +67,7 @@ def legibility(pictures: Iterable[Tensor]) -> list[float]:
 
 
 def _best(picture: Tensor) -> float:
-    """Returns the best line in any size and turned by any right angle but upside down."""
+    """Returns the best line in any size, upright or turned by a right angle to either side."""
     best = 0.0
     while min(picture.shape) >= _SMALLEST:
         for turns in (0, 1, 3):
@@ -114,7 +114,7 @@ def alphabets() -> tuple[Alphabet, ...]:
 
 def _alphabet(height: int) -> Alphabet:
     drawn = [_drawn(glyph, _outlines(height), height) for glyph in _GLYPHS]
-    # Many devices write with a font of fixed pixels; seven high is the usual one.
+    # Many devices write with a bitmap font; it is usually seven pixels high.
     if height == 7:
         pixels = ImageFont.load_default_imagefont()
         drawn += [_drawn(glyph, pixels, height) for glyph in _GLYPHS]
@@ -137,7 +137,7 @@ def _alphabet(height: int) -> Alphabet:
 
 
 def _outlines(height: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    """Returns the smallest font whose capitals are that high."""
+    """Returns the smallest font whose capitals have that height."""
     size = height
     while True:
         font = ImageFont.load_default(size)

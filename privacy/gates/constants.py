@@ -1,9 +1,9 @@
 """G6: which constants of the preprocessing come from the patients?
 
-The attacker reads them in the file or works them out. A mean or a deviation taken over the films,
-a whitening or a reference histogram is a statistic of the patients that leaves beside the images,
-and no attack on the images accounts for it. Outside differential privacy such statistics may leave
-if they are listed; under it they may not.
+The attacker reads them in the file or works them out. A mean or a deviation over the films, a
+whitening or a reference histogram is a statistic of the patients. It leaves together with the
+images, and no attack on the images accounts for it. Outside differential privacy such statistics
+may leave if they are listed; under differential privacy they may not.
 """
 
 from torch import Generator
@@ -19,13 +19,13 @@ def constants(evidence: Evidence, policy: Policy, rng: Generator) -> Finding:  #
     private = sorted(name for name, public in (declared or {}).items() if not public)
     if declared is None:
         verdict = Verdict.INVALID
-        text = "Nobody says which constants of the preprocessing were taken from the films."
+        text = "It is not declared which constants of the preprocessing were taken from the films."
     elif private:
         verdict = Verdict.PASS
         text = (
             f"Of the constants of the preprocessing, these are statistics of the patients: "
-            f"{', '.join(private)}. They leave with the images and no attack here accounts for "
-            "them."
+            f"{', '.join(private)}. They leave with the images, and no attack of this audit "
+            "accounts for them."
         )
     else:
         verdict = Verdict.PASS

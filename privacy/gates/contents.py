@@ -1,9 +1,9 @@
-"""G3: does anything leave but images, labels and texts about them?
+"""G3: does anything leave except images, labels and texts about them?
 
-The attacker opens every file to its last byte. What lies beside the images was never audited: a
-network keeps running means of the patients' films, a pickle keeps anything and runs what it is
-told, and bytes after the end of a picture are seen by nobody. A picture must show an image of the
-release, since the other audits look at no other.
+The attacker reads every file to its last byte. Anything in addition to the images was never
+audited. A network keeps running means of the patients' films. A pickle keeps anything, and can run
+code. Nobody sees bytes after the end of a picture. A picture must show an image of the release,
+because the other audits look only at these.
 """
 
 import pickletools
@@ -33,13 +33,13 @@ _ARCHIVE = re.compile(
     rb"|\x93NUMPY|\x89HDF\r\n\x1a\n|7z\xbc\xaf\x27\x1c|\xfd7zXZ\x00|Rar!\x1a\x07"
     rb"|BZh[1-9]1AY&SY|SQLite format 3\x00"
 )
-# Three bytes are met by chance in a large image, but hardly at its very beginning.
+# In a large image three bytes occur by chance, but hardly at its very beginning.
 _AT_START = re.compile(rb"\x1f\x8b\x08|\x08[\x03-\x14]\x12[\x00-\x20][\x20-\x7e]")
 _NO_TEXT = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 
 
 def contents(evidence: Evidence, policy: Policy, rng: Generator) -> Finding:  # noqa: ARG001
-    """Opens every outgoing file; the finding names files by the policy's patterns alone."""
+    """Opens every outgoing file; the finding names files only by the policy's patterns."""
     found: dict[str, Counter[str]] = {}
     for name, data in sorted(evidence.outgoing.items()):
         pattern = _pattern(name, policy.outgoing)
@@ -76,7 +76,7 @@ def contents(evidence: Evidence, policy: Policy, rng: Generator) -> Finding:  # 
 
 
 def _pattern(name: str, patterns: tuple[str, ...]) -> str | None:
-    """Returns the pattern of a file's name; folder by folder, so that none leads elsewhere."""
+    """Returns the pattern of a file's name; compares folder by folder, so none leads elsewhere."""
     parts = name.split("/")
     if "\\" in name or any(part in ("", ".", "..") for part in parts):
         return None
@@ -94,7 +94,7 @@ def _faults(name: str, data: bytes, evidence: Evidence) -> Iterator[str]:
             tensors(data)
         elif name.lower().endswith(".png"):
             samples = picture(data)
-            # Only two depths are let through; a black picture is the same in both.
+            # Only two bit depths are allowed; a black picture is the same in both.
             white = 255 if samples.ndim == 3 or data[24] == 8 else 65535
             if not _shown(samples, white, evidence.release):
                 yield "a picture that is not of the release"
@@ -120,7 +120,7 @@ def _faults(name: str, data: bytes, evidence: Evidence) -> Iterator[str]:
 
 
 def _shown(samples: NDArray[np.uint16], white: int, release: Release) -> bool:
-    """Tells whether samples, ``white`` the largest, show a released image, to its last bit."""
+    """Tells whether samples, from 0 to ``white``, show a released image to its last bit."""
     images = np.moveaxis(release.images.cpu().float().numpy(), 1, -1)
     if images.shape[-1] == 1:
         images = images[..., 0]
@@ -129,10 +129,10 @@ def _shown(samples: NDArray[np.uint16], white: int, release: Release) -> bool:
 
 
 def _is_pickle(layer: bytes) -> bool:
-    """Tells whether the layer begins with a pickle; reads its steps and takes none of them."""
+    """Tells whether the layer begins with a pickle; reads its steps without running them."""
     if layer[:1] != b"\x80" and layer[:2] not in (b"(d", b"(l", b"(c", b"cc", b"c_"):
         return False
     try:
         return sum(1 for _ in pickletools.genops(layer)) > 3
-    except Exception:  # no step that a pickle has
+    except Exception:  # not a step of a pickle
         return False

@@ -1,7 +1,7 @@
-"""A Croissant description read to its last key: it may speak of the outgoing files, and of no more.
+"""A Croissant description, read to its last key: it may describe only the outgoing files.
 
-Croissant lets a description carry records of its own and point to files elsewhere. Such records are
-seen by no other audit, and what lies elsewhere can be anything tomorrow.
+A Croissant description can contain records and point to files elsewhere. No other audit sees such
+records, and files elsewhere can change at any time.
 """
 
 import json
@@ -20,14 +20,14 @@ _KEYS = _FILE | {
 
 
 def require_description(data: bytes, outgoing: Mapping[str, bytes]) -> None:
-    """Checks that a description has no keys but known ones, and only files that leave, as they are.
+    """Checks that a description has only known keys, and only files that leave, unchanged.
 
     Args:
         data: the description.
         outgoing: every file that leaves, by name.
 
     Raises:
-        HiddenError: it has others.
+        HiddenError: it has other keys or other files.
     """
     try:
         found = json.loads(data.decode(), object_pairs_hook=once)

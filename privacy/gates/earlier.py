@@ -1,9 +1,9 @@
-"""G7: was something else of these patients released before?
+"""G7: was another release made from these patients before?
 
 The attacker holds two releases of overlapping cohorts, such as one from before a patient came and
-one from after, and subtracts them: what is left is about the few in whom they differ. No audit of
-one release sees this, so a second release of the same patients is refused. The same bytes once more
-tell nothing new; releases under differential privacy add up in an account of their own.
+one from after, and subtracts them. What is left is about the few patients who differ. No audit of
+one release sees this, so the gate refuses a second release of the same patients. The same bytes
+released again tell nothing new. Releases under differential privacy have a separate account.
 """
 
 from collections.abc import Iterable
@@ -16,7 +16,7 @@ from privacy.policy import Policy
 
 
 def earlier_releases(evidence: Evidence, policy: Policy, rng: Generator) -> Finding:  # noqa: ARG001
-    """Counts the members who stand in an earlier export of other bytes."""
+    """Counts the members who are in an earlier export with other bytes."""
     members = frozenset(evidence.members.ids)
     present = {digest.lower() for digest in evidence.manifest.values()}
     others = [
@@ -29,17 +29,17 @@ def earlier_releases(evidence: Evidence, policy: Policy, rng: Generator) -> Find
     shared = members & frozenset().union(*(one.patients for one in comparable))
     if evidence.earlier is None:
         verdict = Verdict.INVALID
-        text = "No ledger is kept, so nobody knows what was exported of these patients before."
+        text = "No ledger is kept, so it is not known what was exported from these patients before."
     elif shared:
         verdict = Verdict.FAIL
         text = (
-            f"{len(shared)} of {len(members)} patients of the training set stand in an earlier "
+            f"{len(shared)} of {len(members)} patients of the training set are in an earlier "
             "export of other images; two releases of overlapping cohorts can be subtracted from "
             "each other."
         )
     else:
         verdict = Verdict.PASS
-        text = "The ledger knows of no other export of these patients that is not private."
+        text = "The ledger has no other export of these patients that is not private."
     return Finding.exact(
         audit="G7",
         name="Earlier releases of the same patients",
@@ -56,5 +56,5 @@ def earlier_releases(evidence: Evidence, policy: Policy, rng: Generator) -> Find
 
 
 def _releases(some: Iterable[Earlier]) -> set[str]:
-    """Returns the releases, each once however often it was audited or exported."""
+    """Returns the releases, each once, however often it was audited or exported."""
     return {one.release.lower() for one in some}

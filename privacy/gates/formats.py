@@ -1,7 +1,7 @@
-"""Files read to their last byte: what stands in a safetensors file or a PNG, and nothing besides.
+"""Files read to their last byte: a safetensors file or a PNG must hold nothing else.
 
-Ordinary readers skip what they do not know, and a file can hide anything there. Here whatever is
-not an image or a label is an error.
+Ordinary readers skip what they do not know, and a file can hide anything there. Here everything
+that is not an image or a label is an error.
 """
 
 import json
@@ -20,17 +20,17 @@ from torch import Tensor
 from privacy.gates.layers import PNG, UnreadableError
 
 LARGEST_PICTURE = 2**24
-"""Pixels. Nothing that is learned here is as large; a small file can unpack to anything."""
+"""Pixels. No learned image is this large, but a small file can unpack to any size."""
 SUFFIX = ".safetensors"
 TENSORS = {"images", "labels"}
 
 _ENTRY = {"dtype", "shape", "data_offsets"}
-# Gray or red, green and blue; what has a palette or is transparent shows less than it holds.
+# Gray, or red, green and blue; a picture with a palette or transparency can hide something.
 _COLOURS = {(8, 0), (16, 0), (8, 2)}
 
 
 class HiddenError(ValueError):
-    """A file holds something that is no image and no label; says what, and never its value."""
+    """A file holds something that is not an image or a label; names it, never its value."""
 
 
 def tensors(data: bytes) -> dict[str, Tensor]:
@@ -47,11 +47,11 @@ def tensors(data: bytes) -> dict[str, Tensor]:
             raise HiddenError("a tensor that is neither images nor labels, or one of them missing")
         if any(one.keys() != _ENTRY for one in entries.values()):
             raise HiddenError("a header with more than names and shapes")
-        # The library refuses gaps between tensors, and bytes before, after or in excess of them.
+        # The library refuses gaps between tensors, and bytes before or after them.
         found: dict[str, Tensor] = load(data)
     except HiddenError:
         raise
-    except Exception as error:  # whatever a damaged header does to its readers
+    except Exception as error:  # a damaged header can raise any error
         raise HiddenError("a damaged header, or bytes that belong to no tensor") from error
     return found
 
@@ -60,7 +60,7 @@ def picture(data: bytes) -> NDArray[np.uint16]:
     """Returns the samples of a PNG, (H, W) or (H, W, 3), if it holds nothing else.
 
     Raises:
-        HiddenError: it does.
+        HiddenError: it holds something else.
     """
     kinds: list[bytes] = []
     content, at = b"", len(PNG)
@@ -97,7 +97,7 @@ def picture(data: bytes) -> NDArray[np.uint16]:
 
 
 def frames(data: bytes) -> Iterator[Tensor]:
-    """Yields every plane a PNG or JPEG holds, (H, W) float32, transparency among them.
+    """Yields every plane of a PNG or JPEG, (H, W) float32, transparency included.
 
     Raises:
         UnreadableError: it is damaged or too large.
@@ -118,10 +118,10 @@ def frames(data: bytes) -> Iterator[Tensor]:
 
 
 def once(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    """Returns the object; of a name that stands there twice, readers would see the last alone.
+    """Returns the object; if it had a name twice, readers would see only the last value.
 
     Raises:
-        HiddenError: one does.
+        HiddenError: it has a name twice.
     """
     if len(dict(pairs)) < len(pairs):
         raise HiddenError("a header that says something twice")

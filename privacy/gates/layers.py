@@ -1,8 +1,8 @@
-"""Everything a file can hide text in: archives, compressed streams, base64, headers.
+"""All places where a file can hide text: archives, compressed streams, base64, headers.
 
-Little is parsed: a compressed stream is found by its first bytes wherever it stands, which covers
-PNG text chunks and PDF streams alike. A file can be two things at once, such as a picture with an
-archive behind it, so each kind is looked for in all.
+Little is parsed. A compressed stream is found by its first bytes, wherever it is, which covers PNG
+text chunks and PDF streams alike. A file can be two things at once, such as a picture with an
+archive behind it, so every file is searched for every kind.
 """
 
 import base64
@@ -18,22 +18,22 @@ DEEPEST = 4
 LARGEST = 256 * 2**20
 PNG = b"\x89PNG\r\n\x1a\n"
 
-# Two such bytes may overlap with two others. Which pairs are right, a check sum tells.
+# Two such bytes may overlap with two others. A check sum tells which pair is right.
 _ZLIB = re.compile(rb"(?=([\x08\x18\x28\x38\x48\x58\x68\x78][\x00-\xff]))", re.DOTALL)
 _GZIP = re.compile(rb"\x1f\x8b\x08[\x00-\x1f]")
-_DICTIONARY = 0x20  # a stream with a dictionary of its own cannot be read without it
+_DICTIONARY = 0x20  # a stream with its own dictionary cannot be read without it
 _BASE64 = re.compile(rb"[A-Za-z0-9+/]{40,}(?:\r?\n[A-Za-z0-9+/]+)*={0,2}")
 
 
 class UnreadableError(ValueError):
-    """A layer is encrypted, damaged, too deep or too large to be looked into."""
+    """A layer cannot be read: it is encrypted, damaged, too deep or too large."""
 
 
 def layers(data: bytes, depth: int = 0) -> Iterator[bytes]:
     """Yields ``data`` and whatever is packed in it, at any depth.
 
     Raises:
-        UnreadableError: something in it cannot be looked into.
+        UnreadableError: a layer in it cannot be read.
     """
     if depth > DEEPEST:
         raise UnreadableError("packed too deep")
@@ -77,9 +77,9 @@ def _gunzipped(data: bytes) -> Iterator[bytes]:
 
 
 def _chunks(data: bytes) -> Iterator[bytes]:
-    """Yields the chunks of a PNG, since the checksum after each would stick to its text.
+    """Yields the chunks of a PNG without the checksum after each, which would join its text.
 
-    What stands behind the end of the picture is yielded as it is.
+    Bytes after the end of the picture are yielded as they are.
     """
     at, pixels, kind = len(PNG), b"", b""
     while at + 8 <= len(data) and kind != b"IEND":
@@ -107,12 +107,12 @@ def _streams(data: bytes) -> Iterator[bytes]:
             decoded = base64.b64decode(found.group() + b"==")
         except binascii.Error:
             continue
-        # A SHA-256 in hex is base64, too; its decoding is noise, and noise holds no text.
+        # A SHA-256 in hex is valid base64, too; decoded, it is noise and holds no text.
         yield decoded
 
 
 def _inflated(data: memoryview) -> Iterator[bytes]:
-    """Yields what inflates, up to the first damage: PNG cuts its pixel stream into chunks."""
+    """Yields what inflates, up to the first damage, because PNG cuts its stream into chunks."""
     machine, whole = zlib.decompressobj(zlib.MAX_WBITS | 32), b""  # 32: or gzip
     try:
         for at in range(0, len(data), 4096):

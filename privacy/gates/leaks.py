@@ -1,9 +1,10 @@
 """G4: does an outgoing file name a patient?
 
-The attacker reads the files: their names, headers, comments and whatever is packed in them. Every
-token is shown to a callable that knows the cohort's identifiers (as keyed hashes, so that the audit
-never holds them), and every layer is searched for what only clinical files contain. He also looks
-at the pictures: text drawn on an image is found, though not read, so a person has to look.
+The attacker reads the files: their names, headers, comments and everything packed in them. The
+audit passes every token to a function that knows the cohort's identifiers (as keyed hashes, so that
+the audit never holds them), and searches every layer for what only clinical files contain. The
+attacker also looks at the pictures. The audit finds text that is drawn on an image, but does not
+read it, so a person has to look.
 """
 
 import re
@@ -19,11 +20,11 @@ from privacy.gates.layers import PNG, UnreadableError, layers
 from privacy.policy import Policy
 
 SHORTEST = 4
-"""Shorter tokens are no evidence: every number table holds "17"."""
+"""Shorter tokens are no evidence: every table of numbers contains "17"."""
 MOST_PARTS = 6
 
 _RUN = re.compile(r"[^\x00-\x1f\x7f\ufffd]{4,}")
-# Windows programs write a zero beside each letter; every second byte of other text is no word.
+# Windows programs write a zero next to each letter; of other text, every second byte is no word.
 _WIDE = re.compile(
     rb"(?:[\x20-\xff]\x00){4,}|(?:\x00[\x20-\xff]){4,}"
     rb"|(?:[\x20-\xff]\x00{3}){4,}|(?:\x00{3}[\x20-\xff]){4,}"  # NumPy writes four bytes a letter
@@ -117,13 +118,13 @@ def _verdict(
             f"Something on {doubtful} pictures looks like letters or digits; a person has to look."
         )
     return Verdict.PASS, (
-        f"No identifier of the cohort stands in the {len(evidence.outgoing)} outgoing files, and "
-        "no legible line of text on a picture."
+        f"No identifier of the cohort was found in the {len(evidence.outgoing)} outgoing files, "
+        "and no legible line of text on a picture."
     )
 
 
 def tokens(text: str) -> Iterator[str]:
-    """Yields whatever may be an identifier: each word, and each run of its parts.
+    """Yields every token that may be an identifier: each word, and each run of its parts.
 
     ``img_PAT-001.png`` yields PAT, PAT-001, img_PAT, ... but 0.20240131 only itself.
     """
@@ -141,11 +142,11 @@ def tokens(text: str) -> Iterator[str]:
 
 
 def _count(layer: bytes, evidence: Evidence) -> dict[str, int]:
-    """Returns how often each kind of leak stands in one layer."""
+    """Returns how often each kind of leak occurs in one layer."""
     text = layer.decode(errors="replace")
     wide = b"\n".join(run.replace(b"\x00", b"") for run in _WIDE.findall(layer))
     runs = _RUN.findall(text) + _RUN.findall(wide.decode("latin-1"))
-    # In noise a caret between two letters is no name; in noise there are no long readable runs.
+    # In noise, a caret between two letters is no name; but noise has no long readable runs.
     readable = "\n".join(runs if _is_text(layer) else [run for run in runs if len(run) >= 24])
     known = evidence.is_identifier or (lambda _: False)
     seen = {token for run in runs for token in tokens(run)} - evidence.own
@@ -160,7 +161,7 @@ def _count(layer: bytes, evidence: Evidence) -> dict[str, int]:
 
 
 def _people(layer: bytes, own: frozenset[str]) -> int:
-    """Returns how many elements name a person; a whole name made for this export is nobody's."""
+    """Returns how many elements name a person; names made for this export do not count."""
     return sum(name.decode("latin-1").strip() not in own for name in _NAME_ELEMENT.findall(layer))
 
 
@@ -169,7 +170,7 @@ def _uids(text: str) -> list[str]:
 
 
 def _is_private_uid(uid: str, own: frozenset[str]) -> bool:
-    """Tells UIDs of studies from versions such as 1.2.3.4 and from the standard's own UIDs."""
+    """Tells UIDs of studies from versions such as 1.2.3.4 and from the UIDs of the standard."""
     long_enough = len(uid) >= 14 or uid.startswith("2.25.")
     return long_enough and not uid.startswith(_STANDARD_UID) and uid not in own
 

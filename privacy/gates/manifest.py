@@ -1,8 +1,8 @@
-"""G8: is what was audited what leaves?
+"""G8: are the outgoing files the files that were audited?
 
-No attacker is needed: a release that is re-encoded, rounded or replaced after its audit was never
-audited. Every outgoing file must be in the manifest with its SHA-256, and the audited tensors must
-be those that a recipient decodes from these files.
+This needs no attacker: a release that is re-encoded, rounded or replaced after its audit was never
+audited. Every outgoing file must be in the manifest with its SHA-256, and a recipient must decode
+the audited tensors from these files.
 """
 
 from hashlib import sha256
@@ -27,10 +27,10 @@ def manifest(evidence: Evidence, policy: Policy, rng: Generator) -> Finding:  # 
         text = f"{wrong} outgoing files are not those of the manifest."
     elif not _same(evidence):
         verdict = Verdict.FAIL
-        text = "A recipient decodes other images or labels than those that were audited."
+        text = "A recipient decodes images or labels that are not the audited ones."
     else:
         verdict = Verdict.PASS
-        text = f"The {len(hashes)} outgoing files are those that were audited, bit for bit."
+        text = f"The {len(hashes)} outgoing files are the audited files, bit for bit."
     return Finding.exact(
         audit="G8",
         name="Audited files are the outgoing files",

@@ -1,7 +1,7 @@
 """G1: are there enough patients behind every released image?
 
-The attacker knows the method. An image distilled from a handful of patients is close to an average
-of them, whatever an attack of today finds; so every class needs ``cell_size`` members an image.
+The attacker knows the method. An image distilled from a few patients is close to an average of
+them, whatever today's attacks find. So every class needs ``cell_size`` members per image.
 """
 
 import torch
@@ -13,7 +13,7 @@ from privacy.policy import Policy
 
 
 def patients_per_image(evidence: Evidence, policy: Policy, rng: Generator) -> Finding:  # noqa: ARG001
-    """Counts members per released image, class by class; an image counts where its label peaks."""
+    """Counts members per released image in each class; an image counts where its label peaks."""
     release, members = evidence.release, evidence.members
     images = torch.bincount(release.labels.argmax(1), minlength=release.classes).tolist()
     patients = [

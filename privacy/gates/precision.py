@@ -1,8 +1,8 @@
-"""G5: can the last digits of the images and labels carry something?
+"""G5: can the last digits of images and labels carry hidden information?
 
-The attacker reads what nobody sees: the low bits of a 32-bit number are a channel that no other
-audit looks at, wide enough for a name in every pixel. An image of 8 or 12 bits and labels of three
-decimals show the same and have no such bits.
+The attacker reads what nobody sees. The low bits of a 32-bit number are a channel that no other
+audit looks at, wide enough for a name in every pixel. Images of 8 or 12 bits and labels of three
+decimals show the same content and have no such bits.
 """
 
 import torch
@@ -19,10 +19,10 @@ DECIMALS = 3
 
 
 def precision(evidence: Evidence, policy: Policy, rng: Generator) -> Finding:  # noqa: ARG001
-    """Looks for numbers between the steps, as decoded and as they stand in the files."""
+    """Looks for numbers between the steps, in the decoded release and in the files."""
     release = evidence.release
     images, labels = _between(release.images), _finer(release.labels)
-    # A decoder that rounds would hide from the audit what stands in the file.
+    # A decoder that rounds would hide from the audit what is in the file.
     for name, data in evidence.outgoing.items():
         if name.lower().endswith(SUFFIX):
             try:
@@ -34,7 +34,7 @@ def precision(evidence: Evidence, policy: Policy, rng: Generator) -> Finding:  #
     faults = []
     if images:
         faults.append(
-            f"{images} intensities lie between {LEVELS[-1] + 1} equal steps from 0 to 1; round "
+            f"{images} intensities are on none of {LEVELS[-1] + 1} equal steps from 0 to 1; round "
             f"the images to 8 or 12 bits (multiples of 1/{LEVELS[0]} or 1/{LEVELS[1]})"
         )
     if labels:
@@ -57,7 +57,7 @@ def precision(evidence: Evidence, policy: Policy, rng: Generator) -> Finding:  #
 
 
 def _between(images: Tensor) -> int:
-    """Returns how many intensities are on no step, or outside of black and white."""
+    """Returns how many intensities are on no step, or darker than black or brighter than white."""
     if not images.is_floating_point():
         levels = images.to(torch.int64)
         return int(((levels < 0) | (levels > LEVELS[-1])).sum())

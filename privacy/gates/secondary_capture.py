@@ -1,7 +1,7 @@
-"""A DICOM file read to its last byte: a synthetic image, and nothing besides.
+"""A DICOM file read to its last byte: it must hold a synthetic image and nothing else.
 
-DICOM readers skip private elements, preambles and whatever else they do not know, and a name can
-stand in any of a thousand elements. So nothing is skipped here: every element must be in the table
+DICOM readers skip private elements, preambles and everything else they do not know, and a name can
+be in any of a thousand elements. So nothing is skipped here. Every element must be in the table
 below, with a value from it, in the order of PS3.5 7.1, explicit VR little endian (PS3.5 7.1.2).
 """
 
@@ -41,7 +41,7 @@ WORDS = {
 """Elements, by keyword, whose value is the same in every file."""
 
 Tags = tuple[int, ...]
-"""The way to an element: the tags of the sequences that it stands in, and its own."""
+"""The path to an element: the tags of the sequences that contain it, and its own tag."""
 
 _UID = r"2\.25\.[1-9]\d{0,38}"
 _CAPTURE = r"1\.2\.840\.10008\.5\.1\.4\.1\.1\.7"
@@ -114,10 +114,10 @@ def capture(data: bytes, own: frozenset[str]) -> NDArray[np.uint16]:
 
     Args:
         data: the file.
-        own: UIDs that were made for this export; any other could be a study's.
+        own: UIDs that were made for this export; any other UID could be that of a study.
 
     Raises:
-        HiddenError: it holds something else, or lacks something.
+        HiddenError: the file holds something else, or lacks something.
     """
     if data[:132] != bytes(128) + b"DICM":
         raise HiddenError("a DICOM file with something before its elements")
@@ -147,10 +147,10 @@ def capture(data: bytes, own: frozenset[str]) -> NDArray[np.uint16]:
 
 
 def _elements(data: bytes, inside: Tags) -> Iterator[tuple[Tags, bytes, bytes]]:
-    """Yields tags that lead to it, VR and value of every element, a sequence's before its items'.
+    """Yields path, VR and value of every element; a sequence comes before its items.
 
     Raises:
-        ValueError, struct.error: the bytes are none, or stand in another order.
+        ValueError, struct.error: the bytes are not elements, or are in another order.
     """
     at, before = 0, 0
     while at < len(data):
@@ -179,7 +179,7 @@ def _elements(data: bytes, inside: Tags) -> Iterator[tuple[Tags, bytes, bytes]]:
 
 
 def _fits(at: Tags, kind: bytes, value: bytes, own: frozenset[str]) -> bool:
-    """Tells whether an element is one of the table, padded to even length and no further."""
+    """Tells whether an element is in the table, padded to even length and no further."""
     tag = at[-1]
     if at in _TABLE:
         wanted, pattern = _TABLE[at]

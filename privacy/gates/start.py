@@ -1,7 +1,8 @@
 """G2: did the distillation start from real films?
 
 The attacker only has to look: images that start as films still show them after hundreds of steps.
-A name is a claim, not evidence, so a policy that asks for G2 must ask for A5, which looks.
+A start's name is a claim, not evidence. So a policy that requires G2 must also require A5, which
+looks at the images.
 """
 
 from torch import Generator
@@ -12,7 +13,7 @@ from privacy.policy import Policy
 
 
 def start(evidence: Evidence, policy: Policy, rng: Generator) -> Finding:  # noqa: ARG001
-    """Accepts the starts which the policy names as free of films, and no others."""
+    """Accepts only the starts that the policy names as free of films."""
     known = evidence.start in policy.starts_without_films
     value = float(not known)
     return Finding.exact(
@@ -22,10 +23,11 @@ def start(evidence: Evidence, policy: Policy, rng: Generator) -> Finding:  # noq
         value=value,
         limit=0.0,
         text=(
-            f"The images are declared to have begun as '{evidence.start}', which holds no film; "
-            "the search for copies (A5) checks this."
+            f"The images are declared to have started from '{evidence.start}', which contains no "
+            "film; the search for copies (A5) checks this."
             if known
-            else f"The images began as '{evidence.start or 'undeclared'}', which may hold films."
+            else f"The images started from '{evidence.start or 'undeclared'}', which may contain "
+            "films."
         ),
         details={"start": evidence.start},
     )

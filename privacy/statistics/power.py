@@ -1,7 +1,7 @@
-"""What so many patients can show: what an audit could find at best, and how often it passes.
+"""What a number of patients can show: what an audit can find at best, and how often it passes.
 
-Pure functions of the numbers of members and controls, for the report and for whoever plans how
-many patients to hold out.
+Pure functions of the numbers of members and controls, for the report and for planning how many
+patients to hold out.
 """
 
 import math
@@ -16,20 +16,21 @@ from privacy.statistics.scores import Tail, null_se, rank_at
 
 @dataclass(frozen=True)
 class Power:
-    """What so many members and controls can show.
+    """What these numbers of members and controls can show.
 
     Attributes:
         members: n_in.
         controls: n_out.
         perfect_epsilon: lower bound of epsilon that a perfect attack proves (Clopper-Pearson).
-        one_run_epsilon: the same by one run (Steinke et al. 2023), as many guesses as there are
-            patients on the smaller side.
+        one_run_epsilon: the same in one run (Steinke et al. 2023), with as many guesses as there
+            are patients on the smaller side.
         null_se: standard error of the AUC without leakage.
-        smallest_auc: AUC that is found (one-sided, 5 %) with a chance of 80 %.
+        smallest_auc: smallest AUC that is found (one-sided, 5 %) with a chance of 80 %.
         chance_auc: chance that a release without leakage passes the gate on the AUC.
-        chance_both: chance that it passes those on the AUC and on the residual risk.
-        chance_to_pass: chance that one attack passes under the policy, which judges the residual
-            risk from ``least_controls_tail`` on and nothing below ``least_controls``.
+        chance_both: chance that it passes the gates on the AUC and on the residual risk.
+        chance_to_pass: chance that one attack passes under the policy. The policy judges the
+            residual risk from ``least_controls_tail`` on, and passes nothing below
+            ``least_controls``.
     """
 
     members: int
@@ -48,7 +49,7 @@ class Power:
 
 
 def power(n_in: int, n_out: int, policy: Policy) -> Power:
-    """Returns what n_in members and n_out controls can show, by normal approximation of the AUC."""
+    """Returns what n_in members and n_out controls can show, with a normal approximation."""
     error = null_se([(n_in, n_out)])
     chance_auc = float(norm.cdf(_margin(error, policy) / error))
     chance_both = _chance_both(n_in, n_out, policy)
@@ -74,8 +75,9 @@ def _margin(error: float, policy: Policy) -> float:
 def _chance_both(n_in: int, n_out: int, policy: Policy) -> float:
     """Returns the chance to pass both gates.
 
-    Without leakage all orders of the patients are alike. The members above the k-th largest control
-    are then beta-binomial, and given their number the AUC is the sum of those above and below.
+    Without leakage all orders of the patients are equally likely. The number of members above the
+    k-th largest control is then beta-binomial. Given this number, the AUC is the sum of two parts,
+    from the members above and from those below.
     """
     k = rank_at(FPR, n_out)
     if k < 1:

@@ -1,7 +1,7 @@
-"""How well a score tells members from controls, and how sure one can be of it.
+"""How well a score tells members from controls, and how sure this is.
 
-Scores are per patient; a high score says "member". All bounds are one-sided. Members are only
-compared with controls of the same stratum (class), as membership was drawn within the class.
+Scores are per patient; a high score says "member". All bounds are one-sided. Members are compared
+only with controls of the same stratum (class), because membership was drawn within the class.
 """
 
 import math
@@ -64,8 +64,8 @@ def auc(scores: Scores) -> float:
 def together(attacks: Sequence[Scores]) -> Scores:
     """Returns the mean of several attacks' scores, each standardised within each class.
 
-    Members and controls are standardised at once: who is a member plays no part in it, so patients
-    stay as exchangeable as they were. An attack that gives all the same score counts 0.
+    Members and controls are standardised together, without regard to membership, so patients stay
+    as exchangeable as they were. An attack that gives all patients the same score counts 0.
     """
     first = attacks[0]
     n1, everybody = len(first.members), len(first.members) + len(first.controls)
@@ -94,7 +94,7 @@ def null_se(sizes: Sequence[tuple[int, int]]) -> float:
 
 
 def permutation_p(scores: Scores, rng: torch.Generator, rounds: int = 10_000) -> float:
-    """Returns the chance of so high an AUC if membership were drawn anew within each class."""
+    """Returns the chance of an AUC this high if membership were drawn again within each class."""
     strata = scores.by_stratum()
     observed = sum(_rank_sum(x, y) for x, y in strata)
     draws = _numpy_rng(rng)
@@ -111,8 +111,8 @@ def permutation_p(scores: Scores, rng: torch.Generator, rounds: int = 10_000) ->
 class AucBounds:
     """One-sided bounds of the AUC from resampling patients within each class.
 
-    The bootstrap knows too little where scores hardly overlap or patients are few, so no bound is
-    tighter than the standard error without leakage allows.
+    If scores hardly overlap or patients are few, the bootstrap shows too little spread. So no bound
+    is tighter than the standard error without leakage allows.
     """
 
     def __init__(self, scores: Scores, rng: torch.Generator, rounds: int = 2_000) -> None:
@@ -150,14 +150,14 @@ def clopper_pearson(hits: int, n: int, level: float = 0.95) -> tuple[float, floa
 class Tail:
     """The attack at a threshold that few controls reach.
 
-    The threshold t is itself a control's score, the k-th largest of n0, so the number of controls
-    at or above it is no coin toss: it is k by choice. What is random is the share of the whole
-    population above t, and for continuous scores that follows Beta(k, n0 + 1 - k) exactly. Members
-    do not choose t, so their hits are binomial given t. Patients who share the score t are put in
-    random order; of such members the expected number counts, and each bound rounds it outward.
+    The threshold t is itself a control's score, the k-th largest of n0. So the number of controls
+    at or above it is not random: it is k by choice. What is random is the share of the whole
+    population above t; for continuous scores it follows Beta(k, n0 + 1 - k) exactly. Members do not
+    influence t, so their hits are binomial given t. Patients who share the score t are put in
+    random order: the expected number of such members counts, and each bound rounds it outward.
 
     Attributes:
-        hits: members scoring at least the threshold.
+        hits: members whose score is at least the threshold.
         n1: members.
         k: the threshold is the k-th largest control score.
         n0: controls.
@@ -217,7 +217,7 @@ def tail(scores: Scores, fpr: float = 0.05) -> Tail:
     if k < 1:
         raise ValueError(f"{len(controls)} controls: too few for a false-positive rate of {fpr}")
     t = np.sort(controls)[-k]
-    # Among c controls at t, the one that is the threshold is the j-th; so many members pass it.
+    # Among c controls at t, the threshold is the j-th; j / (c + 1) of the members at t pass it.
     j, c = k - (controls > t).sum(), (controls == t).sum()
     hits = (members > t).sum() + (members == t).sum() * j / (c + 1)
     return Tail(float(hits), len(members), k, len(controls))
@@ -229,9 +229,9 @@ def rank_at(fpr: float, n0: int) -> int:
 
 
 def exceedance_p(low: Callable[[float], float], limit: float) -> float:
-    """Returns the smallest error level at which the lower bound ``low(1 - error)`` is over limit.
+    """Returns the smallest error level at which the lower bound ``low(1 - error)`` is above limit.
 
-    This is the p-value of "the truth is at most the limit"; one that is not below 0.5 is 0.5.
+    This is the p-value of "the truth is at most the limit"; p-values above 0.5 become 0.5.
     """
     sure, doubtful = 1e-6, 0.5
     if low(1 - doubtful) <= limit:

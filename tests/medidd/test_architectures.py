@@ -134,7 +134,7 @@ def test_gradients_of_weights_can_be_differentiated_by_the_image(name: str) -> N
 
 @pytest.mark.parametrize("name", ["lenet", "alexnet", "vgg11", "resnet18"])
 def test_thumbnails_are_refused(name: str) -> None:
-    with pytest.raises(ValueError, match=f"15 px is too small for {name}; use 16 or more"):
+    with pytest.raises(ValueError, match=f"15 px is too small for {name}; use 16 px or more"):
         ARCHITECTURES[name](2, 1, 15)
 
 

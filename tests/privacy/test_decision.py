@@ -164,7 +164,7 @@ def test_a_person_can_accept_only_what_audits_left_open(level: Level, verdict: V
     open_ = verdict is Verdict.INCONCLUSIVE and level in (Level.STANDARD, Level.FULL)
     assert decision.can_be_accepted == open_
     if open_:
-        assert "on the word of a person" in wording_accepted(decision, [])
+        assert "because a person accepted it" in wording_accepted(decision, [])
     else:
         with pytest.raises(ValueError, match="nobody can accept"):
             wording_accepted(decision, [])
@@ -200,7 +200,7 @@ def test_the_thresholds_follow_from_the_residual_risk(policy: Policy) -> None:
         ("residual_risk = 0.09", "residul_risk = 0.09", "residul_risk"),
         ("least_controls = 50", "", "least_controls"),
         ("least_controls = 50", "least_controls = 3", "least_controls"),
-        ('"A5", ', "", "A5 checks it"),
+        ('"A5", ', "", "add A5, which checks it"),
         (r"standard = \[", "standrad = [", "standrad"),
         (r"full = \[", 'full = ["G1", ', "required.full must name each audit once"),
         (r"statistical = \[.*?\]", 'statistical = ["A99"]', "no statistical audit"),

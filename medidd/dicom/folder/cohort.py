@@ -1,7 +1,7 @@
 """A cohort on disk: the films as arrays, their labels, and patients as keyed hashes.
 
-No identifier, file name or path is stored. Without the key, which is kept elsewhere, nobody can
-tell whose film a row is, or even ask whether a patient is among them.
+No identifier, file name or path is stored. The key is kept elsewhere. Without it nobody can tell
+whose film a row is, or even ask whether a patient is among them.
 """
 
 import json
@@ -26,8 +26,8 @@ from medidd.dicom.reading import DEFAULT, Reading
 from medidd.dicom.refusals import Refusal, write_refusals
 from medidd.dicom.storage import COHORT, FILMS, IMAGES, TOKENS, Rows, read_json, write
 
-_SIGN_OF_LIFE = 1000  # files between two
-_SETTLE_EVERY = 64  # rows; what a killed run decodes again
+_SIGN_OF_LIFE = 1000  # files between two reports of progress
+_SETTLE_EVERY = 64  # rows; at most so many are decoded again after a killed run
 
 
 @dataclass(frozen=True)
@@ -38,16 +38,16 @@ class Cohort:
         images: (n, size, size), read-only; 0 to 65535 stand for display values [0, 1].
         labels: class of each film, (n,), int64.
         classes: names of the classes, sorted.
-        patients: keyed hash of each film's patient, or of what counts as one, (n,).
+        patients: keyed hash of what counts as each film's patient, (n,).
         splits: "train", "val", "test" or '' for each film, (n,).
         refused: files left out, by reason code.
-        tokens: keyed hashes of the identifiers' tokens, to look for in what leaves the house.
+        tokens: keyed hashes of the identifiers' tokens, to search outgoing files for them.
         unit: what counts as one patient.
         unnamed: films without PatientID.
-        names: keyed hashes of each film's PatientID, if it has one, study and object, (n,): by
-            these a film is found again in a cohort with another unit.
-        traits: sex, band of age and device of each film by name, (n,); '' where not known.
-        warned: films that are used though something is odd about them, by code.
+        names: keyed hashes of each film's PatientID (if it has one), study and object, (n,). They
+            find a film again in a cohort with another unit.
+        traits: sex, band of age and device of each film by name, (n,); '' if not known.
+        warned: films that are used although something is odd about them, by code.
         unknown_keys: keys in the table of labels that no film has.
     """
 
@@ -67,7 +67,7 @@ class Cohort:
 
     @property
     def tells_patients_apart(self) -> bool:
-        """Whether it is known whose each film is, or somebody answers for another unit."""
+        """Whether each film's patient is known, or the user answers for another unit."""
         return self.unit != "patient" or not self.unnamed
 
     @classmethod
@@ -75,7 +75,7 @@ class Cohort:
         """Returns the cohort in ``folder``.
 
         Raises:
-            CohortError: there is none, it is not finished, or another version wrote it.
+            CohortError: there is no cohort, it is not finished, or another version wrote it.
         """
         about = read_json(folder / COHORT)
         if about.get("version") != VERSION:
@@ -120,28 +120,28 @@ def ingest(
     reading: Reading = DEFAULT,
     refused_list: Path | None = None,
 ) -> Iterator[tuple[int, int]]:
-    """Makes a cohort of the radiographs under ``root``.
+    """Makes a cohort from the radiographs under ``root``.
 
-    A run that was stopped goes on where it was, and ends with the same bytes as one that was not.
+    A stopped run continues where it stopped, and ends with the same bytes as an uninterrupted one.
 
     Args:
         root: folder of DICOM files.
-        labels: where they are; None for the usual places, see ``labels.read_labels``.
+        labels: where the labels are; None for the usual places, see ``labels.read_labels``.
         size: height and width of the images, pixels.
-        folder: where the cohort is kept; for its owner only.
-        key: under which patients and identifiers are hashed. It must not lie in ``folder``.
+        folder: where the cohort is kept; only its owner can read it.
+        key: the key for hashing patients and identifiers. It must not be in ``folder``.
         max_refused: refused files allowed per usable film.
         unit: what counts as one patient.
         reading: how films are read.
-        refused_list: where refused files are listed by name; None for nowhere. It identifies
-            people, and is also written where too many are refused.
+        refused_list: file for the list of refused files by name; None for no list. The list
+            identifies people, and is also written if too many files are refused.
 
     Yields:
         Films done, and films in all; before the first, files looked at so far.
 
     Raises:
         TooManyRefused: more files were refused than ``max_refused`` allows.
-        CohortError: the films make no cohort.
+        CohortError: the films give no cohort.
     """
     seen = Gathered.under(root, labels, key, unit)
     for count, found in enumerate(scan(root, reading), 1):
@@ -182,7 +182,7 @@ def _fill(rows: Rows, plan: Plan, size: int) -> Iterator[tuple[int, int]]:
 
 
 def _kept(rows: Rows, row: int, found: Shown | Refusal | Lost) -> tuple[str, ...]:
-    """Fills a row; returns its warnings, or the reason code where it cannot be filled."""
+    """Fills a row; returns its warnings, or the reason code if it cannot be filled."""
     if not isinstance(found, Shown):
         return (found.code,)
     rows.images[row] = found.levels

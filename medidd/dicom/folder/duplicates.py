@@ -1,7 +1,7 @@
-"""One film once: copies of an object, and equal pixels under two UIDs.
+"""Each film only once: copies of an object, and equal pixels under two UIDs.
 
-What is kept must not depend on the order in which a disk lists its files, so copies that differ
-are all refused: nobody can say which of them is right.
+What is kept must not depend on the order in which a disk lists its files. So if copies differ, all
+are refused: nobody can say which of them is right.
 """
 
 import hashlib
@@ -26,18 +26,18 @@ Key = TypeVar("Key", bound=Hashable)
 
 @dataclass(frozen=True, repr=False, slots=True)
 class Film:
-    """A film of the cohort to be; without a repr, for it identifies a person.
+    """A film of the future cohort; without a repr, because it identifies a person.
 
     Attributes:
         source: the file.
-        state: of the file when its header was read.
+        state: the file's state when its header was read.
         instance: SOPInstanceUID.
-        patient: keyed hash of whatever counts as one patient.
+        patient: keyed hash of what counts as one patient.
         label: name of the class.
         split: "train", "val", "test" or ''.
         names: keyed hashes of PatientID, study and object, whatever counts as one patient; '' for a
-            PatientID that the film lacks.
-        traits: sex, band of age and keyed hash of the device by name; '' where not known.
+            missing PatientID.
+        traits: sex, band of age and keyed hash of the device by name; '' if not known.
     """
 
     source: Source
@@ -51,7 +51,7 @@ class Film:
 
     @property
     def changed(self) -> bool:
-        """Whether the file is no longer what its header was read from."""
+        """Whether the file has changed since its header was read."""
         try:
             return self.source.state() != self.state
         except OSError:
@@ -59,12 +59,12 @@ class Film:
 
     @property
     def path(self) -> Path:
-        """Where the file lies; see ``Source.place``."""
+        """Where the file is; see ``Source.place``."""
         return self.source.place
 
 
 def once(films: Iterable[Film]) -> tuple[list[Film], list[Refusal]]:
-    """Returns one film per SOPInstanceUID, by UID, and the copies refused."""
+    """Returns one film per SOPInstanceUID, by UID, and the refused copies."""
     kept: list[Film] = []
     refused: list[Refusal] = []
     by_name = sorted(films, key=lambda film: film.source)
@@ -82,17 +82,17 @@ def same_pixels(
 ) -> tuple[dict[int, str], dict[str, str]]:
     """Finds equal pixels among the ``rows`` of ``images``.
 
-    One patient's films with equal pixels are one film: the first is kept, or none where their
-    labels differ. Two patients' films with equal pixels make them one patient, for to an audit that
-    removes a patient they must go together.
+    One patient's films with equal pixels are one film: the first is kept, or none if their labels
+    differ. If films of two patients have equal pixels, the two count as one patient, because an
+    audit must hold out both together.
 
     Args:
         images: all films, (n, size, size).
-        rows: those to be compared.
-        films: what each row of ``images`` shows.
+        rows: the rows to compare.
+        films: the film of each row of ``images``.
 
     Returns:
-        The code for each row to be refused, and for each patient the one that stands for it.
+        The code for each refused row, and for each patient the patient to count as.
     """
     refused: dict[int, str] = {}
     stands_for = {films[row].patient: films[row].patient for row in rows}

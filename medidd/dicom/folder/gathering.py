@@ -1,7 +1,7 @@
-"""What is kept of headers, read one after another.
+"""What is kept from headers that are read one after another.
 
-A large folder has more headers than memory should hold, so each is let go once it was seen. What
-stays are the films, and identifiers as keyed hashes.
+A large folder has more headers than memory should hold, so each is dropped once it was seen. What
+is kept are the films, and identifiers as keyed hashes.
 """
 
 import os
@@ -18,7 +18,7 @@ from medidd.dicom.labels.labels import Labels, read_labels
 from medidd.dicom.refusals import Refusal
 
 Unit = Literal["patient", "study", "image"]
-"""What counts as one patient. Whoever says "study" or "image" answers for it that no patient has
+"""What counts as one patient. A user who says "study" or "image" answers for it that no patient has
 two of them."""
 
 
@@ -26,17 +26,17 @@ class Gathered:
     """Radiographs by their labels.
 
     Attributes:
-        labels: these.
-        key: under which identifiers are hashed.
+        labels: the labels.
+        key: the key for hashing identifiers.
         unit: what counts as one patient.
         headers: radiographs seen.
-        films: those with a label.
-        refusals: those without, or with several, and files that are no radiograph.
+        films: radiographs with a label.
+        refusals: radiographs without a label or with several, and files that are no radiograph.
         tokens: keyed hashes of the tokens of all identifiers.
     """
 
     def __init__(self, labels: Labels, key: bytes, unit: Unit) -> None:
-        """Begins with nothing."""
+        """Starts empty."""
         self.headers = 0
         self.films: list[Film] = []
         self.refusals: list[Refusal] = []
@@ -54,7 +54,7 @@ class Gathered:
         Args:
             root: folder of DICOM files.
             labelling: where labels are; None for the usual places, see ``labels.read_labels``.
-            key: under which identifiers are hashed.
+            key: the key for hashing identifiers.
             unit: what counts as one patient.
 
         Raises:
@@ -62,14 +62,14 @@ class Gathered:
         """
         if not (root.is_dir() and os.access(root, os.R_OK | os.X_OK)):
             raise CohortError(
-                f"{root}: no folder that can be read; name the one that holds the films"
+                f"{root}: no folder that can be read; name the folder that holds the films"
             )
         if not any(files for _, _, files in os.walk(root)):
             raise CohortError(f"{root}: no DICOM file in it; name the folder that holds the films")
         return cls(read_labels(root, labelling or USUAL), key, unit)
 
     def add(self, header: Header | Refusal) -> None:
-        """Looks at a radiograph, or at why a file is none."""
+        """Adds a radiograph, or the reason why a file is none."""
         if isinstance(header, Refusal):
             self.refusals.append(header)
             return
@@ -87,39 +87,39 @@ class Gathered:
 
     @property
     def unknown_keys(self) -> int:
-        """Keys of the table of labels that no radiograph has."""
+        """Number of keys in the table of labels that no radiograph has."""
         return len(self._unknown)
 
     def require_anonymous_classes(self) -> None:
-        """Refuses classes that are patients, as where each has a folder: classes are published.
+        """Refuses classes that are patients, such as one folder per patient: classes are published.
 
         Raises:
-            CohortError: an identifier of all films of a class stands in its name.
+            CohortError: a class's name contains an identifier that all its films share.
         """
         shared = self._shared.items()
         if named := sum(bool(tokens_of(label) & tokens) for label, tokens in shared):
             raise CohortError(
                 f"{named} of {len(shared)} classes are named by an identifier of their films; give "
-                "a labels.csv, or folders named by class, not by patient, study or hospital"
+                "a labels.csv, or name folders by class, not by patient, study or hospital"
             )
 
     def require_printable_classes(self) -> None:
-        """Refuses classes whose names do not fit into a line of text: classes are published.
+        """Refuses classes whose names cannot be in a line of text: classes are published.
 
         Raises:
-            CohortError: a name holds a line end, a control character, or what is no UTF-8.
+            CohortError: a name contains a line end, a control character or a byte that is no UTF-8.
         """
         if bad := sum(any(map(_breaks, label)) for label in self._shared):
             raise CohortError(
                 f"{bad} of {len(self._shared)} classes have a name with line ends, control "
-                "characters or letters that are no UTF-8; name them otherwise"
+                "characters or letters that are no UTF-8; rename them"
             )
 
     def _film(self, header: Header) -> Film:
-        """Returns what a cohort would know of a film.
+        """Returns what a cohort would keep of a film.
 
         Raises:
-            Refused: it has no label, or several.
+            Refused: the film has no label, or several.
         """
         label, split = self.labels.of(header)
         links = header.links
@@ -146,5 +146,5 @@ class Gathered:
 
 
 def _breaks(letter: str) -> bool:
-    """Whether a letter cannot stand in a line of text; a name from the disk may have any byte."""
+    """Whether a letter cannot be in a line of text; a name from the disk may have any byte."""
     return unicodedata.category(letter) in ("Cc", "Cs", "Zl", "Zp")

@@ -1,4 +1,4 @@
-"""What a cohort will consist of, known before a pixel is decoded."""
+"""What a cohort will contain, known before any pixel is decoded."""
 
 import hashlib
 import json
@@ -19,16 +19,16 @@ VERSION = 4
 
 @dataclass(frozen=True, repr=False)
 class Plan:
-    """The films of a cohort; without a repr, for it identifies people.
+    """The films of a cohort; without a repr, because it identifies people.
 
     Attributes:
         films: by SOPInstanceUID, so that neither file names nor a disk's order matter.
         unit: what counts as one patient.
         refused: files left out, by code.
-        refusals: which files these are.
+        refusals: these files.
         tokens: keyed hashes of all identifiers.
-        fingerprint: keyed hash of all that the rows follow from.
-        by_folder: whether, for want of a table, folders were taken for classes.
+        fingerprint: keyed hash of everything that determines the rows.
+        by_folder: whether folders were used as classes, because there is no table.
         reading: how the films are read.
         unknown_keys: keys in the table of labels that no film has.
     """
@@ -44,16 +44,16 @@ class Plan:
     reading: Reading = DEFAULT
 
     def require_unchanged(self, root: Path) -> None:
-        """Checks that the films are those that were planned with.
+        """Checks that the films have not changed since the plan was made.
 
         Raises:
-            CohortError: a file was changed or went away; its pixels may be another patient's.
+            CohortError: a file has changed or is gone; its pixels may be another patient's.
         """
         if changed := sum(film.changed for film in self.films):
             raise CohortError(f"{root}: {changed} files changed while being read; run again")
 
     def require_usable(self, root: Path, max_refused: float) -> None:
-        """Checks the films as they are known before decoding; see ``require_usable``."""
+        """Checks what is known about the films before decoding; see ``require_usable``."""
         require_usable(root, self.films, self.refused, max_refused, by_folder=self.by_folder)
 
 
@@ -61,7 +61,7 @@ def make_plan(root: Path, seen: Gathered, *, size: int, reading: Reading = DEFAU
     """Returns which of the films that were seen under ``root`` make the cohort.
 
     Raises:
-        CohortError: none does, or classes are patients.
+        CohortError: no film can be used, or classes are patients.
     """
     refused = Counter(refusal.code for refusal in seen.refusals)
     _require_labelled(root, seen, refused)
@@ -82,7 +82,7 @@ def make_plan(root: Path, seen: Gathered, *, size: int, reading: Reading = DEFAU
 
 
 def _fingerprint(key: bytes, choices: Sequence[object], films: Iterable[Film]) -> str:
-    """Returns the keyed hash of all that the rows follow from."""
+    """Returns the keyed hash of everything that determines the rows."""
     digest = hashlib.sha256(json.dumps(choices).encode())
     for film in films:
         row = [film.instance, film.patient, film.label, film.split, *film.state]
@@ -91,8 +91,8 @@ def _fingerprint(key: bytes, choices: Sequence[object], films: Iterable[Film]) -
 
 
 _FOLDERS = (
-    "; no labels.csv was found in it or beside it, so its folders were taken for classes: pass "
-    "--labels FILE if they are not"
+    "; no labels.csv was found in it or next to it, so its folders were taken for classes: pass "
+    "--labels FILE if they are not classes"
 )
 
 
@@ -107,33 +107,33 @@ def require_usable(
     """Checks what only the whole cohort can show.
 
     Raises:
-        TooManyRefused: refused files over usable films exceed ``max_refused``, or none is usable.
-        CohortError: the films make no cohort that can be distilled and audited.
+        TooManyRefused: refused files per usable film exceed ``max_refused``, or no film is usable.
+        CohortError: the films give no cohort that can be distilled and audited.
     """
     if not films:
         raise TooManyRefused(f"{root}: no usable film; refused: {counts(refused)}")
     lost = {code: count for code, count in refused.items() if code not in HARMLESS}
     if sum(lost.values()) > max_refused * len(films):
         raise TooManyRefused(
-            f"{root}: {sum(lost.values())} files refused beside {len(films)} usable films "
-            f"({counts(lost)}); mend them, take them out of the folder or raise the limit of "
-            f"{max_refused:g} per usable film"
+            f"{root}: {sum(lost.values())} files refused and {len(films)} films usable "
+            f"({counts(lost)}); fix the refused files, take them out of the folder or raise the "
+            f"limit of {max_refused:g} per usable film"
         )
     of_class = _sets((film.label, film.patient) for film in films)
     hint = _FOLDERS if by_folder else ""
     if len(of_class) < 2:
-        raise CohortError(f"{root}: one class only, and at least two are needed{hint}")
+        raise CohortError(f"{root}: one class only, but at least two are needed{hint}")
     alone = sum(len(patients) < 2 for patients in of_class.values())
     if alone:
         raise CohortError(
-            f"{root}: {alone} of {len(of_class)} classes have a single patient, who would be "
-            f"published as the class; merge or drop these classes{hint}"
+            f"{root}: {alone} of {len(of_class)} classes have a single patient, so this patient "
+            f"would be published as the class; merge or drop these classes{hint}"
         )
-    # By PatientID, too: it is one person's, whatever unit the user answers for.
+    # By PatientID, too: it names one person, whatever counts as one patient.
     of_patient = _sets((name, film.split) for film in films for name in _people(film))
     torn = sum(len(splits) > 1 for splits in of_patient.values())
     if torn:
-        raise CohortError(f"{root}: {torn} patients stand in two splits; give each patient one")
+        raise CohortError(f"{root}: {torn} patients are in two splits; give each patient one")
 
 
 def _people(film: Film) -> set[str]:
@@ -141,7 +141,7 @@ def _people(film: Film) -> set[str]:
 
 
 def unnamed(films: Iterable[Film]) -> int:
-    """Returns how many films have no PatientID; counted by patient, their study stands for it."""
+    """Returns how many films have no PatientID; their study then counts as one patient."""
     return sum(not film.names[0] for film in films)
 
 
@@ -153,7 +153,7 @@ def _require_labelled(root: Path, seen: Gathered, refused: Mapping[str, int]) ->
         remedy = (
             "pass a table with --labels FILE, or move each film into the folder of its class"
             if key == "folder"
-            else f"check that the column {key} says what the films' headers or paths say"
+            else f"check that the column {key} has the same values as the films' headers or paths"
         )
         raise CohortError(f"{root}: none of {seen.headers} films has a label; {remedy}")
 

@@ -13,9 +13,9 @@ from medidd.dicom.source import Source, sources
 
 
 def scan(root: Path, reading: Reading = DEFAULT) -> Iterator[Header | Refusal]:
-    """Yields what becomes of each file under ``root`` and in its archives, in any order.
+    """Yields each file's header or refusal, under ``root`` and in its archives, in any order.
 
-    Headers alone are read, but by processes that may die of them: a deflated file is inflated as a
+    Only headers are read, but in processes that may crash: a deflated file must be inflated as a
     whole before its header is known.
     """
     refused: list[Refusal] = []
@@ -25,7 +25,7 @@ def scan(root: Path, reading: Reading = DEFAULT) -> Iterator[Header | Refusal]:
 
 
 def files(root: Path, refused: list[Refusal]) -> Iterator[Source]:
-    """Yields the files under ``root`` that may be looked at; the others go to ``refused``."""
+    """Yields the files under ``root`` that may be read; the others go to ``refused``."""
     for one in sources(root):
         if isinstance(one, Source):
             yield one
@@ -34,7 +34,7 @@ def files(root: Path, refused: list[Refusal]) -> Iterator[Source]:
 
 
 def examined(source: Source, reading: Reading = DEFAULT) -> Header | Refusal:
-    """Returns the header of a radiograph, or why the file is none that can be used."""
+    """Returns the header of a radiograph, or why the file cannot be used."""
     try:
         return read_header(source, reading)
     except Refused as refused:

@@ -1,4 +1,4 @@
-"""What is in a folder, from headers alone: counts, and no word that could name anybody."""
+"""What is in a folder, from headers alone: counts, and no word that could name a person."""
 
 import secrets
 from collections import Counter, defaultdict
@@ -22,7 +22,7 @@ NO_HEADER = frozenset(
     {"not_a_file", "symlink_skipped", "dicomdir_ignored", "unreadable", "bad_zip"}
     | {"nested_archive", "not_dicom", "header_error"}
 )
-"""Reasons to refuse a file that leave nothing to be read in it."""
+"""Reason codes of files without a readable header."""
 
 _TAGS = [
     *("Modality", "PhotometricInterpretation", "ViewPosition", "BitsStored", "Rows", "Columns"),
@@ -40,7 +40,7 @@ class Survey:
         files: files seen.
         headers: DICOM files whose header could be read, of any kind.
         refused: files that are no usable radiograph, by reason code.
-        modalities: files by modality; words that are not defined count as "other".
+        modalities: files by modality; undefined words count as "other".
         syntaxes: by transfer syntax.
         photometric: by photometric interpretation.
         views: by view position.
@@ -74,7 +74,7 @@ class Survey:
 
     @property
     def copies(self) -> int:
-        """Radiographs that are there once more under the same SOPInstanceUID."""
+        """Number of repeated radiographs: those with the SOPInstanceUID of another."""
         return self.usable - len(self.objects)
 
     def add(self, header: Header) -> None:
@@ -90,13 +90,13 @@ class Survey:
 
 @dataclass(frozen=True)
 class Found:
-    """What labels say of the radiographs.
+    """What labels say about the radiographs.
 
     Attributes:
-        films: radiographs by class, of classes that may be shown.
-        patients: patients by class, likewise.
-        hidden: classes that may not be shown: those of one patient could be her name.
-        splits: radiographs by split, of those that have one.
+        films: radiographs by class, for classes that may be shown.
+        patients: patients by class, for the same classes.
+        hidden: number of classes that may not be shown: a class of one patient may be a name.
+        splits: radiographs by split, for those that have one.
         refused: radiographs without one label, by reason code.
         unknown_keys: keys of the table that no radiograph has.
     """
@@ -114,7 +114,7 @@ def survey(root: Path, gathered: Gathered | None = None) -> Iterator[Survey]:
 
     Args:
         root: the folder.
-        gathered: where radiographs go, if there are labels for them.
+        gathered: collects the radiographs, if there are labels for them.
     """
     seen = Survey()
     refused: list[Refusal] = []
@@ -137,15 +137,15 @@ def survey(root: Path, gathered: Gathered | None = None) -> Iterator[Survey]:
 
 
 def unkept(labels: Labels) -> Gathered:
-    """Returns where radiographs go that are looked at once: its key is nobody's."""
+    """Returns a collection of radiographs for one look: its key is random and not kept."""
     return Gathered(labels, secrets.token_bytes(32), "patient")
 
 
 def classes(gathered: Gathered) -> Found:
-    """Returns what labels say of the radiographs.
+    """Returns what labels say about the radiographs.
 
     Raises:
-        CohortError: classes are named by an identifier of their films, or by no line of text.
+        CohortError: a class is named by an identifier of its films, or its name is no line of text.
     """
     gathered.require_printable_classes()
     gathered.require_anonymous_classes()
@@ -166,7 +166,7 @@ def classes(gathered: Gathered) -> Found:
 
 
 def _looked_at(source: Source) -> tuple[Header | Refusal, dict[str, str] | None]:
-    """Returns whether a file is of use, and what its header says; None where it has none."""
+    """Returns whether a file can be used, and what its header says, None without a header."""
     found = examined(source)
     if isinstance(found, Refusal) and found.code in NO_HEADER:
         return found, None
@@ -195,7 +195,7 @@ def _count(seen: Survey, words: dict[str, str]) -> None:
 
 
 def _word(found: Dataset, keyword: str) -> str:
-    """Returns an element as text, '' where it cannot be read."""
+    """Returns an element as text, or '' if it cannot be read."""
     try:
         return text(found, keyword)
     except Exception:  # pydicom raises nearly every type

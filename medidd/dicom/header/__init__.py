@@ -1,4 +1,4 @@
-"""What a DICOM header says of a film and its patient.
+"""What a DICOM header says about a film and its patient.
 
 May import the files of ``medidd.dicom`` itself.
 """

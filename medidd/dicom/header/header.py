@@ -1,7 +1,7 @@
-"""One file's header: is it a radiograph, and whom does it link to.
+"""One file's header: is the file a radiograph, and which patient and study is it from?
 
-pydicom's warnings and errors repeat element values, so none of their text leaves this file: it is
-silenced by ``quiet`` and turned into a reason code.
+pydicom's warnings and errors repeat element values, so none of their text leaves this module:
+``quiet`` silences it, and ``refusing`` turns it into a reason code.
 """
 
 import logging
@@ -46,18 +46,18 @@ _AT_PIXELS = (b"\xe0\x7f", b"\x7f\xe0")  # group 7FE0 in little and in big endia
 
 @dataclass(frozen=True, repr=False, slots=True)
 class Header:
-    """What a cohort needs to know of a radiograph; without a repr, for it identifies people.
+    """What a cohort needs to know about a radiograph; without a repr: it identifies people.
 
     Attributes:
         source: the file.
         links: SOP instance, study and series UID, accession number and PatientID by keyword; empty
-            where the file has none.
-        issuer: IssuerOfPatientID, which tells equal PatientIDs of two hospitals apart.
-        identifiers: every value by which patient, staff, study or hospital could be recognised.
+            if the file has none.
+        issuer: IssuerOfPatientID, which separates equal PatientIDs of two hospitals.
+        identifiers: all values that could identify patient, staff, study or hospital.
         sex: "M", "F", "O" or ''.
         age: band of years, or ''.
         device: manufacturer and model in words, or ''.
-        state: of the file before it was read; see ``Source.state``.
+        state: the file's state before it was read; see ``Source.state``.
     """
 
     source: Source
@@ -71,7 +71,7 @@ class Header:
 
     @property
     def path(self) -> Path:
-        """Where the file lies; see ``Source.place``."""
+        """Where the file is; see ``Source.place``."""
         return self.source.place
 
 
@@ -79,8 +79,8 @@ class Header:
 def quiet() -> Iterator[None]:
     """Silences warnings and logs; those of pydicom and its decoders repeat element values."""
     was = logging.root.manager.disable
-    if was < logging.CRITICAL:  # else it is quiet already, and to say so again takes milliseconds
-        logging.disable()  # all of them: to disable "pydicom" would leave its children speaking
+    if was < logging.CRITICAL:  # else it is quiet already, and a second call takes milliseconds
+        logging.disable()  # all loggers: disabling "pydicom" alone would not silence its children
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -92,9 +92,9 @@ def quiet() -> Iterator[None]:
 
 @contextmanager
 def refusing(code: str) -> Iterator[None]:
-    """Turns every error but a refusal into the refusal ``code``; its text reaches nobody.
+    """Turns every error except a refusal into the refusal ``code`` and drops the error's text.
 
-    pydicom and its decoders raise nearly every type: nothing narrower than ``Exception`` would do.
+    pydicom and its decoders raise nearly every type, so this must catch ``Exception``.
     """
     try:
         with quiet():
@@ -130,7 +130,7 @@ def read_film(source: Source, reading: Reading = DEFAULT) -> FileDataset:
     with _opened(source) as file:
         found = read(file, pixels=True)
         if not any(keyword in found for keyword in _PIXEL_DATA):
-            # Of a file that ends within its pixels pydicom may keep nothing at all.
+            # If a file ends within its pixels, pydicom may return no pixels at all.
             file.seek(0)
             _header(source, file, reading)
             raise Refused("pixels_truncated")
@@ -140,7 +140,7 @@ def read_film(source: Source, reading: Reading = DEFAULT) -> FileDataset:
 
 @contextmanager
 def _opened(source: Source) -> Iterator[IO[bytes]]:
-    """Opens a file that may be a DICOM object; errors while it is read are refusals."""
+    """Opens a file that may be a DICOM object; errors during reading become refusals."""
     if source.place.name.upper() == "DICOMDIR":
         raise Refused("dicomdir_ignored")
     with refusing("unreadable"):
@@ -153,9 +153,9 @@ def _opened(source: Source) -> Iterator[IO[bytes]]:
 
 
 def read(file: IO[bytes], *, pixels: bool) -> FileDataset:
-    """Returns the object in a file, also where it lacks the preamble and file meta information."""
+    """Returns the object in a file, even without preamble and file meta information."""
     tags = None if pixels else list(_TAGS)
-    # What pydicom takes for a file has a read, a seek and a tell; the rest of IO it does without.
+    # pydicom needs only read, seek and tell of a file.
     opened = cast("BinaryIO", file)
     found = dcmread(opened, force=True, stop_before_pixels=not pixels, specific_tags=tags)
     if not len(found.file_meta):
@@ -176,7 +176,7 @@ def text(found: Dataset, keyword: str) -> str:
 def _require_dicom(start: bytes) -> None:
     if start[:4] == b"PK\x03\x04":
         raise Refused("nested_archive")
-    # Where the preamble is missing pydicom would take any text: ask for group 0002 or 0008.
+    # Without a preamble pydicom would accept any text, so require group 0002 or 0008.
     if start[128:] != b"DICM" and start[:2] not in (b"\x02\x00", b"\x08\x00"):
         raise Refused("not_dicom")
 
@@ -185,7 +185,7 @@ def _header(source: Source, file: IO[bytes], reading: Reading) -> Header:
     found = read(file, pixels=False)
     _require_usable(found, reading)
     deflated = found.file_meta.TransferSyntaxUID == uid.DeflatedExplicitVRLittleEndian
-    # pydicom stops at the pixels; of a deflated file it has read everything.
+    # pydicom stops at the pixels; a deflated file it reads to the end.
     if not deflated and file.read(2) not in _AT_PIXELS:
         raise Refused("no_image")
     links = {keyword: text(found, keyword) for keyword in _LINKS}
@@ -214,7 +214,7 @@ def _require_usable(found: FileDataset, reading: Reading) -> None:
 
 
 def _optional(found: Dataset, keyword: str) -> str:
-    """Returns as ``text``, but '' where the value cannot be read: no film is lost for a trait."""
+    """As ``text``, but '' if the value cannot be read: a trait must not cost a film."""
     with suppress(Exception):
         return text(found, keyword)
     return ""
@@ -235,7 +235,7 @@ def _require_radiograph(found: Dataset) -> None:
     raw = kind == uid.DigitalXRayImageStorageForProcessing
     if raw or text(found, "PresentationIntentType") == "FOR PROCESSING":
         raise Refused("for_processing")
-    # DERIVED in value 1 is normal: most films for presentation are. Value 2 tells a screenshot.
+    # DERIVED in value 1 is normal for films for presentation. Value 2 marks a screenshot.
     value_2 = text(found, "ImageType").split("\\")[1:2]
     if kind == uid.SecondaryCaptureImageStorage or value_2 == ["SECONDARY"]:
         raise Refused("secondary_capture")

@@ -1,8 +1,9 @@
 """Identifiers as tokens, and tokens as keyed hashes.
 
-Whether a patient's identifier stands in what leaves the house can be asked without keeping any:
-hash every token of the outgoing text with the cohort's key and look it up among the hashes of the
-cohort's own tokens. Both sides must cut text alike, which is why the cutting lives here, once.
+medidd can check whether a patient's identifier is in outgoing text without keeping any identifier:
+it hashes every token of the text with the cohort's key and looks for it among the hashes of the
+cohort's own tokens. Both sides must split text into tokens in the same way, so the code for it is
+only here.
 """
 
 import hashlib
@@ -14,21 +15,21 @@ from collections.abc import Iterable
 _SHORTEST = 4
 _STRETCH = re.compile(r"[^\s\x00-\x1f\x7f]+")
 _UID = re.compile(r"\d+(\.\d+)+")
-_UID_PART = 10  # digits; shorter parts of a UID are registered roots that strangers share
+_UID_PART = 10  # digits; shorter parts of a UID are registered roots that many hospitals share
 _GENERIC = frozenset(
     {"CENTER", "CENTRE", "CLINIC", "CLINICAL", "DEPARTMENT", "GENERAL", "HEALTH", "HOSPITAL"}
     | {"IMAGING", "INSTITUTE", "KLINIKUM", "MEDICAL", "RADIOLOGY", "UNIVERSITY"}
-)  # stand in every other hospital's name, and in the text beside every release
+)  # common in hospitals' names, and in the text of every release
 
 
 def tokens_of(text: str) -> set[str]:
     """Returns every token of ``text`` that could be an identifier, in upper case.
 
-    These are the whole text, its stretches between white space or control characters, the runs of
-    letters, digits, dots and hyphens in it, and its alphanumeric parts; each also without
-    punctuation, and parts without leading zeros, which spreadsheets drop. Nothing shorter than four
-    bytes of UTF-8 counts: two ideographs are a name, two Latin letters are not. An identifier that
-    is glued to other letters or digits is not found.
+    These are the whole text, the pieces between white space or control characters, the runs of
+    letters, digits, dots and hyphens in it, and its alphanumeric parts. Each is also taken without
+    punctuation, and parts also without leading zeros, which spreadsheets drop. Tokens shorter than
+    four bytes of UTF-8 do not count: two ideographs can be a name, two Latin letters cannot. An
+    identifier that is joined to other letters or digits is not found.
     """
     text = unicodedata.normalize("NFKC", text).upper().strip()
     runs = (run.strip(".-") for run in re.findall(r"[\w.-]+", text))
@@ -39,10 +40,10 @@ def tokens_of(text: str) -> set[str]:
 
 
 def tokens_of_identifiers(values: Iterable[str]) -> set[str]:
-    """Returns the tokens by which the identifiers ``values`` of a cohort are recognised.
+    """Returns the tokens by which a cohort's identifiers ``values`` are recognised.
 
-    As ``tokens_of``, without what many strangers share: short parts of UIDs, and words such as
-    "hospital".
+    As ``tokens_of``, but without tokens that many people share: short parts of UIDs, and words such
+    as "hospital".
     """
     found: set[str] = set()
     for value in values:

@@ -1,7 +1,7 @@
 """Words of a header that may be shown, because the standard or common usage defines them.
 
-Devices and people write whatever they like into coded elements, names of patients among it; so a
-word that is not listed here is counted as "other" and never shown.
+Devices and people write anything into coded elements, even patients' names. So a word that is not
+listed here counts as "other" and is never shown.
 """
 
 from pydicom.uid import UID
@@ -21,8 +21,8 @@ MODALITIES = frozenset(
 """Defined terms of Modality (PS3.3 C.7.3.1.1.1)."""
 
 VIEWS = frozenset({"AP", "PA", "LL", "RL", "RLD", "LLD", "RLO", "LLO", "LAT", "LATERAL"})
-"""Defined terms of View Position (PS3.3 C.8.1.1 and C.8.7.1), and two words for a lateral view
-that devices write instead."""
+"""Defined terms of View Position (PS3.3 C.8.1.1 and C.8.7.1), and two other words that devices
+write for a lateral view."""
 
 PHOTOMETRIC = frozenset(
     {"MONOCHROME1", "MONOCHROME2", "PALETTE COLOR", "RGB", "HSV", "ARGB", "CMYK", "XYB"}
@@ -32,7 +32,7 @@ PHOTOMETRIC = frozenset(
 
 
 def known(word: str, terms: frozenset[str]) -> str:
-    """Returns the word if it is one of ``terms``."""
+    """Returns the word if it is one of ``terms``, else "other", or "not said" if it is empty."""
     word = word.strip().upper()
     return word if word in terms else (OTHER if word else NONE)
 

@@ -1,6 +1,6 @@
-"""What is known of a film besides its label, too coarse to point at one person.
+"""What is known about a film in addition to its label, too coarse to identify one person.
 
-Audits ask whether a group, such as the oldest or one device, is exposed more than the others.
+Audits ask whether a group, such as the oldest patients or one device, is more exposed than others.
 """
 
 import re
@@ -10,7 +10,7 @@ SEXES = frozenset({"M", "F", "O"})
 """Values of Patient's Sex (PS3.3 C.7.1.1)."""
 
 _YOUNGEST = (0, 1, 5, 10, 15, 18, *range(30, 100, 10))  # years; the last band is open
-_OLDEST = 130  # nobody was ever older, so such an age is an error
+_OLDEST = 130  # nobody was ever older, so a higher age is an error
 _AGE = re.compile(r"(\d{1,3})([DWMY])")
 _PER_YEAR = {"D": 365.25, "W": 365.25 / 7, "M": 12.0, "Y": 1.0}
 _DATE = re.compile(r"(\d{4})\.?(\d\d)\.?(\d\d)")
@@ -23,13 +23,13 @@ def sex_of(word: str) -> str:
 
 
 def age_band(age: str, born: str, taken: str) -> str:
-    """Returns the band of years, such as "40-49", or '' where the age is not known.
+    """Returns the band of years, such as "40-49", or '' if the age is not known.
 
-    Below 18 the bands follow childhood; above 89 one band holds all, for there people are few.
+    Below 18 the bands follow childhood. Above 89 there is one band, because such patients are few.
 
     Args:
         age: Patient's Age, an age string such as 045Y or 003W (PS3.5 6.2).
-        born: Patient's Birth Date, used where the age says nothing; YYYYMMDD, or with dots.
+        born: Patient's Birth Date, used if there is no age; YYYYMMDD, or with dots.
         taken: Study Date.
     """
     years = _stated(age)
@@ -45,7 +45,7 @@ def age_band(age: str, born: str, taken: str) -> str:
 
 
 def maker(manufacturer: str, model: str) -> str:
-    """Returns what tells devices apart, '' where neither is named; it may hold names of people."""
+    """Returns a key of the device, '' if neither is given; it may contain people's names."""
     words = [" ".join(word.casefold().split()) for word in (manufacturer, model)]
     return "|".join(words) if any(words) else ""
 

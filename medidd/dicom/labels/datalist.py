@@ -1,9 +1,9 @@
-"""MONAI's datalist: JSON with a list of films for each section of a study.
+"""MONAI's datalist: JSON with a list of films for each section.
 
     {"training": [{"image": "a.dcm", "label": "normal"}], "validation": [...], "test": [...]}
 
-It becomes the table that says the same: ``image`` is the column path, the section is the column
-split, every other field a column of its own.
+It becomes a table with the same content: ``image`` is the column path, the section is the column
+split, and every other field is its own column.
 """
 
 import json
@@ -17,16 +17,16 @@ from medidd.dicom.labels.splits import split_of
 
 _IMAGE = "image"
 _LEFT = frozenset({"fold", "split"})
-"""Fields that say nothing here: folds are drawn by whoever trains, and the section is the split."""
+"""Fields that are ignored: folds are drawn at training, and the section is the split."""
 
 _HINT = 'write {"training": [{"image": "a.dcm", "label": "normal"}]}'
 
 
 def read_datalist(path: Path) -> LabelTable:
-    """Returns the table that a datalist stands for.
+    """Returns a datalist as a table.
 
     Raises:
-        CohortError: it is none, or an entry of it names no film, or several.
+        CohortError: the file is no datalist, or an entry names no film or several films.
     """
     wrong = f"the list of labels is no JSON in UTF-8; {_HINT}"
     text = text_of(path, wrong)
@@ -44,7 +44,7 @@ def read_datalist(path: Path) -> LabelTable:
     if lost:
         raise CohortError(
             f"{lost} entries of the list of labels do not name one image each; "
-            "split films that stand in one entry"
+            "give each film its own entry with an image"
         )
     return LabelTable(
         tuple("path" if field == _IMAGE else field for field in (*fields, "split")),
@@ -53,7 +53,7 @@ def read_datalist(path: Path) -> LabelTable:
 
 
 def _entries(found: Any) -> Iterator[tuple[Mapping[str, Any], str]]:
-    """Yields each entry with its split; one that is a bare path has no label."""
+    """Yields each entry with its split; an entry that is only a path has no label."""
     if not isinstance(found, dict):
         return
     for section, films in found.items():
@@ -76,7 +76,7 @@ def _finds(entry: Mapping[str, Any]) -> bool:
 
 
 def _cell(value: Any) -> str:
-    """Returns a value as a cell says it: several as A|B, 1.0 and true as 1, an object as ''."""
+    """Returns a value as a cell's text: a list as A|B, 1.0 and true as 1, an object as ''."""
     if isinstance(value, list):
         return "|".join(_cell(one) for one in value)
     if value is None or isinstance(value, dict):

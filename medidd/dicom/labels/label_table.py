@@ -1,8 +1,8 @@
-"""A table of labels as it was saved: a header and rows, all of it text.
+"""A table of labels as it was saved: a header and rows, all as text.
 
-What guesses types turns the patient 00000001 into 1 and the label "None" into nothing. No error
-here repeats a cell, not even one of the header: in a table that was saved without its header the
-first row is a patient.
+A reader that guesses types turns the patient 00000001 into 1 and the label "None" into nothing. No
+error here repeats a cell, not even a header's: in a table saved without its header, the first row
+is a patient.
 """
 
 import csv
@@ -14,7 +14,7 @@ from pathlib import Path
 from medidd.dicom.errors import CohortError
 
 KEYS = ("path", "SOPInstanceUID", "StudyInstanceUID", "AccessionNumber", "PatientID")
-"""Columns by which a row finds its films; a table's first in this order counts."""
+"""Columns by which a row finds its films; the first in this order that a table has counts."""
 
 DELIMITERS = ",;\t|"
 SPREADSHEETS = (".xlsx", ".xls", ".ods")
@@ -24,22 +24,22 @@ _HINT = "save the table as CSV (UTF-8)"
 
 @dataclass(frozen=True, repr=False)
 class LabelTable:
-    """Header and rows; without a repr, for they identify people.
+    """Header and rows; without a repr, because they identify people.
 
     Attributes:
-        header: names of the columns as they stand there.
-        rows: cells without white space around them, as many in each row as in the header.
+        header: names of the columns, unchanged.
+        rows: cells without white space around them, as many per row as in the header.
     """
 
     header: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
 
     def named(self, name: str) -> list[int]:
-        """Returns the columns of that name, whatever their case, spacing and punctuation."""
+        """Returns the columns with that name; case, spacing and punctuation do not matter."""
         return [at for at, found in enumerate(self.header) if plain(found) == plain(name)]
 
     def cells(self, column: int) -> set[str]:
-        """Returns what stands in a column."""
+        """Returns the cells of a column."""
         return {row[column] for row in self.rows}
 
 
@@ -52,7 +52,7 @@ def read_csv(path: Path) -> LabelTable:
     """Returns the table in a CSV file, whichever of ``DELIMITERS`` it was saved with.
 
     Raises:
-        CohortError: it is a spreadsheet, no CSV in UTF-8, or empty, or a row is too long.
+        CohortError: the file is a spreadsheet, no CSV in UTF-8 or empty, or a row is too long.
     """
     if path.suffix.lower() in SPREADSHEETS:
         raise CohortError(f"the table of labels is a spreadsheet; {_HINT}")
@@ -62,15 +62,17 @@ def read_csv(path: Path) -> LabelTable:
     if lines is None or (None in found and not _fit(lines)[0]):
         raise CohortError(f"the table of labels is no CSV in UTF-8; {_HINT}")
     if len(lines) < 2:
-        raise CohortError("the table of labels is empty; give it a header line and one row a film")
+        raise CohortError(
+            "the table of labels is empty; give it a header line and one row per film"
+        )
     return _table(lines)
 
 
 def text_of(path: Path, otherwise: str) -> str:
-    """Returns a file's text; ``otherwise`` is what is wrong where it is no UTF-8.
+    """Returns a file's text; ``otherwise`` is the message if the text is no UTF-8.
 
     Raises:
-        CohortError: it is none, or cannot be read.
+        CohortError: the text is no UTF-8, or cannot be read.
     """
     try:
         return path.read_text(encoding="utf-8-sig")
@@ -81,7 +83,7 @@ def text_of(path: Path, otherwise: str) -> str:
 
 
 def _split(text: str, delimiter: str) -> list[list[str]] | None:
-    """Returns the lines that are not empty, or None where they cannot be cut like this."""
+    """Returns the lines that are not empty, or None if this delimiter does not fit."""
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     try:
         lines = [[cell.strip() for cell in line] for line in reader]
@@ -91,7 +93,7 @@ def _split(text: str, delimiter: str) -> list[list[str]] | None:
 
 
 def _fit(lines: Sequence[Sequence[str]]) -> tuple[bool, float, int]:
-    """Says how well lines were cut: a column that finds films, rows as long as the header."""
+    """Returns how well a delimiter fits: a key column, and rows as long as the header."""
     if not lines or len(lines[0]) < 2:
         return (False, 0.0, 0)
     width = len(lines[0])
@@ -105,8 +107,8 @@ def _table(lines: Sequence[Sequence[str]]) -> LabelTable:
     long = sum(any(row[len(header) :]) for row in rows)
     if long:
         raise CohortError(
-            f"{long} rows of the table of labels have more cells than its header; put cells that "
-            "hold the delimiter into quotes"
+            f"{long} rows of the table of labels have more cells than its header; put quotes "
+            "around cells that contain the delimiter"
         )
     width = len(header)
     return LabelTable(

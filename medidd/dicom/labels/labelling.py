@@ -1,7 +1,7 @@
-"""What a user says of the labels, and what a cell then says of a film.
+"""How the user says labels are read, and which class a cell then gives a film.
 
-Methods here see one class per film. A table with a column per finding, as those of CheXpert and
-MIMIC-CXR, or with several findings in a cell, as NIH's, is therefore reduced to one target: the
+Methods here see one class per film. Some tables have a column per finding, as those of CheXpert and
+MIMIC-CXR, or several findings in a cell, as NIH's. Such a table is reduced to one target: the
 finding, and everything else.
 """
 
@@ -13,12 +13,12 @@ from typing import Literal, get_args
 from medidd.dicom.labels.label_table import KEYS
 
 Uncertain = Literal["drop", "positive", "negative"]
-"""What a film counts as whose target is marked as uncertain."""
+"""What a film counts as if its target is marked as uncertain."""
 
 UNCERTAIN: tuple[Uncertain, ...] = get_args(Uncertain)
 
 Says = Callable[[str], str]
-"""Returns the class that a cell names, '' where it names none."""
+"""Returns the class that a cell names, or '' if it names none."""
 
 _SILENT = frozenset({"", "nan", "unknown"})
 _UNSURE = frozenset({"-1", "-1.0", "?", "uncertain"})
@@ -32,14 +32,14 @@ class Labelling:
 
     Attributes:
         table: CSV or datalist; None for the usual places.
-        key: column by which rows find their films; None for the table's first of
-            ``label_table.KEYS``.
-        target: column, or finding in a cell, that becomes the class; None where the table has one
+        key: column by which rows find their films; None for the first of ``label_table.KEYS`` that
+            the table has.
+        target: column, or finding in a cell, that becomes the class; None if the table has one
             label per film.
         uncertain: what an uncertain target counts as: no label, present or absent.
 
     Raises:
-        ValueError: the key is none, or something is said of a target that is not named.
+        ValueError: the key is unknown, or a target is empty or missing.
     """
 
     table: Path | None = None
@@ -49,14 +49,14 @@ class Labelling:
 
     def __post_init__(self) -> None:
         if self.key is not None and self.key not in KEYS:
-            raise ValueError(f"the key is none of {', '.join(KEYS)}")
+            raise ValueError(f"the key must be one of {', '.join(KEYS)}")
         if self.target is not None and not self.target.strip():
             raise ValueError("the target is empty; name a column or a finding")
         if self.target is None and self.uncertain != "drop":
-            raise ValueError("uncertain is said of a target; name the target, too")
+            raise ValueError("uncertain needs a target; name the target, too")
 
     def choices(self) -> dict[str, str | None]:
-        """Returns all but the table, by which two labellings of one table differ."""
+        """Returns everything except the table: two labellings of one table can differ in this."""
         return {"key": self.key, "target": self.target, "uncertain": self.uncertain}
 
 
@@ -65,12 +65,12 @@ USUAL = Labelling()
 
 
 def as_it_stands(cell: str) -> str:
-    """Returns the cell, or '' where it is empty or marked as uncertain."""
+    """Returns the cell, or '' if it is empty or marked as uncertain."""
     return "" if cell.lower() in _SILENT | _UNSURE else cell
 
 
 def is_yes_or_no(cells: Iterable[str]) -> bool:
-    """Tells whether cells say of one finding whether it is there."""
+    """Tells whether all cells say yes or no to one finding."""
     said = {cell.lower() for cell in cells} - _SILENT - _UNSURE
     return bool(said) and said <= _YES | _NO
 
@@ -90,7 +90,7 @@ def yes_or_no(labelling: Labelling, target: str) -> Says:
 
 
 def is_named(target: str, cell: str) -> bool:
-    """Tells whether a cell such as A|B holds the target."""
+    """Tells whether a cell such as A|B contains the target."""
     return target.casefold() in {finding.strip().casefold() for finding in cell.split("|")}
 
 

@@ -23,13 +23,13 @@ from medidd.dicom.source import folders
 
 @dataclass(frozen=True, repr=False)
 class Labels:
-    """Labels by key; without a repr, for keys identify people.
+    """Labels by key; without a repr, because keys identify people.
 
     Attributes:
         key: one of ``KEYS``, or "folder": the first folder under the root is the class.
-        bases: folders that paths in the table may be relative to, and the root first of all.
+        bases: folders to which paths in the table may be relative, the root first.
         rows: label and split by the key's value.
-        says: the class that a folder's name says.
+        says: returns the class for a folder's name.
     """
 
     key: str
@@ -38,7 +38,7 @@ class Labels:
     says: Says = str
 
     def of(self, header: Header) -> tuple[str, str]:
-        """Returns a film's label and its split, '' where the table has none.
+        """Returns a film's label and its split, '' if the table has no split.
 
         Raises:
             Refused: the film has no label, or several.
@@ -55,7 +55,7 @@ class Labels:
         return found
 
     def row_of(self, header: Header) -> str:
-        """Returns the key by which the table knows the film, '' where it does not."""
+        """Returns the key by which the table knows the film, or '' if it does not."""
         if self.key != "path":
             return header.links.get(self.key, "")
         path = header.path.resolve()
@@ -69,8 +69,8 @@ def read_labels(root: Path, labelling: Labelling) -> Labels:
 
     Args:
         root: folder of the films.
-        labelling: the table and how it is read; without one, ``labels.csv`` or ``labels.json`` in
-            ``root`` or beside it, and where there is none, one folder per class.
+        labelling: the table and how it is read. Without a table, ``labels.csv`` or ``labels.json``
+            in ``root`` or next to it; without such a file, one folder per class.
 
     Raises:
         CohortError: there are no labels, or the table cannot be understood.
@@ -83,7 +83,7 @@ def read_labels(root: Path, labelling: Labelling) -> Labels:
     if not found:
         raise CohortError(
             f"{root}: no labels; put a labels.csv there with a column {' or '.join(KEYS)} and a "
-            "column label, or the films into one folder per class"
+            "column label, or put the films into one folder per class"
         )
     return _by_folder(root, found, labelling)
 
@@ -95,14 +95,16 @@ def _usual(root: Path) -> Iterator[Path]:
 
 def _by_folder(root: Path, names: Iterable[str], labelling: Labelling) -> Labels:
     if labelling.key is not None:
-        raise CohortError(f"{root}: no table of labels for --label-key; name it with --labels")
+        raise CohortError(
+            f"{root}: no table of labels for --label-key; name the table with --labels"
+        )
     if labelling.target is None:
         return Labels("folder", (root,), {})
     target = labelling.target.strip()
     if not any(is_named(target, name) for name in names):
         raise CohortError(
-            f"{root}: no table of labels, and no folder of it is the --target; name the table with "
-            "--labels, or check the spelling"
+            f"{root}: no table of labels, and no folder in it has the name of --target; name the "
+            "table with --labels, or check the spelling"
         )
     return Labels("folder", (root,), {}, one_among(labelling, target))
 
@@ -133,10 +135,10 @@ def _key_column(table: LabelTable, labelling: Labelling) -> tuple[str, int]:
     if labelling.key is not None:
         raise CohortError(
             f"the table of labels has no column {labelling.key}, which --label-key names; "
-            "name another, or the column so"
+            "name another column, or rename the column"
         )
     raise CohortError(
-        f"the table of labels has no column that finds films; name one {', '.join(KEYS)}"
+        f"the table of labels has no column that finds films; give it a column {' or '.join(KEYS)}"
     )
 
 
@@ -147,7 +149,7 @@ def _split(cell: str) -> str:
 
 
 def _label_column(table: LabelTable, labelling: Labelling) -> tuple[int, Says]:
-    """Returns the column of the label, and what its cells say."""
+    """Returns the column of the label, and the function that reads its cells."""
     known = {"split", *(key.lower() for key in KEYS)}
     others = [at for at, name in enumerate(table.header) if plain(name) not in known]
     if labelling.target is not None:
@@ -171,8 +173,8 @@ def _target_column(
             return columns[0], yes_or_no(labelling, target)
         if labelling.uncertain != "drop":
             raise CohortError(
-                f"--uncertain {labelling.uncertain}: the column that --target names holds other "
-                "words than 0 and 1, so nothing in it is present or absent; drop --uncertain"
+                f"--uncertain {labelling.uncertain}: the column that --target names has other "
+                "words than 0 and 1, so no finding in it is present or absent; drop --uncertain"
             )
         return columns[0], as_it_stands
     if not columns:
@@ -184,8 +186,8 @@ def _target_column(
         )
     if len(columns) > 1:
         raise CohortError(
-            f"--target: {len(columns)} columns of the table of labels hold it; "
-            "name the one that counts label"
+            f"--target: {len(columns)} columns of the table of labels contain it; "
+            "rename the column that counts to label"
         )
     return columns[0], one_among(labelling, target)
 

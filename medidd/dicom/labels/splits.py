@@ -1,4 +1,4 @@
-"""The official splits of published data sets, in the spellings that these use."""
+"""The official splits of published data sets, in the spellings that the data sets use."""
 
 SPLITS = {
     "train": "train",
@@ -12,9 +12,9 @@ SPLITS = {
     "test": "test",
     "testing": "test",
 }
-"""What a split is called, and which of train, val and test it is."""
+"""Names of splits, and which of train, val and test each is."""
 
 
 def split_of(name: str) -> str:
-    """Returns "train", "val" or "test", or '' where the name is none of ``SPLITS``."""
+    """Returns "train", "val" or "test", or '' if the name is none of ``SPLITS``."""
     return SPLITS.get(name.strip().lower(), "")

@@ -1,9 +1,9 @@
 """Text burned into a film: is a line of letters or digits drawn over its stored values?
 
-What a device draws has one value throughout, the largest or the smallest there is, while what the
-detector saw is noisy. So each piece of exactly that value, of a letter's size and not solid, may be
-a glyph, and several of one height side by side are text. A side marker alone is none. Compression
-with loss blurs the values, and hides text from this.
+What a device draws has one value throughout, the film's largest or smallest, while what the
+detector saw is noisy. So each piece with exactly that value that has a letter's size and is not
+solid may be a glyph. Several glyphs of one height next to each other are text. A side marker alone
+is not. Lossy compression blurs the values, and this search then misses the text.
 """
 
 from dataclasses import dataclass
@@ -22,13 +22,13 @@ _IN_A_ROW = 4
 _APART = 1.5  # heights between two glyphs of a line
 _ALIKE = 0.75  # smaller height over larger one, in a line
 _CELL = 4  # pixels, as many as fit into 32 bits
-_TOUCHING = np.ones((3, 3))  # pieces hang together by corners, too
+_TOUCHING = np.ones((3, 3))  # pixels that touch at a corner belong to one piece
 _MARGIN = 2  # pixels painted around a glyph, where its edge was smoothed
 
 
 @dataclass(frozen=True)
 class Box:
-    """Where a glyph is: first and last row and column, as slices have them."""
+    """Where a glyph is: first and last row and column, as in slices."""
 
     top: int
     bottom: int
@@ -83,7 +83,7 @@ def _glyphs(drawn: Mask) -> list[Box]:
             if cut or not (_LOWEST <= height <= highest and width <= _WIDEST * height):
                 continue
             share = np.count_nonzero(pieces[piece] == number) / (height * width)
-            # An upright bar is solid, and is an I or a 1.
+            # A solid upright bar is an I or a 1.
             if _THIN <= share <= _SOLID or (share > _SOLID and width <= height / 3):
                 top, left = rows.start + down.start, columns.start + across.start
                 found.append(Box(top, top + height, left, left + width))
@@ -91,10 +91,10 @@ def _glyphs(drawn: Mask) -> list[Box]:
 
 
 def _places(drawn: Mask, highest: float) -> list[tuple[slice, slice]]:
-    """Returns where glyphs can be, with a border of a pixel: a look from afar, to save time.
+    """Returns where glyphs can be, with a border of a pixel: a coarse search, to save time.
 
-    Cells of ``_CELL`` by ``_CELL`` pixels count as drawn where any pixel is. What is too high even
-    so is no text; the rest is looked at closely.
+    A cell of ``_CELL`` by ``_CELL`` pixels counts as drawn if any of its pixels is. Pieces of cells
+    that are too high are no text; the others are searched closely.
     """
     rows, columns = (side // _CELL * _CELL for side in drawn.shape)
     across = np.ascontiguousarray(drawn[:rows, :columns]).view(np.uint32) != 0
@@ -111,7 +111,7 @@ def _places(drawn: Mask, highest: float) -> list[tuple[slice, slice]]:
 
 
 def _lines(glyphs: list[Box]) -> list[Box]:
-    """Returns those glyphs that stand in lines."""
+    """Returns the glyphs that are in lines."""
     rest = sorted(glyphs, key=lambda box: (box.left, box.top))
     found: list[Box] = []
     while rest:

@@ -1,7 +1,8 @@
-"""What of a film is looked at: the part that a shutter or collimator leaves open.
+"""Which part of a film is used: the part that a shutter or collimator leaves open.
 
-Shutters (PS3.3 C.7.6.11) hide what a reader need not see, and collimators (C.8.7.3) what was not
-exposed; both say so by the same shapes. Rows and columns are counted from 1, edges lie outside.
+Shutters (PS3.3 C.7.6.11) hide what a reader need not see, and collimators (C.8.7.3) hide what was
+not exposed. Both use the same shapes. Rows and columns are counted from 1; edges are outside the
+open part.
 """
 
 from dataclasses import dataclass
@@ -13,9 +14,9 @@ from pydicom.multival import MultiValue
 from medidd.dicom.pixels.picture import Mask, Picture
 
 _FLAT = 0.02
-"""Of the display's range: what a row or column at the film's edge must show to be kept."""
+"""A row or column at the film's edge is kept if it shows this share of the display's range."""
 _LEAST_OPEN = 0.1
-"""Of the film: no radiograph is collimated to less."""
+"""Share of the film: no radiograph is collimated to less."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,9 +24,9 @@ class Opening:
     """What is open.
 
     Attributes:
-        rows: from the first row that is open to the last.
-        columns: likewise.
-        hidden: pixels of these that are shut all the same, (rows, columns), or None.
+        rows: from the first open row to the last.
+        columns: from the first open column to the last.
+        hidden: pixels in this box that are closed all the same, (rows, columns), or None.
     """
 
     rows: slice
@@ -34,10 +35,10 @@ class Opening:
 
 
 def opening(film: Dataset) -> Opening | None:
-    """Returns what the film's shutters and collimators leave open, None where it has none.
+    """Returns what the film's shutters and collimators leave open, None if it has none.
 
     Raises:
-        ValueError: they leave nothing, are not described, or not in pixels of the film.
+        ValueError: they leave nothing open, or are not described, or not in pixels of the film.
     """
     shape = (int(film.Rows), int(film.Columns))
     top, bottom, left, right = 0, shape[0], 0, shape[1]
@@ -71,7 +72,7 @@ def opening(film: Dataset) -> Opening | None:
 
 
 def reduced(found: Opening, halvings: int) -> Opening:
-    """Returns the opening in a film whose rows and columns were halved so often, rounded up."""
+    """Returns the opening in a film whose sides were halved ``halvings`` times, rounded up."""
     step = 2**halvings
     rows, columns = (
         slice(side.start // step, max(side.start // step + 1, side.stop // step))
@@ -88,7 +89,7 @@ def reduced(found: Opening, halvings: int) -> Opening:
 
 
 def trimmed(picture: Picture) -> Picture:
-    """Returns the picture without rows and columns at its edges that show next to nothing."""
+    """Returns the picture without rows and columns at its edges that show almost nothing."""
     top, bottom = _lively(picture)
     picture = picture.turned(lambda pixels: pixels[top:bottom])
     left, right = _lively(picture.turned(np.transpose))
@@ -96,7 +97,7 @@ def trimmed(picture: Picture) -> Picture:
 
 
 def _lively(picture: Picture) -> tuple[int, int]:
-    """Returns the first row with contrast and the one after the last; all where none has any."""
+    """Returns the first row with contrast and the one after the last; all rows if none has any."""
     count = picture.shape[0]
     first = next((row for row in range(count) if _has_contrast(picture, row)), None)
     if first is None:
@@ -128,18 +129,18 @@ def _numbers(film: Dataset, keyword: str, least: int) -> list[int]:
 
 
 def _rectangle(film: Dataset, kind: str) -> tuple[int, int, int, int]:
-    """Returns first and last row and column that are open, as a slice has them."""
+    """Returns the first and last open row and column, as in slices."""
     edges = ("UpperHorizontalEdge", "LowerHorizontalEdge", "LeftVerticalEdge", "RightVerticalEdge")
     upper, lower, left, right = (_numbers(film, f"{kind}{edge}", 1)[0] for edge in edges)
     return upper, lower - 1, left, right - 1
 
 
 def _in_pixels(edges: tuple[int, int, int, int], shape: tuple[int, int]) -> bool:
-    """Whether a collimator's edges lie in the film, or right at its borders, and leave some of it.
+    """Whether a collimator's edges are in the film, or at its borders, and leave enough of it.
 
-    Some devices count them elsewhere, as from the detector's center or in millimeters: by such
-    edges a chest would be cut to a twentieth. Where they are right to lie outside, nothing is there
-    to be cut.
+    Some devices count edges in another way, such as from the detector's center or in millimeters.
+    Such edges would cut a chest to a twentieth. If edges are rightly outside the film, there is
+    nothing to cut.
     """
     top, bottom, left, right = edges
     within = min(top, left) >= 0 and bottom <= shape[0] and right <= shape[1]
@@ -155,7 +156,7 @@ def _circle(film: Dataset, kind: str, shape: tuple[int, int]) -> Mask:
 
 
 def _polygon(film: Dataset, kind: str, shape: tuple[int, int]) -> Mask:
-    """Returns the pixels whose centers lie inside, by the sides that a ray to the right meets."""
+    """Returns the pixels whose centers are inside, by the sides that a ray to the right crosses."""
     numbers = _numbers(film, f"VerticesOfThePolygonal{kind}", 6)
     corners = list(zip(numbers[::2], numbers[1::2], strict=True))
     down, across = np.ogrid[1 : shape[0] + 1, 1 : shape[1] + 1]

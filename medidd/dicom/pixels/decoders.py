@@ -16,17 +16,17 @@ SYNTAXES = (
 """Transfer syntaxes (PS3.6 annex A) of single images for which there is a decoder."""
 
 _ONLY_8_BITS = frozenset({"gdcm", "pillow"})
-"""Plug-ins for JPEG Extended (Process 2 and 4) that decode its 8-bit films alone."""
+"""Plug-ins for JPEG Extended (Process 2 and 4) that decode only its 8-bit films."""
 
 
 @dataclass(frozen=True)
 class Decodable:
-    """What can be done with one transfer syntax.
+    """Whether one transfer syntax can be decoded.
 
     Attributes:
-        name: as the standard has it.
-        plugins: installed plug-ins that decode it; none are needed for what is not compressed.
-        available: whether films of it can be read.
+        name: its name in the standard.
+        plugins: installed plug-ins that decode it; uncompressed films need none.
+        available: whether films with it can be read.
     """
 
     name: str
@@ -35,12 +35,12 @@ class Decodable:
 
     @property
     def only_8_bits(self) -> bool:
-        """Whether 12-bit films of it are refused though a plug-in takes it: JPEG Extended."""
+        """Whether its 12-bit films are refused although a plug-in accepts it: JPEG Extended."""
         return self.name == uid.JPEGExtended12Bit.name and {*self.plugins} <= _ONLY_8_BITS
 
 
 def decodable() -> list[Decodable]:
-    """Returns what can be decoded, one entry for each of ``SYNTAXES``."""
+    """Returns what can be decoded, one entry per syntax in ``SYNTAXES``."""
     codecs.register()
     found = []
     for syntax in SYNTAXES:

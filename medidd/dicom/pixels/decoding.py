@@ -1,4 +1,4 @@
-"""The stored values of one frame, decoded by the fastest plug-in that can."""
+"""The stored values of one frame, decoded by the fastest plug-in that can do it."""
 
 import io
 from contextlib import suppress
@@ -18,7 +18,7 @@ from medidd.dicom.header.header import refusing
 from medidd.dicom.pixels.values import Stored
 from medidd.dicom.reading import Frames
 
-gdcm.Trace.WarningOff()  # its C++ code writes to the terminal past any filter of ours
+gdcm.Trace.WarningOff()  # its C++ code writes to the terminal, past all of our filters
 gdcm.Trace.ErrorOff()
 
 
@@ -45,7 +45,7 @@ def stored_values(film: FileDataset, frames: Frames = "reject") -> Stored:
 def _decoded(film: FileDataset, index: int) -> Stored:
     decoder = get_decoder(film.file_meta.TransferSyntaxUID)
     stored: Stored
-    with suppress(Exception):  # decoders raise any type, and another may be more lenient
+    with suppress(Exception):  # decoders raise any type of error, and another may succeed
         first = codecs.fastest(film.file_meta.TransferSyntaxUID)
         stored, _ = decoder.as_array(film, index=index, decoding_plugin=first)
         return stored
@@ -54,15 +54,15 @@ def _decoded(film: FileDataset, index: int) -> Stored:
 
 
 def reduced_values(film: FileDataset, frames: Frames, halvings: int) -> Stored | None:
-    """Returns stored values at a lower resolution, which the wavelets of JPEG 2000 hold.
+    """Returns stored values at a lower resolution, which JPEG 2000's wavelets contain.
 
     Args:
         film: the object.
         frames: which frame is used.
-        halvings: how often rows and columns may be halved at most.
+        halvings: how many times rows and columns may be halved at most.
 
     Returns:
-        The values, or None where the film has none at a lower resolution.
+        The values, or None if the film has no lower resolution.
     """
     if film.file_meta.TransferSyntaxUID not in (uid.JPEG2000Lossless, uid.JPEG2000):
         return None
@@ -93,7 +93,7 @@ def index_of(film: FileDataset, frames: Frames) -> int:
 
 
 def _levels(codestream: bytes) -> int:
-    """Returns how often a JPEG 2000 codestream was halved (ISO/IEC 15444-1, A.6.1)."""
+    """Returns how many times a JPEG 2000 codestream is halved (ISO/IEC 15444-1, A.6.1)."""
     at = 2
     while codestream[at : at + 2] not in (b"", b"\xff\x90"):  # the first tile ends the header
         if codestream[at : at + 2] == b"\xff\x52":

@@ -1,8 +1,8 @@
 """Stored values to display values: the grayscale pipeline of PS3.4 N.2, in float32.
 
-pydicom's own functions are not used: their look-up tables wrap around, or fail, at depths that
-occur in hospitals. Padding is found before anything changes the values and set to black after
-the inversion, for it would turn white otherwise.
+pydicom's own functions are not used: at depths that occur in hospitals, their look-up tables wrap
+around or fail. Padding is found before anything changes the values. It is set to black after the
+inversion, because it would turn white otherwise.
 """
 
 from collections.abc import Callable
@@ -26,28 +26,28 @@ def display(
 
     Args:
         stored: stored values, (rows, columns).
-        film: the header; its Pixel Data is not touched.
-        voi: where the range of the display comes from.
-        hidden: pixels behind a shutter, (rows, columns): black, and of no weight; None for none.
+        film: the header; its Pixel Data is not used.
+        voi: the source of the display range.
+        hidden: pixels behind a shutter, (rows, columns): black, and not counted; None for none.
 
     Raises:
-        Refused: a look-up table is short, values are not finite, or all are the same.
+        Refused: a look-up table is too short, values are not finite, or all are the same.
     """
     values = Values(stored, hidden)
     values.drop(padded(values.each, film))
-    with np.errstate(all="ignore"):  # what overflows is refused
+    with np.errstate(all="ignore"):  # overflowing values are refused
         manufacturers = _modality(values.each, film)
         values.require_range(manufacturers)
         shown = _voi(manufacturers, values, film, voi)
     values.require_range(shown)
-    # Presentation LUT Shape INVERSE says MONOCHROME1 once more (PS3.3 C.8.11.3); invert once.
+    # Presentation LUT Shape INVERSE only repeats MONOCHROME1 (PS3.3 C.8.11.3); invert once.
     if film.PhotometricInterpretation == "MONOCHROME1":
         np.subtract(1, shown, out=shown)
     return values.picture(shown)
 
 
 def padded(values: Stored, film: Dataset) -> Mask | None:
-    """Returns which values Pixel Padding Value, or the range it begins, names (C.7.5.1.1.2)."""
+    """Returns which values are Pixel Padding Value, or in its range (C.7.5.1.1.2)."""
     if film.get("PixelPaddingValue") is None:
         return None
     first = int(film.PixelPaddingValue)
@@ -56,7 +56,7 @@ def padded(values: Stored, film: Dataset) -> Mask | None:
     if film.PixelRepresentation == 1:
         ends = [integer(end, signed=True) for end in ends]
     else:
-        ends = [end % 2**16 for end in ends]  # some write SS though the pixels are unsigned
+        ends = [end % 2**16 for end in ends]  # some write SS although the pixels are unsigned
     return (values >= min(ends)) & (values <= max(ends))
 
 
@@ -81,7 +81,7 @@ def _voi(manufacturers: Floats, values: Values, film: Dataset, voi: Voi) -> Floa
     """Returns [0, 1] by the VOI LUT, else the first window, else percentiles (PS3.3 C.11.2)."""
     if voi in ("auto", "lut") and film.get("VOILUTSequence"):
         lut = table(film.VOILUTSequence[0], signed=_can_be_negative(film))
-        # By what the table reaches, not by its depth: some say 16 bits and use 12.
+        # Scaled by the table's largest entry, not its depth: some say 16 bits and use 12.
         shown: Floats = lut(manufacturers) / np.maximum(lut.entries.max(), np.float32(1))
         return shown
     if voi in ("auto", "window"):
@@ -97,14 +97,14 @@ def _voi(manufacturers: Floats, values: Values, film: Dataset, voi: Voi) -> Floa
 
 
 def _can_be_negative(film: Dataset) -> bool:
-    """Whether the manufacturer's values can be, which decides how a VOI LUT's start is read."""
+    """Whether the manufacturer's values can be negative; decides how a VOI LUT's start is read."""
     if film.get("ModalityLUTSequence"):
         return False
     return film.PixelRepresentation == 1 or (_number(film, "RescaleIntercept") or 0.0) < 0
 
 
 def linear(values: Floats, center: float, width: float) -> Floats:
-    """Returns the LINEAR window, half a value off its center (PS3.3 C.11.2.1.2.1)."""
+    """Returns the LINEAR window, shifted by half a value (PS3.3 C.11.2.1.2.1)."""
     if width == 1:
         return (values > center - 0.5).astype(np.float32)
     return linear_exact(values, center - 0.5, width - 1)
@@ -132,7 +132,7 @@ _WINDOWS: dict[str, tuple[Callable[[Floats, float, float], Floats], float]] = {
 
 
 def _number(film: Dataset, keyword: str) -> float | None:
-    """Returns the first value of a decimal string, None where it is absent or empty."""
+    """Returns the first value of a decimal string, None if it is absent or empty."""
     value = film.get(keyword)
     if isinstance(value, MultiValue):
         value = value[0] if value else None

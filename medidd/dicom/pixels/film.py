@@ -1,4 +1,4 @@
-"""One file to the levels that a cohort keeps: what a process of its own does with each film."""
+"""From one file to the levels that a cohort keeps; runs in a separate process per film."""
 
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ from medidd.dicom.source import Source
 
 @dataclass(frozen=True, repr=False)
 class Shown:
-    """A film as it is kept.
+    """A film as a cohort keeps it.
 
     Attributes:
         levels: (size, size), uint16; 0 to 65535 stand for display values [0, 1].
@@ -27,7 +27,7 @@ class Shown:
 
 
 def decoded(source: Source, size: int, reading: Reading) -> Shown | Refusal:
-    """Returns a film as a square of ``size`` pixels a side, or why it cannot be had."""
+    """Returns a film as a square of ``size`` by ``size`` pixels, or why it cannot be used."""
     try:
         picture, about = prepared(read_film(source, reading), size, reading)
     except Refused as refused:

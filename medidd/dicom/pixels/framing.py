@@ -1,4 +1,4 @@
-"""Display values to a square: upright, in true proportions, resampled by area, on black."""
+"""From display values to a square: upright, in true proportions, resampled by area, on black."""
 
 import math
 from functools import lru_cache
@@ -16,17 +16,17 @@ _PROPORTIONS = (
     "PixelSpacing",
     "NominalScannedPixelSpacing",
 )
-_STRIP = 32  # rows looked up at once: they stay in the cache
+_STRIP = 32  # rows looked up at once, so that they stay in the cache
 
 
 def square(picture: Picture, film: Dataset, size: int) -> Floats:
-    """Returns the display values of a film as it is read, (size, size)."""
+    """Returns the display values of a film in reading orientation, (size, size)."""
     aspect = pixel_aspect(film)
     right, down = _directions(film)
     if right in ("H", "F") and down in ("L", "R", "A", "P"):
         picture, aspect = picture.turned(lambda pixels: np.ascontiguousarray(pixels.T)), 1 / aspect
         right, down = down, right
-    # The reader faces the patient: the patient's left is at the right. Laterals stay as they are.
+    # The reader faces the patient: the patient's left is on the right. Laterals are not turned.
     if right == "R":
         picture = picture.turned(lambda pixels: pixels[:, ::-1])
     if down == "H":
@@ -35,7 +35,7 @@ def square(picture: Picture, film: Dataset, size: int) -> Floats:
 
 
 def pixel_aspect(film: Dataset) -> float:
-    """Returns how many times as high as wide a pixel is (PS3.3 C.7.6.3.1.7 and 10.7.1)."""
+    """Returns a pixel's height over its width (PS3.3 C.7.6.3.1.7 and 10.7.1)."""
     for keyword in _PROPORTIONS:
         given = film.get(keyword)
         if not isinstance(given, MultiValue) or len(given) != 2:
@@ -80,7 +80,7 @@ def _strips(source: int, target: int, step: int) -> list[tuple[slice, slice, Flo
     strips = []
     for first in range(0, source, step):
         last = min(first + step, source)
-        # One more on either side, for the edges are rounded.
+        # One more on either side, because the edges are rounded.
         top = max(first * target // source - 1, 0)
         end = min(-(-last * target // source) + 1, target)
         before, after = edges[top:end, None], edges[top + 1 : end + 1, None]
@@ -92,7 +92,7 @@ def _strips(source: int, target: int, step: int) -> list[tuple[slice, slice, Flo
 
 
 def _directions(film: Dataset) -> tuple[str, str]:
-    """Returns where rows and columns lead, by the first letter of PatientOrientation's values."""
+    """Returns the direction of rows and columns: the first letters in PatientOrientation."""
     given = film.get("PatientOrientation")
     if not isinstance(given, MultiValue) or len(given) != 2:
         return "", ""

@@ -1,7 +1,7 @@
 """Look-up tables as hospitals write them (PS3.3 C.11.1.1 and C.11.2.1.1).
 
 The descriptor gives the number of entries, the first value mapped and a nominal depth. The depth is
-not believed: the data say whether an entry takes one byte or two.
+not used: the data show whether an entry has one byte or two.
 """
 
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ class Table:
 
     Attributes:
         entries: what values are mapped to, (n,).
-        first: the value that the first entry is for; smaller ones map to the same entry.
+        first: the value for the first entry; smaller values map to the same entry.
     """
 
     entries: Floats
@@ -45,7 +45,7 @@ def table(item: Dataset, *, signed: bool) -> Table:
         Refused: the data hold fewer entries than the descriptor says.
     """
     length, first, _ = (int(number) for number in item.LUTDescriptor)
-    length = (length & 0xFFFF) or 2**16  # 0 stands for 2**16, and some write it as signed
+    length = (length & 0xFFFF) or 2**16  # 0 means 2**16, and some devices write it as signed
     data = item.LUTData
     if not isinstance(data, bytes):
         data = (np.atleast_1d(data).astype(np.int64) & 0xFFFF).astype("<u2").tobytes()

@@ -1,7 +1,7 @@
-"""A film as stored values and the display value of each: what a table says is looked up late.
+"""A film as stored values, with a table of the display value of each; the look-up comes late.
 
-A film has millions of pixels and at most 2**16 values, so the grayscale pipeline runs on the values
-alone. Pixels are looked up in strips, which stay in the processor's cache until they are averaged.
+A film has millions of pixels and at most 2**16 values, so the grayscale pipeline runs only on the
+values. Pixels are looked up in strips, which stay in the processor's cache until they are averaged.
 """
 
 from collections.abc import Callable
@@ -25,7 +25,7 @@ class Picture:
     Attributes:
         index: entry of the table for each pixel, (rows, columns).
         table: display values in [0, 1], (n,); 0 is black.
-        hidden: pixels that are black whatever the table says, (rows, columns), or None.
+        hidden: pixels that are always black, whatever the table says, (rows, columns), or None.
     """
 
     index: Index
@@ -41,7 +41,7 @@ class Picture:
     def rows(self, first: int = 0, last: int | None = None) -> Floats:
         """Returns the display values of some rows, (last - first, columns)."""
         part = slice(first, last)
-        # Indices are in the table by construction; "wrap" spares numpy a check and a copy.
+        # All indices are in the table; "wrap" saves numpy a check and a copy.
         shown: Floats = np.take(self.table, self.index[part], mode="wrap")
         if self.hidden is not None:
             shown[self.hidden[part]] = 0

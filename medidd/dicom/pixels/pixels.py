@@ -1,8 +1,8 @@
-"""One DICOM file to display values in [0, 1]: a MONAI reader and a MONAI transform.
+"""From one DICOM file to display values in [0, 1]: a MONAI reader and a MONAI transform.
 
-MONAI's own readers leave the window, the polarity and the padding of a radiograph alone, and
-``LoadImage`` falls back to another reader without a word when one fails. ``LoadRadiographd`` calls
-its reader directly, and hands on no metadata: MONAI's hold names and file names.
+MONAI's own readers ignore the window, the polarity and the padding of a radiograph. If a reader
+fails, ``LoadImage`` uses another one without a message. ``LoadRadiographd`` calls its reader
+directly, and passes on no metadata, because MONAI's metadata contain names and file names.
 """
 
 from collections.abc import Hashable, Mapping
@@ -24,7 +24,7 @@ from medidd.dicom.source import Source
 
 
 class RadiographReader(ImageReader):
-    """Reads radiographs in one part, as squares.
+    """Reads radiographs as squares.
 
     Attributes:
         size: height and width of what ``get_data`` returns, pixels.
@@ -36,7 +36,7 @@ class RadiographReader(ImageReader):
         self.reading = reading
 
     def verify_suffix(self, filename: object) -> bool:  # noqa: ARG002 - MONAI's signature
-        """Returns True: hospitals' files have any suffix or none; ``read`` looks inside."""
+        """Returns True, because hospitals' files have any suffix or none; ``read`` looks inside."""
         return True
 
     def read(self, data: PathLike[str] | str, **_: object) -> FileDataset:
@@ -48,7 +48,7 @@ class RadiographReader(ImageReader):
         return read_film(Source(Path(data)), self.reading)
 
     def get_data(self, img: FileDataset) -> tuple[Floats, dict[str, Any]]:
-        """Returns display values in [0, 1], (size, size), and as "warnings" what is odd about them.
+        """Returns display values in [0, 1], (size, size), and under "warnings" what is odd.
 
         Raises:
             Refused: the pixels cannot be decoded or shown.
@@ -70,7 +70,7 @@ class LoadRadiographd(MapTransform):
         self.reader = RadiographReader(size, reading)
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        """Returns ``data`` with images for paths; ``Refused`` names what cannot be read."""
+        """Returns ``data`` with images in place of paths; ``Refused`` names what cannot be read."""
         loaded = dict(data)
         for key in self.key_iterator(loaded):
             pixels, _ = self.reader.get_data(self.reader.read(loaded[key]))

@@ -1,4 +1,4 @@
-"""One object's pixels, from the codestream to a square of display values."""
+"""From one object's codestream to a square of display values."""
 
 from typing import Any
 
@@ -18,11 +18,11 @@ from medidd.dicom.pixels.values import Stored
 from medidd.dicom.reading import Reading
 
 _LEAST = 2
-"""How many times as large as the result a film decoded at a lower resolution must be."""
+"""A film decoded at a lower resolution must be this many times as large as the result."""
 
 
 def prepared(film: FileDataset, size: int, reading: Reading) -> tuple[Floats, dict[str, Any]]:
-    """Returns display values in [0, 1], (size, size), and as "warnings" what is odd about them.
+    """Returns display values in [0, 1], (size, size), and under "warnings" what is odd.
 
     Raises:
         Refused: the pixels cannot be decoded or shown, or hold identifiers that were not found.
@@ -54,7 +54,7 @@ def _opening(film: FileDataset, reading: Reading, warnings: list[str]) -> Openin
 def _values(
     film: FileDataset, size: int, reading: Reading, opened: Opening
 ) -> tuple[Stored, Opening]:
-    """Returns the stored values and what is open of them, both reduced where that is enough."""
+    """Returns the stored values and their open part, both reduced if that is enough."""
     if reading.fast_j2k:
         longest = max(side.stop - side.start for side in (opened.rows, opened.columns))
         halvings = (longest // (_LEAST * size)).bit_length() - 1
@@ -66,7 +66,7 @@ def _values(
 
 
 def _unnamed(film: FileDataset, stored: Stored, reading: Reading, warnings: list[str]) -> Stored:
-    """Returns the stored values with text painted over, where that is asked."""
+    """Returns the stored values, with text painted over if ``reading`` says so."""
     if reading.burned_in == "keep":
         return stored
     glyphs = burned_in.text(stored)
@@ -77,7 +77,7 @@ def _unnamed(film: FileDataset, stored: Stored, reading: Reading, warnings: list
     if glyphs:
         warnings.append("burned_in_masked")
         return burned_in.masked(stored, glyphs)
-    # The header says that there is something, and nothing was found to paint over.
+    # The header says that there is text, and no text was found to paint over.
     if said(film, "BurnedInAnnotation") == "YES":
         raise Refused("burned_in_tag")
     return stored

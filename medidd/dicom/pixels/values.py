@@ -1,4 +1,4 @@
-"""The stored values of a film, each once: what the grayscale pipeline runs on."""
+"""The stored values of a film, each once; the grayscale pipeline runs on these."""
 
 from collections.abc import Sequence
 from functools import cached_property
@@ -12,25 +12,25 @@ from medidd.dicom.pixels.picture import Index, Mask, Picture
 
 Stored = npt.NDArray[np.integer]
 
-_STRIDE = 16  # pixels; the sample that nearly always shows that a film is not of one value
+_STRIDE = 16  # pixels; this sample nearly always shows that a film has more than one value
 _STRIP = 2**16  # pixels counted at once: their copy as large integers stays in the cache
 
 
 class Values:
-    """The values between the smallest and the largest of a film.
+    """All values between a film's smallest and largest value.
 
     Attributes:
-        each: these values, rising, (n,).
+        each: these values, ascending, (n,).
     """
 
     def __init__(self, stored: Stored, hidden: Mask | None = None) -> None:
-        """Takes stored values and where they are hidden, (rows, columns)."""
+        """Takes stored values and which pixels are hidden, both (rows, columns)."""
         self.each: Stored
         self._index: Index
         self._hidden = hidden
         stored = stored.astype(stored.dtype.newbyteorder("="), copy=False)
         if stored.dtype.itemsize <= 2:
-            # A negative value's bits, read as unsigned, are a place in the table as good as any.
+            # The bits of a negative value, read as unsigned, are a valid place in the table, too.
             self._index = stored.view(f"u{stored.dtype.itemsize}")
             self.each = np.arange(int(stored.min()), int(stored.max()) + 1).astype(stored.dtype)
             self._places = self.each.view(self._index.dtype)
@@ -41,7 +41,7 @@ class Values:
         self._used = np.ones(len(self.each), bool)
 
     def drop(self, padding: Mask | None) -> None:
-        """Leaves values that are padding, (n,), out of account; they become black."""
+        """Ignores values that are padding, (n,); they become black."""
         if padding is not None:
             self._used &= ~padding
 
@@ -58,7 +58,7 @@ class Values:
         return counted
 
     def require_range(self, mapped: Floats) -> None:
-        """Checks what the values are mapped to, (n,), as far as pixels have them.
+        """Checks what the values are mapped to, (n,), for values that pixels have.
 
         Raises:
             Refused: they are not finite, or all the same.
@@ -72,7 +72,7 @@ class Values:
             raise Refused("constant_image")
 
     def _varies(self, mapped: Floats) -> bool:
-        """Whether a few pixels show already that not all are the same."""
+        """Whether a few pixels already show that not all are the same."""
         part = (slice(None, None, _STRIDE), slice(None, None, _STRIDE))
         sample = (
             self._index[part] if self._hidden is None else self._index[part][~self._hidden[part]]
@@ -94,11 +94,11 @@ class Values:
         return found
 
     def picture(self, shown: Floats) -> Picture:
-        """Returns the picture that shows each value as ``shown``, (n,) says, and padding black."""
+        """Returns the picture that shows each value as in ``shown``, (n,), and padding as black."""
         return Picture(self._index, self._table(shown, 0.0), self._hidden)
 
     def _table(self, mapped: Floats, unused: float) -> Floats:
-        """Returns an entry for each place that a pixel can name."""
+        """Returns an entry for each place that a pixel can refer to."""
         entries = np.zeros(int(self._places.max()) + 1, np.float32)
         entries[self._places] = np.where(self._used, mapped, np.float32(unused))
         return entries

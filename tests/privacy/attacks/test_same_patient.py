@@ -61,7 +61,7 @@ def test_an_encoder_of_unknown_power_is_called_so(policy: Policy, rng: torch.Gen
     members, controls = cohort(40, rng, "IN"), cohort(40, rng, "OUT")
     case = evidence(noise(1, rng), members, controls, encoder=encoder)
     finding = same_patient(case, policy, rng)
-    assert "is unknown, as nobody has two films" in finding.text
+    assert "is unknown, because no patient has two films" in finding.text
     assert finding.details["recognised pairs"] is None
 
 

@@ -365,7 +365,7 @@ def test_splits_are_kept_and_a_patient_in_two_is_an_error(
     (studies / "labels.csv").write_text("\n".join(lines))
     assert run(studies, tmp_path / "c").splits.tolist() == ["train"] * 4 + ["test"] * 2
     film(5, PatientID="ZZPHI-0001").save_as(studies / "5.dcm")
-    with pytest.raises(CohortError, match="1 patients stand in two splits"):
+    with pytest.raises(CohortError, match="1 patients are in two splits"):
         run(studies, tmp_path / "c")
 
 
@@ -376,7 +376,7 @@ def test_a_patient_in_two_splits_is_found_by_equal_pixels(
     lines += [f"{n}.dcm,{'ab'[n % 2]},{('train', 'test')[n > 4]}" for n in range(1, 7)]
     (studies / "labels.csv").write_text("\n".join(lines))
     film(5, film(1).pixel_array).save_as(studies / "5.dcm")
-    with pytest.raises(CohortError, match="1 patients stand in two splits"):
+    with pytest.raises(CohortError, match="1 patients are in two splits"):
         run(studies, tmp_path / "c")
 
 

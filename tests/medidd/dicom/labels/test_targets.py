@@ -119,7 +119,7 @@ def test_folders_are_findings_too(tmp_path: Path) -> None:
     assert labels.of(header(tmp_path / "Nodule" / "a"))[0] == "not mass"
     with pytest.raises(Refused, match="label_missing"):
         labels.of(header(tmp_path / "uncertain" / "a"))
-    with pytest.raises(CohortError, match="no folder of it is the --target"):
+    with pytest.raises(CohortError, match="no folder in it has the name of --target"):
         read_labels(tmp_path, Labelling(target="ZZPHI"))
 
 
@@ -131,8 +131,8 @@ def test_folders_are_findings_too(tmp_path: Path) -> None:
         (CHEXPERT, Labelling(target="Patient ID"), "no column and no cell"),
         (CHEXPERT, Labelling(target="Sex", uncertain="negative"), "drop --uncertain"),
         (CHEXPERT, Labelling(key="path"), "no column path, which --label-key names"),
-        ("PatientID,a,b\n1,Mass,Mass\n", Labelling(target="Mass"), "2 columns .* hold it"),
-        ("PatientID,Mass,mass\n1,0,Mass\n", Labelling(target="mass"), "2 columns .* hold it"),
+        ("PatientID,a,b\n1,Mass,Mass\n", Labelling(target="Mass"), "2 columns .* contain it"),
+        ("PatientID,Mass,mass\n1,0,Mass\n", Labelling(target="mass"), "2 columns .* contain it"),
     ],
 )
 def test_a_target_that_cannot_be_found_is_an_error_without_cells(
