@@ -1,4 +1,4 @@
-"""What every attack that scores patients shares: calibration, and the verdict."""
+"""What all attacks that score patients share: calibration and the verdict."""
 
 import math
 from collections.abc import Callable
@@ -23,19 +23,19 @@ from privacy.statistics.scores import (
 )
 
 RATES = (0.05, 0.01, 0.001)
-"""False-positive rates at which the report tells how many members an attack catches."""
+"""False-positive rates at which the report shows how many members an attack catches."""
 NOT_ASSESSABLE = "not assessable"
 
 
 def remembered(scores: Callable[[Evidence], Scores]) -> Callable[[Evidence], Scores]:
-    """Keeps the scores of the last evidence: the union attack and the report ask again."""
+    """Keeps the scores of the last evidence: A4 and the report need them again."""
     return lru_cache(maxsize=1)(scores)
 
 
 def scored(score: Score, evidence: Evidence) -> Scores:
-    """Returns the scores of members and controls, against the null releases if there are.
+    """Returns the scores of members and controls, against the null releases if there are any.
 
-    All patients are scored at once, so that whatever the attack trains is trained once.
+    All patients are scored together, so that the attack trains its networks only once.
     """
     everybody, nulls = evidence.everybody, evidence.nulls
     if nulls is None:
@@ -46,20 +46,33 @@ def scored(score: Score, evidence: Evidence) -> Scores:
     return Scores(values[:n1], values[n1:], strata[:n1], strata[n1:])
 
 
+def attack(
+    audit: str,
+    name: str,
+    scores: Callable[[Evidence], Scores],
+    evidence: Evidence,
+    policy: Policy,
+    rng: Generator,
+) -> Finding:
+    """Attacks with these scores, against the null releases if there are any."""
+    return judge(audit, name, scores(evidence), policy, rng, calibrated=evidence.nulls is not None)
+
+
 def judge(
     audit: str, name: str, scores: Scores, policy: Policy, rng: Generator, *, calibrated: bool
 ) -> Finding:
     """Returns what an attack with these scores means.
 
-    PASS if the upper bounds of AUC and, with enough controls, of the residual risk are below the
-    policy's; FAIL if a lower bound is above, or the evidence of a leak is strong (p < .01) and the
-    estimate above. Scores without null releases can fail and never pass.
+    PASS if the upper bounds of the AUC and, with enough controls, of the residual risk are below
+    the policy's limits. FAIL if a lower bound is above its limit, or if the evidence of a leak is
+    strong (p < .01) and the estimate is above the limit. Without null releases, scores can fail but
+    never pass.
     """
     if not (scores.members.isfinite().all() and scores.controls.isfinite().all()):
-        text = "The attack gave no number for some patients, so nothing can be said."
+        text = "The attack gave no score for some patients, so it has no result."
         return _invalid(audit, name, policy, text)
     if not scores.by_stratum():
-        text = "No class has members and controls, so there is nobody to compare."
+        text = "No class has both members and controls, so there is nobody to compare."
         return _invalid(audit, name, policy, text)
     bounds = AucBounds(scores, rng)
     value, low, high = auc(scores), bounds.low(), bounds.high()
@@ -97,8 +110,8 @@ def judge(
     else:
         details["residual risk"] = NOT_ASSESSABLE
         tail_text = (
-            f" The most exposed patients are not assessable with {n0} controls "
-            f"({policy.least_controls_tail} are needed)."
+            f" With {n0} controls the most exposed patients are not assessable "
+            f"({policy.least_controls_tail} controls are needed)."
         )
     if p_limit <= 0.05 or (p < 0.01 and value > limit):
         verdict = Verdict.FAIL
@@ -118,8 +131,8 @@ def judge(
         p=p,
         p_limit=p_limit,
         text=(
-            "Shown one patient of the training set and one who is not, the attack picks the right "
-            f"one {value:.0%} of the time (at most {high:.0%}; chance 50 %, limit {limit:.0%})."
+            "Shown one member and one control, the attack picks the member "
+            f"{value:.0%} of the time (at most {high:.0%}; chance 50 %, limit {limit:.0%})."
             + tail_text
             + ("" if calibrated else " Without null releases nothing can pass.")
         ),
@@ -130,8 +143,8 @@ def judge(
 def caught(scores: Scores) -> dict[str, dict[str, float] | str]:
     """Returns the true-positive rate at each of the false-positive rates, as the report shows it.
 
-    A rate is left to larger cohorts where even no false alarm among all controls would not prove
-    that it is kept: that takes 59, 299 and 2,995 controls.
+    A rate is not assessable if even no false alarm among all controls would not prove that it is
+    kept. The three rates need 59, 299 and 2,995 controls.
     """
     found: dict[str, dict[str, float] | str] = {}
     for fpr in RATES:

@@ -1,16 +1,16 @@
 """A3: do released images lie closer to the patients they were made from?
 
-The attacker holds a patient's film and measures how far it lies from the nearest released image
-of its class. In the training set it may have drawn an image towards itself. Four views are taken
-of film and image, each blind to something else, and put together into one score. With null
-releases the distance to a release that never saw the patient is subtracted first (the calibrated
-attack of Chen et al., GAN-Leaks, ACM CCS 2020, with distances as they are).
+The attacker holds a patient's film and measures its distance to the nearest released image of its
+class. A film in the training set may have drawn an image towards itself. Film and image are
+compared in four views, each blind to something else, and the distances are added up to one score.
+With null releases, the distance to a release that never saw the patient is subtracted first (the
+calibrated attack of Chen et al., GAN-Leaks, ACM CCS 2020, with distances as they are).
 """
 
 import torch
 from torch import Generator, Tensor
 
-from privacy.attacks.attack import judge, remembered, scored
+from privacy.attacks.attack import attack, remembered, scored
 from privacy.attacks.views import VIEWS, shrink, standardise
 from privacy.evidence import Evidence
 from privacy.finding import Finding
@@ -22,14 +22,9 @@ SEEN = ("raw", "contrast-free", "low-pass 1", "high-pass")
 
 
 def distances(evidence: Evidence, policy: Policy, rng: Generator) -> Finding:
-    """Attacks with the distance to the release, against the nulls if there are."""
-    return judge(
-        "A3",
-        "Membership from the distance to the release",
-        scores(evidence),
-        policy,
-        rng,
-        calibrated=evidence.nulls is not None,
+    """Attacks with the distance to the release."""
+    return attack(
+        "A3", "Membership from the distance to the release", scores, evidence, policy, rng
     )
 
 
@@ -37,9 +32,10 @@ def distances(evidence: Evidence, policy: Policy, rng: Generator) -> Finding:
 def scores(evidence: Evidence) -> Scores:
     """Returns each patient's score, the sum over the views.
 
-    Views have different scales, so each is divided by how far its distances to the release spread
-    over everybody. That calibration needs no scale of its own: it is linear. Dividing by the spread
-    of what calibration leaves instead gives more weight to views in which that is chance alone.
+    Views have different scales, so each view's distances are divided by their spread over all
+    patients, before calibration. Calibration is linear and needs no scale of its own. Dividing by
+    the spread after calibration would give more weight to views in which that spread is only
+    chance.
     """
     everybody = evidence.everybody
     looks = {name: _look(name, everybody.images) for name in SEEN}
@@ -66,7 +62,7 @@ def scores(evidence: Evidence) -> Scores:
 def nearest_of_class(films: Tensor, labels: Tensor, images: Tensor, classes: Tensor) -> Tensor:
     """Returns the distance of each film to the nearest image of its class, (n,).
 
-    A film whose class no image has is compared with all images.
+    If no image has the film's class, the film is compared with all images.
 
     Args:
         films: (n, D).

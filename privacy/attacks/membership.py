@@ -1,11 +1,12 @@
 """A2: does a network trained on the release know the patients?
 
 The attacker trains networks on the release as any recipient would, with the released soft labels,
-and asks them about a patient's film: on films that shaped the release they are surer of the
-diagnosis. Confidence is phi = log p_y - log(1 - p_y), averaged over film and mirror image, over
-networks and over the patient's films. With null releases the attack is offline LiRA (Carlini et
-al., IEEE S&P 2022, Section VI), with one variance for all patients because a few nulls cannot tell
-each patient's: z is then the difference to the null up to a factor, and ranks patients the same.
+and shows them a patient's film. On films that shaped the release the networks are surer of the
+diagnosis. Confidence is phi = log p_y - log(1 - p_y), averaged over the film and its mirror image,
+over networks and over the patient's films. With null releases the attack is offline LiRA (Carlini
+et al., IEEE S&P 2022, Section VI), with one variance for all patients, because a few null releases
+cannot show each patient's variance. Up to a factor, z is then the difference to the null release,
+and ranks patients in the same order.
 """
 
 from collections.abc import Sequence
@@ -13,7 +14,7 @@ from collections.abc import Sequence
 import torch
 from torch import Generator, Tensor
 
-from privacy.attacks.attack import judge, remembered, scored
+from privacy.attacks.attack import attack, remembered, scored
 from privacy.evidence import Evidence, Fit
 from privacy.finding import Finding
 from privacy.policy import Policy
@@ -22,14 +23,9 @@ from privacy.statistics.scores import Scores
 
 
 def train_on_release(evidence: Evidence, policy: Policy, rng: Generator) -> Finding:
-    """Attacks with the recipient's trainings in the evidence, against the nulls if there are."""
-    return judge(
-        "A2",
-        "Membership from networks trained on the release",
-        scores(evidence),
-        policy,
-        rng,
-        calibrated=evidence.nulls is not None,
+    """Attacks with the trainings in the evidence."""
+    return attack(
+        "A2", "Membership from networks trained on the release", scores, evidence, policy, rng
     )
 
 
@@ -65,7 +61,7 @@ def confidence(fits: Sequence[Fit], release: Release, films: Films) -> Tensor:
 def logit(log_p: Tensor, labels: Tensor) -> Tensor:
     """Returns log p_y - log(1 - p_y), (n,), of log-probabilities (n, K).
 
-    1 - p_y is summed from the other classes: p_y itself rounds to 1 long before they reach 0.
+    1 - p_y is summed over the other classes, because p_y rounds to 1 long before they reach 0.
     """
     log_p = log_p.double()
     own = torch.nn.functional.one_hot(labels, log_p.shape[1]).bool()
