@@ -1,0 +1,116 @@
+"""The commands on methods and networks: options only, no logic.
+
+Everything heavy is imported inside the commands, so that ``medidd --help`` is there at once.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import rich_click as click
+
+from pipelines.cli.groups import METHOD, RUN, grouped
+from pipelines.cli.options import (
+    ANY_PATH,
+    FOLDER,
+    as_json,
+    computing,
+    config,
+    films,
+    finite,
+    network,
+    resume,
+)
+from pipelines.cli.show import followed, show
+
+
+@click.command("methods")
+@click.option("--markdown", is_flag=True, help="Print the table for the README.", panel=RUN)
+@grouped
+def methods_command(*, markdown: bool) -> None:
+    """List the methods with their fields, and the starts."""
+    from pipelines.cli import methods
+
+    click.echo(methods.markdown() if markdown else methods.table())
+
+
+@click.command("experts")
+@films
+@click.option("--out", type=ANY_PATH, required=True, help="Folder of the experts.", panel=RUN)
+@network("convnet")
+@click.option(
+    "--count",
+    type=click.IntRange(min=1),
+    default=10,
+    show_default=True,
+    help="Number of experts. With --resume, a larger number adds to those that exist.",
+    panel=METHOD,
+)
+@click.option(
+    "--epochs",
+    type=click.IntRange(min=1),
+    default=20,
+    show_default=True,
+    help="Snapshots of the weights after the first one.",
+    panel=METHOD,
+)
+@click.option(
+    "--epoch-steps",
+    type=click.IntRange(min=1),
+    default=20,
+    show_default=True,
+    help="Updates between two snapshots.",
+    panel=METHOD,
+)
+@click.option(
+    "--lr",
+    type=click.FloatRange(min=0, min_open=True),
+    callback=finite,
+    default=0.01,
+    show_default=True,
+    help="Learning rate.",
+    panel=METHOD,
+)
+@click.option(
+    "--batch",
+    type=click.IntRange(min=1),
+    default=256,
+    show_default=True,
+    help="Films per update.",
+    panel=METHOD,
+)
+@click.option(
+    "--dtype",
+    type=click.Choice(["float32", "float16"]),
+    default="float32",
+    show_default=True,
+    help="Number format of the snapshots on disk.",
+    panel=METHOD,
+)
+@computing
+@resume
+@as_json
+@config
+@grouped
+def experts_command(*, as_json: bool, **options: Any) -> None:
+    """Train the networks that mtt and tesla match. They never leave the hospital."""
+    from pipelines.commands import experts, summary
+
+    show(summary.of_experts(followed(experts.run(experts.Experts(**options)))), as_json=as_json)
+
+
+@click.command("evaluate")
+@click.argument("run", type=FOLDER)
+@network("resnet18")
+@as_json
+@grouped
+def evaluate_command(run: Path, network: str, *, as_json: bool) -> None:
+    """Evaluate a finished run with another network architecture."""
+    from pipelines.commands import evaluate, summary
+
+    result = followed(evaluate.run(evaluate.Evaluate(run, network)))
+    show(summary.of_metrics(network, result), as_json=as_json)
+
+
+COMMANDS = (methods_command, experts_command, evaluate_command)

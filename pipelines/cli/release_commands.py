@@ -1,0 +1,183 @@
+"""The commands from films to a bundle: options only, no logic.
+
+Everything heavy is imported inside the commands, so that ``medidd --help`` is there at once.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import rich_click as click
+
+from pipelines.cli.audit_options import accepting, encoder, foreign_set, leaving, policy, reference
+from pipelines.cli.groups import AUDIT, EXPORT, METHOD, RUN, grouped
+from pipelines.cli.options import (
+    ANY_PATH,
+    FILE,
+    FOLDER,
+    as_json,
+    computing,
+    config,
+    films,
+    named,
+    parsed,
+    resume,
+    unit,
+)
+from pipelines.cli.show import followed, show
+
+
+@click.command("distill")
+@films
+@click.option(
+    "--ipc", type=click.IntRange(min=1), required=True, help="Images per class.", panel=METHOD
+)
+@click.option(
+    "--method",
+    default="dm",
+    show_default=True,
+    help="Distillation method, or a start as a baseline. medidd methods lists both.",
+    panel=METHOD,
+)
+@click.option(
+    "--start",
+    default="noise",
+    show_default=True,
+    help="What the images are before the first step.",
+    panel=METHOD,
+)
+@click.option(
+    "--steps",
+    type=click.IntRange(min=1),
+    help="Updates of the images. Default: the method's own.",
+    panel=METHOD,
+)
+@click.option(
+    "--preset",
+    type=click.Choice(["default", "paper"]),
+    default="default",
+    show_default=True,
+    help="Where fields that are not set come from: the method's defaults, or the values of its "
+    "paper for this ipc.",
+    panel=METHOD,
+)
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    callback=parsed,
+    metavar="NAME=VALUE",
+    help="Sets a field of the method. medidd methods lists them. Can be repeated.",
+    panel=METHOD,
+)
+@click.option(
+    "--experts",
+    type=FOLDER,
+    help="Folder that medidd experts wrote. mtt and tesla need it.",
+    panel=METHOD,
+)
+@computing
+@click.option(
+    "--out", type=ANY_PATH, help="Folder of the run. Default: a new one in runs.", panel=RUN
+)
+@resume
+@as_json
+@click.option(
+    "--dry-run",
+    "dry",
+    is_flag=True,
+    help="Only say what the command would do, how long it takes and how much memory.",
+    panel=RUN,
+)
+@config
+@grouped
+def distill_command(*, as_json: bool, dry: bool, **options: Any) -> None:
+    """Learn a synthetic set from a folder of DICOM studies."""
+    from pipelines.commands import distill, dry_run, summary
+
+    job = distill.Distill(**options)
+    if dry:
+        show(dry_run.run(job), as_json=as_json)
+        return
+    watch = summary.Watch()
+    made = followed(distill.run(job))
+    show(summary.of(made, watch.seconds()), as_json=as_json)
+
+
+@click.command("audit")
+@click.argument("run", type=FOLDER, required=False)
+@click.option(
+    "--level",
+    type=click.Choice(["screen", "standard", "full"]),
+    default="standard",
+    show_default=True,
+    help="How thorough. screen is quick and can allow no export; standard adds null releases; full "
+    "also adds planted patients.",
+    panel=AUDIT,
+)
+@policy
+@encoder
+@reference
+@foreign_set
+@unit
+@computing
+@click.option(
+    "--out",
+    type=ANY_PATH,
+    help="Folder of the audit of such a set. Default: a new one in runs.",
+    panel=RUN,
+)
+@as_json
+@click.pass_context
+@grouped
+def audit_command(context: click.Context, /, *, as_json: bool, **options: Any) -> None:
+    """Audit the release of a RUN, or a set that somebody else made.
+
+    For a set made elsewhere, give --release, --members and --controls, and no RUN. --level and
+    --reference need a RUN. --policy and --encoder work with both. All other options need a set.
+    """
+    from pipelines.commands import audit, audit_foreign, summary
+
+    job = audit_foreign.job_of(named(context), options)
+    if isinstance(job, audit_foreign.Foreign):
+        show(followed(audit_foreign.run(job)), as_json=as_json)
+        return
+    show(summary.of_audit(job.run, followed(audit.run(job))), as_json=as_json)
+
+
+@click.command("export")
+@click.argument("run", type=FOLDER)
+@click.option(
+    "--to", type=ANY_PATH, required=True, help="Folder to write the bundle to.", panel=EXPORT
+)
+@policy
+@accepting
+@leaving
+@as_json
+@grouped
+def export_command(*, as_json: bool, **options: Any) -> None:
+    """Write the bundle for collaborators, if the audits pass."""
+    from pipelines.commands import export, summary
+
+    bundle = followed(export.run(export.Export(**options)))
+    show(summary.of_bundle(bundle), as_json=as_json)
+
+
+@click.command("verify")
+@click.argument("bundle", type=ANY_PATH)
+@click.option(
+    "--signers",
+    type=FILE,
+    help="Keys whose signature you accept: an allowed_signers file of OpenSSH.",
+    panel=RUN,
+)
+@as_json
+@grouped
+def verify_command(*, as_json: bool, **options: Any) -> None:
+    """Check that a bundle is complete and unchanged. Needs no run, works on any computer."""
+    from pipelines.commands import verify
+
+    show(verify.run(verify.Verify(**options)), as_json=as_json)
+
+
+COMMANDS = (distill_command, audit_command, export_command, verify_command)
