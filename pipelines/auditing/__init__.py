@@ -1,4 +1,4 @@
-"""What an audit needs made first: null releases, planted patients, recipients, an encoder.
+"""What an audit needs before it starts: null releases, planted patients, recipients, an encoder.
 
 May import ``reports``, ``evaluation``, ``learning`` and ``run``.
 """

@@ -1,9 +1,10 @@
 """Distillations made to be attacked: the run's own recipe with planted patients. None ever leaves.
 
-Half of the planted patients, the canaries, are controls whose film is unlike others of their class
-and gets a wrong label; the other half are controls whose film is blended with a pattern. What a
-method remembers best it remembers of these. Every canary has a pattern of his own: one pattern for
-all is learned from all, and tells of none of them whether he was there.
+The planted patients are called canaries. Half of them are controls whose film is unlike others of
+their class and gets a wrong label. The other half are controls whose film is blended with a
+pattern. A method remembers such films best. Each of the latter has a different pattern: if all had
+the same pattern, the method would learn it from all of them, and it would not show whether one of
+them was there.
 """
 
 from collections.abc import Generator
@@ -21,9 +22,9 @@ from privacy.evidence import Canaries
 from privacy.release import Films
 
 RUNS = 16
-"""Distillations; a canary is in about half of them."""
+"""Number of distillations; a canary is in about half of them."""
 CANARIES = 32
-"""Planted patients, or as many as there are controls for."""
+"""Number of planted patients; fewer if there are not enough controls."""
 BLOCKS = 7
 """Squares along a side of the pattern, each black or white."""
 OPACITY = 0.5
@@ -31,7 +32,7 @@ OPACITY = 0.5
 
 
 def canary_releases(opened: OpenedRun) -> Generator[Progress, None, Canaries]:
-    """Makes the distillations: all members each time, and the canaries that a coin lets in."""
+    """Makes the distillations: each has all members, and the canaries that a coin selects."""
     frozen, members = opened.frozen, opened.patients.members
     films = planted(
         opened.patients.controls, opened.recipe.classes, generator(frozen.seed, "canaries")
@@ -54,9 +55,9 @@ def canary_releases(opened: OpenedRun) -> Generator[Progress, None, Canaries]:
 
 
 def planted(controls: Films, classes: int, rng: torch.Generator) -> Films:
-    """Returns one film of each canary, as many of each class as far as controls go.
+    """Returns one film of each canary, equally many of each class if there are enough controls.
 
-    The trait "canary" says what was done to it.
+    The trait "canary" says how the film was changed.
     """
     films = controls.at(controls.first.tolist())
     far = atypicality(films)
@@ -81,7 +82,7 @@ def planted(controls: Films, classes: int, rng: torch.Generator) -> Films:
 
 
 def patterns(like: Tensor) -> Tensor:
-    """Returns a black and white pattern for each image, (n, C, H, W); the same in every house."""
+    """Returns a black and white pattern per image, (n, C, H, W); the same in every hospital."""
     coins = torch.rand(len(like), 1, BLOCKS, BLOCKS, generator=generator(0, "pattern"))
     drawn = interpolate((coins < 0.5).to(like.dtype), size=like.shape[-2:], mode="nearest")
     return drawn.expand_as(like)

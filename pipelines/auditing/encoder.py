@@ -1,7 +1,7 @@
-"""A network that tells people apart, brought along by the user as a file.
+"""A network that tells people apart, from a file that the user names.
 
-ONNX describes a network as data: whoever made the file, reading it runs none of their code, which
-is not so for PyTorch's own formats (``torch.export.load`` unpickles).
+ONNX describes a network as data. Reading such a file runs no code of the person who made it. This
+is not true of PyTorch's own formats (``torch.export.load`` unpickles).
 """
 
 import hashlib
@@ -16,14 +16,14 @@ from torch import Tensor
 from pipelines.run.errors import Exit, Stop
 
 _REMEDY = (
-    "export it with torch.onnx.export(..., external_data=False), for any number of films, with "
-    "whatever it does to their size and contrast inside"
+    "export it with torch.onnx.export(..., external_data=False), for any number of films, and "
+    "include every change of size and contrast that it needs"
 )
 
 
 @dataclass(frozen=True, eq=False)
 class Encoder:
-    """Films to vectors that are alike for films of one person.
+    """Turns films into vectors; films of one person have similar vectors.
 
     Attributes:
         path: the file.
@@ -41,21 +41,21 @@ class Encoder:
             films: (n, C, H, W), display values in [0, 1].
 
         Raises:
-            Stop: the network does not take such films, or returns no vectors.
+            Stop: the network does not accept such films, or returns no vectors.
         """
         given = films.detach().cpu().float().numpy()
         try:
             (found,) = self._session.run(None, {self._session.get_inputs()[0].name: given})
-        except Exception as error:  # the runtime's own errors share no base but this
+        except Exception as error:  # the runtime's errors have no other common base
             why = " ".join(str(error).split())[:200]
             raise Stop(
-                f"{self.path}: does not take films of shape {given.shape} ({why}); {_REMEDY}",
+                f"{self.path}: does not accept films of shape {given.shape} ({why}); {_REMEDY}",
                 Exit.USAGE,
             ) from None
         vectors = torch.as_tensor(found, device=films.device).flatten(1)
         if len(vectors) != len(films) or not vectors.isfinite().all():
             raise Stop(
-                f"{self.path}: must return one finite vector a film, not shape "
+                f"{self.path}: must return one finite vector per film, not shape "
                 f"{tuple(found.shape)} for {len(films)}; {_REMEDY}",
                 Exit.USAGE,
             )
@@ -63,15 +63,15 @@ class Encoder:
 
 
 def read_encoder(path: Path | None, shape: Sequence[int]) -> Encoder | None:
-    """Opens the network, and tries it before hours of work depend on it; None where there is none.
+    """Opens the network and tries it before hours of work depend on it; None if none is named.
 
     Args:
         path: the file.
         shape: of a film, (C, H, W).
 
     Raises:
-        Stop: the file is no ONNX of one input and one output, does not take such films, or ONNX
-            Runtime is not installed.
+        Stop: the file is not ONNX with one input and one output, does not accept such films, or
+            ONNX Runtime is not installed.
     """
     if path is None:
         return None
@@ -85,14 +85,14 @@ def read_encoder(path: Path | None, shape: Sequence[int]) -> Encoder | None:
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise Stop(f"{path}: {error.strerror}; name a readable file", Exit.USAGE) from None
+        raise Stop(f"{path}: {error.strerror}; name a file that you can read", Exit.USAGE) from None
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
-    options.log_severity_level = 4  # what is wrong is said once, below
+    options.log_severity_level = 4  # the error is reported once, below
     try:
         session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
-    except Exception:  # the runtime's own errors share no base but this
-        raise Stop(f"{path}: is no network in ONNX; {_REMEDY}", Exit.USAGE) from None
+    except Exception:  # the runtime's errors have no other common base
+        raise Stop(f"{path}: is not a network in ONNX; {_REMEDY}", Exit.USAGE) from None
     if (len(session.get_inputs()), len(session.get_outputs())) != (1, 1):
         raise Stop(f"{path}: must have one input and one output; {_REMEDY}", Exit.USAGE)
     encoder = Encoder(path, hashlib.sha256(data).hexdigest(), session)

@@ -1,12 +1,13 @@
 """What each method matches between synthetic and real images, for the tracing attack.
 
-DM leads embeddings to embeddings, DC and its heirs gradients to gradients, both under fresh
-networks. DD, soft labels, MTT and TESLA ask where training on S leads, and KIP and label solve what
-kernel regression from S predicts: what the real images would still change there, which is least for
-those that were learned from. A start matches nothing and is looked at as DM would.
+DM matches embeddings with embeddings, DC and the methods built on it gradients with gradients, both
+under fresh networks. For DD, soft labels, MTT and TESLA the statistic is the change that a real
+image would still make after training on S. For KIP and label solve it is the change that a real
+image would still make to kernel regression from S. The change is least for images that were learned
+from. A start matches nothing; it is examined like DM.
 
-For every film of a class the loss has the same label, so what tells films apart in a gradient at
-fresh weights is the image alone; at weights trained on S it is also how well S serves it.
+All films of a class have the same label in the loss. Therefore, in a gradient at fresh weights,
+only the image tells films apart. At weights trained on S, it also matters how well S fits the film.
 """
 
 from collections.abc import Callable, Mapping
@@ -28,23 +29,23 @@ from privacy.evidence import Match, Statistic
 from privacy.release import Release
 
 NETWORKS = 20
-"""Random networks under which films are compared; more find nothing more."""
+"""Number of random networks under which films are compared; more networks find nothing more."""
 
 TRAINED = 5
-"""Of those, where each is trained on S and on every null release: what takes the time then."""
+"""Number of networks if each is trained on S and on every null release, which is slow."""
 
 DIMENSIONS = 512
-"""Of a sketched gradient, all layers together."""
+"""Dimensions of a sketched gradient, all layers together."""
 
 STEPS, LR = 30, 0.05
-"""A training on S, full batches; four times as many steps found no more."""
+"""Training on S, full batches; four times as many steps found no more."""
 
 PUBLIC = 16
-"""Images of plain noise at which kernel regression is read; with 256 the attack is no better."""
+"""Number of noise images at which kernel regression is read; 256 make the attack no better."""
 
 PIECE = 2**19
-"""Entries of gradients that are made at once. On a CPU, 16 films at once take half the time of one
-by one on a ConvNet of width 32 at 32 px, and three times as much on one of width 128 at 64 px."""
+"""Entries of gradients computed at once. On a CPU, 16 films at once need half the time of single
+films on a ConvNet of width 32 at 32 px, but three times as much on one of width 128 at 64 px."""
 
 Kind = Callable[[Recipe, int, torch.device], Match]
 """Takes a recipe, the seed of one network and a device."""
@@ -73,7 +74,7 @@ def gradient(recipe: Recipe, seed: int, device: torch.device) -> Match:
 
 
 def trained_gradient(recipe: Recipe, seed: int, device: torch.device) -> Match:
-    """What DD, soft labels, MTT and TESLA come to: the gradient at weights trained on S."""
+    """For DD, soft labels, MTT and TESLA: the gradient at weights trained on S."""
     f = _network(recipe)
 
     def match(release: Release) -> Statistic:
@@ -90,7 +91,7 @@ def trained_gradient(recipe: Recipe, seed: int, device: torch.device) -> Match:
 
 
 def functional_gradient(recipe: Recipe, seed: int, device: torch.device) -> Match:
-    """What KIP and label solve lower: the loss of kernel regression from S.
+    """What KIP and label solve minimise: the loss of kernel regression from S.
 
     A film t pulls the predicting function along (f_S(t) - y_t) k(t, .), read at public images.
     """
@@ -131,7 +132,7 @@ def matched(
 ) -> list[Match]:
     """Returns what the recipe matches, under several networks.
 
-    A kernel is that of an infinitely wide network, and there is one of those.
+    A kernel belongs to an infinitely wide network, so there is only one.
     """
     kind = MATCHED[recipe.name]
     most: dict[Kind, int] = {trained_gradient: TRAINED, functional_gradient: 1}
@@ -142,8 +143,8 @@ def matched(
 def sketched(f: Network, theta: Weights, x: Tensor, y: Tensor, seed: int) -> Tensor:
     """Returns the gradient of the loss on each film by the weights, projected, (n, DIMENSIONS).
 
-    Each layer has as many dimensions as any other, since DC compares layer by layer, and
-    one-dimensional weights have none, as there.
+    Every layer has the same number of dimensions, because DC compares layer by layer.
+    One-dimensional weights have none, as in DC.
     """
     layers = [name for name, weight in theta.items() if weight.ndim > 1]
     shares = [DIMENSIONS // len(layers)] * len(layers)
@@ -175,15 +176,15 @@ def per_film(f: Network, theta: Weights, x: Tensor, y: Tensor) -> Weights:
 
 @dataclass(frozen=True)
 class Sketch:
-    """A random projection that adds up entries, each with a random sign.
+    """A random projection: it adds up entries, each with a random sign.
 
     The CountSketch of Charikar, Chen & Farach-Colton, ICALP 2002; Weinberger et al., ICML 2009,
     arXiv:0902.2206, show that inner products keep their expectation.
 
     Attributes:
         place: where each entry is added, (entries,).
-        sign: with which sign, (entries,).
-        dimensions: places.
+        sign: its sign, (entries,).
+        dimensions: number of places.
     """
 
     place: Tensor
@@ -206,13 +207,13 @@ class Sketch:
 
 
 def _network(recipe: Recipe) -> Network:
-    """Returns the network that the method matches under; a start is given the field's own."""
+    """Returns the network that the method matches under; a start gets the ConvNet."""
     network: Network = getattr(recipe.method, "network", recipe.networks["convnet"])
     return network
 
 
 def _fresh(f: Network, seed: int, like: Tensor) -> Weights:
-    """Draws weights anew each time: kept, those of all networks would fill the memory."""
+    """Draws the weights again each time: storing those of all networks would fill the memory."""
     return f.init(generator(seed), like=like)
 
 

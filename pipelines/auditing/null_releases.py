@@ -1,4 +1,4 @@
-"""Null releases: the run's own recipe on people it never saw, to calibrate the attacks with.
+"""Null releases: the run's own recipe on people it never saw. They calibrate the attacks.
 
 They are made of the run's controls, or of the films of another folder.
 """
@@ -22,18 +22,18 @@ from privacy.policy import Policy
 from privacy.release import Films, Release
 
 COUNT = 5
-"""Null releases of an audit."""
+"""Number of null releases of an audit."""
 
 
 def can_calibrate(controls: Films, members: Films, recipe: Recipe, policy: Policy) -> bool:
-    """Tells whether nulls of the controls can be made and would matter: else nothing can pass."""
+    """Tells whether null releases of controls are possible and useful; if not, nothing can pass."""
     of_class = torch.bincount(controls.labels, minlength=recipe.classes)
     enough = int(of_class.min()) >= 2 * max(recipe.shown, 1)
     return enough and min(len(controls.ids), len(members.ids)) >= policy.least_controls
 
 
 def null_releases(opened: OpenedRun) -> Generator[Progress, None, Nulls]:
-    """Makes null releases of controls alone, each fold left out once."""
+    """Makes null releases of controls only; each leaves out one fold."""
     frozen, members, controls = opened.frozen, opened.patients.members, opened.patients.controls
     draw = partial(folds, rng=generator(frozen.seed, "folds"), k=COUNT)
     fold_of = draw(controls) | draw(members)
@@ -45,10 +45,10 @@ def null_releases(opened: OpenedRun) -> Generator[Progress, None, Nulls]:
 
 
 def reference_releases(opened: OpenedRun, reference: Films) -> Generator[Progress, None, Nulls]:
-    """Makes null releases of other people, each of as many a class as there are controls.
+    """Makes null releases of other people, each with as many patients per class as controls.
 
     Raises:
-        Stop: a class has too few of them.
+        Stop: a class has too few films.
     """
     controls, shown = opened.patients.controls, opened.recipe.shown
     wanted = _by_class(controls)
@@ -65,7 +65,7 @@ def reference_releases(opened: OpenedRun, reference: Films) -> Generator[Progres
             "name a folder with more films of each class with --reference",
             Exit.DATA,
         )
-    # Named after the films, so that another reference does not go on with these.
+    # Named after the films, so that another reference does not continue these null releases.
     pixels = hashlib.sha256(reference.images.numpy().tobytes())
     pixels.update(reference.labels.numpy().tobytes())
     folder = opened.run.private / "nulls" / f"reference-{pixels.hexdigest()[:16]}"
@@ -73,7 +73,7 @@ def reference_releases(opened: OpenedRun, reference: Films) -> Generator[Progres
 
 
 def _by_class(films: Films) -> dict[int, list[Any]]:
-    """Returns the patients by class; one with films of several counts in the lowest."""
+    """Returns the patients by class; one with films of several classes counts in the lowest."""
     lowest: dict[Any, int] = {}
     for patient, label in zip(films.patients, films.labels.tolist(), strict=True):
         lowest[patient] = min(label, lowest.get(patient, label))
@@ -84,7 +84,7 @@ def _by_class(films: Films) -> dict[int, list[Any]]:
 
 
 def _drawn(films: Films, like: dict[int, list[Any]], rng: torch.Generator) -> set[Any]:
-    """Returns patients at random, as many of each class as in ``like``, or all there are."""
+    """Returns random patients, as many of each class as in ``like``, or all there are."""
     chosen = set()
     for label, patients in sorted(_by_class(films).items()):
         order = torch.randperm(len(patients), generator=rng).tolist()

@@ -1,4 +1,4 @@
-"""The policy a command goes by: medidd's own, or the user's file in its place."""
+"""The policy of a command: medidd's own, or the user's file instead."""
 
 import tomllib
 from pathlib import Path
@@ -10,14 +10,14 @@ from privacy.policy import Policy, load_policy
 from privacy.suite import AUDITS
 
 _PLAIN = {"extra_forbidden": "there is no such key", "missing": "is missing"}
-_REMEDY = "mend it, or begin with a copy of medidd's privacy/policy.toml"
+_REMEDY = "fix it, or start from a copy of medidd's privacy/policy.toml"
 
 
 def read_policy(path: Path | None) -> Policy:
     """Returns the policy.
 
     Raises:
-        Stop: the file is none; names the key that is wrong.
+        Stop: the file is not a policy; the message names the wrong key.
     """
     if path is None:
         return load_policy()
@@ -31,7 +31,7 @@ def read_policy(path: Path | None) -> Policy:
     except OSError as error:
         raise Stop(f"{path}: {error.strerror}; {_REMEDY}", Exit.USAGE) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise Stop(f"{path}: no TOML in UTF-8: {error}; {_REMEDY}", Exit.USAGE) from None
+        raise Stop(f"{path}: not TOML in UTF-8: {error}; {_REMEDY}", Exit.USAGE) from None
     for level, names in policy.required.items():
         for name in names:
             if name not in AUDITS:

@@ -15,11 +15,11 @@ from privacy.evidence import Fit
 from privacy.release import Release
 
 RECIPIENTS = ("convnet", "convnet", "convnet", "mlp", "mlp")
-"""Three of the field's own, two that are as unlike it as can be."""
+"""Three of the field's usual network, two of a network that is as different as possible."""
 
 
 def recipients(recipe: Recipe, *, seed: int, device: torch.device) -> list[Fit]:
-    """Returns the trainings, the same weights to begin with for every release."""
+    """Returns the trainings; each starts from the same weights for every release."""
     return [
         fit(recipe.networks[name], derived(seed, "recipient", number), device)
         for number, name in enumerate(RECIPIENTS)
@@ -27,7 +27,7 @@ def recipients(recipe: Recipe, *, seed: int, device: torch.device) -> list[Fit]:
 
 
 def fit(network: Network, seed: int, device: torch.device) -> Fit:
-    """Returns a training as a recipient would do it, the same weights to begin with each time."""
+    """Returns a training as a recipient would do it; it always starts from the same weights."""
 
     def trained(release: Release) -> Callable[[Tensor], Tensor]:
         rng = torch.Generator().manual_seed(seed)

@@ -81,7 +81,7 @@ def _estimate(opened: OpenedRun, films: Films, missing: int) -> str:
 def _on_its_own_experts(
     opened: OpenedRun, films: Films, folder: Path, *, seed: int, stage: str
 ) -> Generator[Progress, None, Recipe]:
-    """Returns the run's recipe for other films; if it uses experts, they are trained on those films."""
+    """Returns the run's recipe for other films; its experts, if any, are trained on those films."""
     frozen, recipe = opened.frozen, opened.recipe
     if frozen.experts is None:
         return recipe

@@ -1,4 +1,4 @@
-"""Films of other people, named by the user, to make null releases of."""
+"""Films of other people, from a folder that the user names, to make null releases of."""
 
 import hashlib
 from collections.abc import Generator
@@ -18,12 +18,12 @@ from privacy.release import Films
 def read_reference(
     opened: OpenedRun, folder: Path, labels: Path | None
 ) -> Generator[Progress, None, Films]:
-    """Reads the films of a folder, as large as the run's; the generator's value is these films.
+    """Reads the films of a folder at the run's size; the generator's value is these films.
 
-    Their labels are read as the run's own were, lest the classes mean something else.
+    The labels are read as in the run, so that the classes mean the same.
 
     Raises:
-        Stop: they make no cohort, have other classes, or are of people of the run's own cohort.
+        Stop: they make no cohort, have other classes, or show people of the run's own cohort.
     """
     frozen, own = opened.frozen, opened.patients.cohort
     place = opened.run.private / "reference"
@@ -50,21 +50,21 @@ def read_reference(
         )
         raise Stop(
             f"{folder}: its classes are not those of the run ({', '.join(own.classes)}): "
-            f"{len(missing)} of these are missing, {len(strange)} are others; name them alike with "
-            "--reference-labels",
+            f"{len(missing)} of these are missing, and {len(strange)} are different; give the same "
+            "names with --reference-labels",
             Exit.DATA,
         )
     if shared := _shared(own, cohort):
         raise Stop(
-            f"{folder}: {shared} of its patients are of the run's own cohort, by identifier or by "
-            "equal pixels; null releases must be made of other people: take them out",
+            f"{folder}: {shared} of its patients are in the run's own cohort, by identifier or by "
+            "equal pixels; null releases must be made of other people: remove these patients",
             Exit.DATA,
         )
     return films_of(cohort, range(len(cohort.labels)))
 
 
 def _shared(own: Cohort, other: Cohort) -> int:
-    """Returns how many patients of ``other`` have a name or a film of ``own``."""
+    """Returns how many patients of ``other`` share a keyed hash or a film with ``own``."""
     names = {name for film in own.names for name in film}
     pixels = {hashlib.sha256(image.tobytes()).digest() for image in own.images}
     return len(

@@ -1,4 +1,4 @@
-"""What leaves the house: every file of a bundle, its check sums, its signature.
+"""What leaves the hospital: every file of a bundle, its check sums, its signature.
 
 May import ``reports``, ``evaluation``, ``learning`` and ``run``.
 """

@@ -1,7 +1,7 @@
-"""A person's word for a release that the audits did not decide: where it comes from and goes to.
+"""A person accepts a release that the audits did not decide: who, why, and where this is written.
 
-It is given before anything is audited, so it must name no patient, and it leaves with the bundle:
-whoever receives the images shall know that no audit passed them.
+The reason and the name are given before anything is audited, so they must name no patient. They
+leave with the bundle: a recipient of the images must know that the audit did not pass them.
 """
 
 from collections.abc import Callable
@@ -18,22 +18,22 @@ from privacy.gates.leaks import tokens
 CARD = """
 ## Exported without a decision
 
-The audits did not decide whether these images may leave: see `audit.html`. They left because a
-person answers for it.
+The audits did not decide whether these images may leave; see `audit.html`. A person takes
+responsibility for the export.
 
 | | |
 |---|---|
 | approver | {approver} |
 | reason | {reason} |
 """
-"""What the card of such a bundle ends with."""
+"""The last part of the card of such a bundle."""
 
 
 def acceptance(reason: str | None, approver: str | None) -> Acceptance | None:
-    """Returns the word that was given on the command line; None for none.
+    """Returns the acceptance from the command line; None if there is none.
 
     Raises:
-        Stop: one of the two is missing or says nothing.
+        Stop: one of the two is missing or empty.
     """
     if reason is None and approver is None:
         return None
@@ -42,16 +42,16 @@ def acceptance(reason: str | None, approver: str | None) -> Acceptance | None:
     except ValueError:
         raise Stop(
             "--accept-inconclusive and --approver go together: say why the release may leave, and "
-            "who answers for it",
+            "who takes responsibility",
             Exit.USAGE,
         ) from None
 
 
 def require_nameless(accepted: Acceptance, is_identifier: Callable[[str], bool]) -> None:
-    """Checks that the word names nobody of the cohort.
+    """Checks that the acceptance names no patient of the cohort.
 
     Raises:
-        Stop: it does, and is not repeated.
+        Stop: it does; the message does not repeat it.
     """
     for option, text in (
         ("--accept-inconclusive", accepted.reason),
@@ -59,19 +59,19 @@ def require_nameless(accepted: Acceptance, is_identifier: Callable[[str], bool])
     ):
         if any(is_identifier(token) for token in tokens(text)):
             raise Stop(
-                f"{option}: holds an identifier of the cohort, and would be published; say it in "
-                "other words",
+                f"{option}: holds an identifier of the cohort, and would be published; use other "
+                "words",
                 Exit.AUDIT,
             )
 
 
 def with_acceptance(files: Files, audit: Json, accepted: Acceptance) -> tuple[Files, Json]:
-    """Returns the bundle and its audit with the word in card, manifest and report.
+    """Returns the bundle and its audit, with the acceptance in card, manifest and report.
 
     Args:
         files: as they were audited.
-        audit: what the audit said.
-        accepted: the word.
+        audit: result of the audit.
+        accepted: the acceptance.
     """
     said = {name: text.replace("|", "\\|") for name, text in asdict(accepted).items()}
     card = files["README.md"] + CARD.format(**said).encode()

@@ -1,6 +1,6 @@
-"""The list of a bundle's files with their SHA-256: how it is written, and how it is read again.
+"""The list of a bundle's files with their SHA-256: writing it and reading it.
 
-Nothing heavy is imported here, so that whoever receives a bundle can check it at once.
+Nothing heavy is imported here, so a recipient can check a bundle at once.
 """
 
 import hashlib
@@ -27,11 +27,11 @@ def listed(data: bytes) -> dict[str, str]:
     """Returns the SHA-256 of each file that such a list names.
 
     Raises:
-        ValueError: a line is damaged, leads out of the folder, or names what it cannot; says which
-            line, and never what it holds.
+        ValueError: a line is damaged, leads out of the folder, or names a file that it may not. The
+            message gives the number of the line, and never its text.
     """
     found: dict[str, str] = {}
-    # Split at line ends alone: splitlines would take other characters of a name for one.
+    # Split only at line ends: splitlines would also split at other characters in a name.
     *lines, rest = data.decode(errors="replace").split("\n")
     if rest or not lines:
         raise ValueError(f"line {len(lines) + 1} is damaged")
@@ -45,6 +45,6 @@ def listed(data: bytes) -> dict[str, str]:
         if name in (SUMS, SIGNATURE):
             raise ValueError(f"line {number} names the list itself or its signature")
         if name in found:
-            raise ValueError(f"line {number} names a file once more")
+            raise ValueError(f"line {number} names a file for the second time")
         found[name] = digest
     return found

@@ -1,4 +1,4 @@
-"""Every file that would leave, as bytes in memory: what is audited is what is written."""
+"""Every file that would leave, as bytes in memory: medidd writes exactly what it audits."""
 
 import csv
 import io
@@ -26,7 +26,7 @@ Files = dict[str, bytes]
 
 
 def contents(run: Run) -> Files:
-    """Returns the bundle but for the audit's own report, by file name."""
+    """Returns the bundle without the audit's own report, by file name."""
     release = read_release(run)
     metrics = read_json(run.metrics)
     names = preview_names(release)
@@ -43,20 +43,20 @@ def contents(run: Run) -> Files:
 
 
 def with_files(files: Files, more: Mapping[str, bytes]) -> Files:
-    """Returns a bundle with more files, or others of these names, and a manifest that lists all."""
+    """Returns a bundle with added or replaced files, and a manifest that lists all."""
     changed = {name: data for name, data in (files | dict(more)).items() if name != MANIFEST}
     listed = json.loads(files[MANIFEST]) | {"files": hashes(changed)}
     return changed | {MANIFEST: dumped(listed)}
 
 
 def decode(files: Mapping[str, bytes]) -> Audited:
-    """Reads images, as display values, and labels out of a bundle, as its loader does."""
+    """Reads images, as display values, and labels from a bundle, as its loader does."""
     tensors = load(files[RELEASE])
     return Audited(tensors["images"].to(torch.float32) / LEVELS, tensors["labels"])
 
 
 def coarse(metrics: Json) -> Json:
-    """Returns the metrics to two decimals: finer ones are about single patients."""
+    """Returns the metrics with two decimals: more decimals are about single patients."""
     return {
         row: {name: {k: round(v, 2) for k, v in value.items()} for name, value in values.items()}
         for row, values in metrics.items()
@@ -64,10 +64,10 @@ def coarse(metrics: Json) -> Json:
 
 
 def own_words(run: Run) -> frozenset[str]:
-    """Returns the words of the bundle that no patient is behind.
+    """Returns the words of the bundle that do not come from a patient.
 
     These are the words of the templates and of the table of audits, and the numbers that the user
-    chose: a patient may be called Page or have the number 4095.
+    chose. A patient may be called Page or have the number 4095.
     """
     facts = read_release(run).facts
     chosen = [facts["seed"], facts["steps"], facts["ipc"], LEVELS]
@@ -77,7 +77,7 @@ def own_words(run: Run) -> frozenset[str]:
 
 @cache
 def template_words() -> frozenset[str]:
-    """Returns the words of the templates that leave, and of the modules that hold others."""
+    """Returns the words of the templates that leave, and of the modules with texts that leave."""
     texts = [template(name) for name in ("audit.html", "card.md", "loader.py", "style.css")]
     modules = (("privacy", "threats.py"), ("pipelines.bundle", "croissant.py"))
     texts += [resources(room).joinpath(name).read_text() for room, name in modules]

@@ -1,10 +1,10 @@
-"""What machines read about a bundle: its files by SHA-256, and the table of labels.
+"""What programs read about a bundle: its files by SHA-256, and the table of labels.
 
 Croissant 1.0 of MLCommons with its vocabulary for responsible AI (RAI 1.0), as JSON-LD:
-https://docs.mlcommons.org/croissant/docs/croissant-spec.html. Written by hand, since the library
-that checks it needs more packages than all the rest of a bundle. Only files that do not depend on
-this one are listed, for the manifest holds this one's hash. Nothing here claims more than the card:
-no license, no date and no author are known.
+https://docs.mlcommons.org/croissant/docs/croissant-spec.html. medidd writes it without the library
+that checks it, because that library needs more packages than the rest of a bundle. It lists only
+files that do not depend on it: the manifest holds its hash. It claims no more than the card. No
+license, no date and no author are known.
 """
 
 from collections.abc import Mapping
@@ -63,21 +63,24 @@ _CONTEXT = {
     "subField": "cr:subField",
     "transform": "cr:transform",
 }
-"""As the specification prints it."""
+"""Copied from the specification."""
 
 _COLLECTION = (
     "Synthetic: the images were learned by dataset distillation, so that a classifier trained on "
-    "them alone behaves like one trained on the radiographs of a hospital. They are no radiographs."
+    "them alone behaves like one trained on the radiographs of a hospital. They are not "
+    "radiographs."
 )
 _USE = "Research on and training of image classifiers. Not for diagnosis."
 _WORTH = (
-    "Judged on patients of the same source alone; see README.md. Other hospitals, devices and "
+    "Tested only on patients of the same source; see README.md. Other hospitals, devices and "
     "networks were not tested."
 )
 _PRIVACY = (
     "Learned from radiographs of patients. Attacks on this release were made and bounded: "
-    "audit.html says which, and which were not. A passed audit is no finding that the data are "
-    "anonymous; that decision belongs to the controller. " + NO_GUARANTEE + " Not looked at: "
+    "audit.html says which attacks were made, and which were not. A passed audit is not a finding "
+    "that the data are anonymous; that decision belongs to the controller. "
+    + NO_GUARANTEE
+    + " No audit looks at: "
 )
 
 
@@ -85,7 +88,7 @@ def croissant(facts: Json, files: Mapping[str, bytes]) -> bytes:
     """Returns the description.
 
     Args:
-        facts: what the release says of itself.
+        facts: what the release file says about itself.
         files: tensors, labels, previews and loader, by name.
     """
     classes = facts["classes"]
@@ -98,7 +101,7 @@ def croissant(facts: Json, files: Mapping[str, bytes]) -> bytes:
         ],
         "name": "synthetic-radiographs",
         "description": (
-            f"{facts['ipc'] * len(classes)} synthetic images with soft labels that stand for a set "
+            f"{facts['ipc'] * len(classes)} synthetic images with soft labels that represent a set "
             "of radiographs. Not for diagnosis. README.md is the card."
         ),
         "keywords": ["dataset distillation", "synthetic", "radiography"],
@@ -113,7 +116,7 @@ def croissant(facts: Json, files: Mapping[str, bytes]) -> bytes:
                 "@type": "cr:RecordSet",
                 "@id": "labels",
                 "name": "labels",
-                "description": "One row per image: its preview, and a number per class.",
+                "description": "One row per image: its preview, and one number per class.",
                 "key": {"@id": "labels/file"},
                 "field": [
                     _field("file", "file", "Name of the preview.", "sc:Text"),

@@ -1,12 +1,13 @@
 """The released images as DICOM files, for viewers and archives that read nothing else.
 
-Secondary Capture (PS3.3 A.8.1) and not a radiograph: an archive must never take one for acquired.
-Nothing is copied from a film; there is none here. Each image is a person of its own who never was.
+They are Secondary Captures (PS3.3 A.8.1), not radiographs: an archive must never take them for
+acquired films. Nothing is copied from a film; no film is read here. Each image gets an invented
+patient of its own.
 
-A file follows from the release alone, to the last byte: it has no date, and its UIDs are UUIDs of
-the release's SHA-256 (PS3.5 B.2) rather than drawn. So the same export gives the same bytes, and
-the audit can tell the UIDs made here from a study's. The levels are those of the release: whatever
-the audits saw in the images is all there is to see here.
+Every byte of a file depends on the release alone: it has no date, and its UIDs are UUIDs of the
+release's SHA-256 (PS3.5 B.2), not random. So the same export gives the same bytes, and the audit
+can tell these UIDs from the UIDs of a study. The levels are those of the release: these files show
+nothing that the audits did not see in the images.
 """
 
 import hashlib
@@ -32,7 +33,7 @@ def dicom_files(release: Release, data: bytes) -> dict[str, bytes]:
 
     Args:
         release: what leaves.
-        data: the same as a file, from whose hash the UIDs are made.
+        data: the release as a file; the UIDs are made from its hash.
     """
     digest = hashlib.sha256(data).hexdigest()
     names = [f"dicom/{name.removesuffix('.png')}.dcm" for name in preview_names(release)]
@@ -45,7 +46,7 @@ def dicom_files(release: Release, data: bytes) -> dict[str, bytes]:
 
 
 def own_tokens(release: Release, data: bytes) -> frozenset[str]:
-    """Returns the UIDs that ``dicom_files`` makes, and the words it writes about every release."""
+    """Returns the UIDs that ``dicom_files`` makes, and the words it writes for every release."""
     digest = hashlib.sha256(data).hexdigest()
     uids = {
         _uid(digest, kind, number)
@@ -58,8 +59,8 @@ def own_tokens(release: Release, data: bytes) -> frozenset[str]:
 
 
 def _instance(release: Release, digest: str, number: int) -> Dataset:
-    """Returns one image with the elements that its modules ask for, and no others."""
-    (levels,) = release.levels[number]  # gray, or a ValueError
+    """Returns one image with the elements that its modules require, and no others."""
+    (levels,) = release.levels[number]  # gray; else a ValueError
     made = Dataset()
     made.file_meta = FileMetaDataset()
     made.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
@@ -90,7 +91,7 @@ _EMPTY = (
     *("PatientBirthDate", "PatientSex", "SeriesNumber", "PatientOrientation"),
     "Laterality",
 )
-"""Elements of type 2: there must be one, and nobody knows it."""
+"""Elements of type 2: they must be there, and no value is known."""
 
 
 def _constant() -> Iterator[str]:
@@ -115,5 +116,5 @@ def _equipment() -> Sequence:
 
 
 def _uid(digest: str, kind: str, number: int) -> str:
-    """Returns a UID of the root that is for UUIDs."""
+    """Returns a UID under the root for UUIDs."""
     return f"2.25.{uuid.uuid5(_NAMESPACE, f'{digest} {kind} {number}').int}"

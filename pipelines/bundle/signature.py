@@ -1,9 +1,9 @@
-"""A signature of a bundle's check sums, by the OpenSSH that every hospital computer has.
+"""A signature of a bundle's check sums, made with OpenSSH.
 
-``ssh-keygen -Y`` signs and verifies offline, with the keys and the lists of signers that are in use
-already. The namespace keeps a signature made for something else from counting here, and this one
-from counting elsewhere. Format: PROTOCOL.sshsig of OpenSSH; it holds the public key without its
-comment, so neither user nor host.
+``ssh-keygen -Y`` signs and verifies offline, with the keys and lists of signers that a hospital
+already uses. Because of the namespace, a signature made for something else does not count here, and
+this one does not count elsewhere. Format: PROTOCOL.sshsig of OpenSSH. It holds the public key
+without its comment, and so neither user nor host.
 """
 
 import os
@@ -16,7 +16,7 @@ from pipelines.run.errors import Exit, Stop
 
 NAMESPACE = "medidd-bundle"
 PATIENCE = 120
-"""Seconds. A key on a token waits for a touch; nothing else here takes one second."""
+"""Seconds. A key on a token waits for a touch; everything else here needs less than one second."""
 
 
 def sign(data: bytes, key: Path) -> bytes:
@@ -24,36 +24,36 @@ def sign(data: bytes, key: Path) -> bytes:
 
     Args:
         data: the check sums.
-        key: a private key without a passphrase, or a public one whose private half an agent holds.
+        key: a private key without a passphrase, or a public key whose private half an agent holds.
 
     Raises:
-        Stop: the key cannot sign, or nobody is there to ask for its passphrase.
+        Stop: the key cannot sign; that includes a key that needs a passphrase.
     """
-    # Never by stdin: where no terminal is, ssh-keygen takes a passphrase from there, and would
-    # sign what is left.
+    # Never through stdin: without a terminal, ssh-keygen reads a passphrase from it and signs
+    # the rest.
     with TemporaryDirectory() as folder:
         message, made = Path(folder) / SUMS, Path(folder) / SIGNATURE
         message.write_bytes(data)
         if not _called("sign", "-n", NAMESPACE, "-f", str(key.absolute()), str(message)).returncode:
             return made.read_bytes()
-    # What ssh-keygen says names files of this computer.
+    # The output of ssh-keygen is not shown: it names files of this computer.
     raise Stop(
-        f"{key}: cannot sign, and no bundle was made; name a private key without a passphrase, or "
-        "the public half of one that an ssh-agent holds",
+        f"{key}: cannot sign, so medidd made no bundle; name a private key without a passphrase, "
+        "or the public half of a key that an ssh-agent holds",
         Exit.USAGE,
     )
 
 
 def signer(data: bytes, signature: Path, signers: Path) -> str:
-    """Returns who of the allowed signers signed ``data``.
+    """Returns which of the allowed signers signed ``data``.
 
     Args:
         data: the check sums.
         signature: file of the signature.
-        signers: list of ssh-keygen(1), section ALLOWED SIGNERS.
+        signers: list as in ssh-keygen(1), section ALLOWED SIGNERS.
 
     Raises:
-        Stop: nobody of them did.
+        Stop: none of them did.
     """
     _require_readable(signers)
     at = ("-f", str(signers.absolute()), "-s", str(signature.absolute()))
@@ -61,24 +61,24 @@ def signer(data: bytes, signature: Path, signers: Path) -> str:
         if not _called("verify", "-n", NAMESPACE, *at, "-I", name, data=data).returncode:
             return name
     raise Stop(
-        f"{SIGNATURE}: is not the signature of this {SUMS} by anybody whom {signers} allows; do "
-        "not use the bundle, and ask the sender for it again and for the key",
+        f"{SIGNATURE}: is not the signature of this {SUMS} by a signer in {signers}; do not use "
+        "the bundle, and ask the sender for it again and for the key",
         Exit.CHANGED,
     )
 
 
 def _require_readable(signers: Path) -> None:
-    """Checks that ssh-keygen can read the list; else no signature would seem to be right."""
+    """Checks that ssh-keygen can read the list; if not, every signature would seem wrong."""
     try:
         signers.open("rb").close()
     except OSError as error:
         raise Stop(
-            f"{signers}: {error.strerror}; name a file that can be read with --signers", Exit.USAGE
+            f"{signers}: {error.strerror}; name a file that you can read with --signers", Exit.USAGE
         ) from None
 
 
 def _called(action: str, *arguments: str, data: bytes = b"") -> subprocess.CompletedProcess[bytes]:
-    """Runs ssh-keygen where it can ask nobody: in a batch a question would wait for ever."""
+    """Runs ssh-keygen so that it cannot ask questions: a batch job would wait for ever."""
     try:
         return subprocess.run(
             ["ssh-keygen", "-Y", action, *arguments],
@@ -96,5 +96,5 @@ def _called(action: str, *arguments: str, data: bytes = b"") -> subprocess.Compl
         ) from None
     except subprocess.TimeoutExpired:
         raise Stop(
-            f"ssh-keygen: waited {PATIENCE} s for the key in vain; name another one", Exit.USAGE
+            f"ssh-keygen: the key did not answer in {PATIENCE} s; name another key", Exit.USAGE
         ) from None

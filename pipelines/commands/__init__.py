@@ -1,4 +1,4 @@
-"""What a person can run: one file a command, a frozen dataclass and ``run``.
+"""What a person can run: one file per command, with a frozen dataclass and ``run``.
 
-May import every room but ``cli``.
+May import every room except ``cli``.
 """

@@ -1,4 +1,4 @@
-"""What a command answers: lines for people and one object for scripts."""
+"""What a command prints: lines for people and one object for scripts."""
 
 from dataclasses import dataclass
 

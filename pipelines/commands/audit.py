@@ -39,7 +39,7 @@ from privacy.suite import audit
 
 _CAN_PASS = (Level.STANDARD.value, Level.FULL.value)
 CONSTANTS = {"mean": True, "std": True, "levels": True}
-"""The preprocessing has no others, and none is taken from films (``medidd.data.NORMALIZATION``)."""
+"""All constants of the preprocessing; none comes from films (``medidd.data.NORMALIZATION``)."""
 
 DECIMAL = re.compile(r"[+-]?\d+\.\d+(?:[eE][+-]?\d+)?")
 
@@ -52,10 +52,10 @@ class Audit:
         run: its folder.
         level: "screen", "standard" or "full".
         policy: the user's own policy; None for medidd's.
-        reference: folder of other people's films to make null releases of; None to make them of the
-            run's controls.
+        reference: folder of other people's films for null releases; None to make them of the run's
+            controls.
         reference_labels: table of their labels; None for the usual places.
-        encoder: network, as ONNX, that tells whether two films show one person; None where there is
+        encoder: network, as ONNX, that tells whether two films show one person; None if there is
             none.
     """
 
@@ -68,11 +68,11 @@ class Audit:
 
     def __post_init__(self) -> None:
         if self.reference_labels is not None and self.reference is None:
-            raise Stop("--reference-labels: are the labels of --reference; name both", Exit.USAGE)
+            raise Stop("--reference-labels: needs --reference; name both", Exit.USAGE)
         if self.reference is not None and self.level == Level.SCREEN.value:
             raise Stop(
-                "--reference: is for null releases, and a screening makes none; drop it, or take "
-                "--level standard",
+                "--reference: is for null releases, and a screening makes none; leave it out, or "
+                "use --level standard",
                 Exit.USAGE,
             )
 
@@ -81,13 +81,13 @@ def run(job: Audit) -> Generator[Progress, None, Json]:
     """Audits, rewrites ``audit.json`` and the report; the generator's value is the audit.
 
     Raises:
-        Stop: there is no finished run, its films are gone, or the policy, the reference, the
+        Stop: there is no finished run, its films were deleted, or the policy, the reference, the
             encoder or the ledger cannot be used.
     """
     policy = read_policy(job.policy)
     opened = open_run(require(job.run))
     torch.set_num_threads(opened.frozen.threads)  # another number rounds differently
-    ledger.entries()  # lest a damaged one end the command when its work is done
+    ledger.entries()  # finds a damaged ledger before the work, not after it
     encoder = read_encoder(job.encoder, opened.patients.members.images.shape[1:])
     reference = None
     if job.reference is not None:
@@ -104,14 +104,14 @@ def examine(
     reference: Films | None = None,
     encoder: Encoder | None = None,
 ) -> Generator[Progress, None, Json]:
-    """Runs the audits of one level; reports and enters in the ledger all but screenings.
+    """Runs the audits of one level. Except for screenings, it writes a report and a ledger entry.
 
     Args:
         opened: the run.
         level: how thorough.
         policy: what is required; None for medidd's own.
         reference: films of other people for null releases; None for the run's controls.
-        encoder: what tells people apart; None where nothing does.
+        encoder: network that tells people apart; None if there is none.
     """
     policy = policy or load_policy()
     evidence = yield from _gather(opened, level, policy, reference, encoder)
@@ -134,7 +134,7 @@ def _gather(
     reference: Films | None,
     encoder: Encoder | None,
 ) -> Generator[Progress, None, Evidence]:
-    """Collects, and for a standard audit makes, all that the audits look at."""
+    """Collects everything that the audits look at; a standard audit also makes null releases."""
     run, frozen, recipe = opened.run, opened.frozen, opened.recipe
     nulls = yield from _nulls(opened, level, policy, reference)
     canaries = None
@@ -163,7 +163,7 @@ def _gather(
 
 
 def _report(opened: OpenedRun, evidence: Evidence, policy: Policy, result: Json) -> None:
-    """Writes the report that holds films of patients, and stays in the house."""
+    """Writes the report that holds films of patients and stays in the hospital."""
     facts = opened.frozen.facts(opened.patients.cohort.classes, {})
     write_internal(
         opened.run.private / FOLDER,
@@ -184,7 +184,7 @@ def _report(opened: OpenedRun, evidence: Evidence, policy: Policy, result: Json)
 def _nulls(
     opened: OpenedRun, level: Level, policy: Policy, reference: Films | None
 ) -> Generator[Progress, None, Nulls | None]:
-    """Makes null releases of the reference, or else of the controls where that would matter."""
+    """Makes null releases of the reference, or of the controls if that is useful."""
     if level is Level.SCREEN:
         return None
     if reference is not None:
@@ -196,7 +196,7 @@ def _nulls(
 
 
 def entry(kind: ledger.Kind, patients: Patients, result: Json) -> ledger.Entry:
-    """Returns what the ledger says of an audited release."""
+    """Returns the ledger entry of an audited release."""
     return ledger.Entry(
         kind=kind,
         release=result["sha256"][RELEASE],
@@ -210,7 +210,7 @@ def entry(kind: ledger.Kind, patients: Patients, result: Json) -> ledger.Entry:
 
 
 def judged(evidence: Evidence, policy: Policy, level: Level, rng: torch.Generator) -> Json:
-    """Returns what all audits of a level say, as it is written down."""
+    """Returns the results of all audits of a level, as they are stored."""
     findings = audit(evidence, policy, level, rng)
     decision = decide(findings, policy, level)
     return {
@@ -237,7 +237,7 @@ def _made_of(evidence: Evidence) -> str:
 def passed(run: Run, policy: Policy) -> Json | None:
     """Returns the audit of exactly the bytes that would leave now, at level standard or above.
 
-    None where the run has no such audit under this policy, whatever its verdict.
+    None if the run has no such audit under this policy. The verdict does not matter.
     """
     if not run.audit.exists():
         return None
@@ -248,10 +248,9 @@ def passed(run: Run, policy: Policy) -> Json | None:
 
 
 def identifier_of(patients: Patients) -> Callable[[str], bool]:
-    """Returns what tells whether a token is an identifier of the cohort.
+    """Returns a function that tells whether a token is an identifier of the cohort.
 
-    A decimal number is taken as it stands: cut into parts, the label 0.996 would be the patient
-    0996.
+    A decimal number is not cut into parts: in parts, the label 0.996 would be the patient 0996.
     """
     secret, known = key(), patients.cohort.tokens
 

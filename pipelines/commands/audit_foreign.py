@@ -1,8 +1,8 @@
-"""Audits a distilled set that somebody else made, on the films it is said to be made of.
+"""Audits a distilled set that somebody else made, on the films that it is said to be made of.
 
-No run stands behind it, so some questions have no answer: where the images began, which constants
-were taken from the films, what was released before. They are listed in the result, and no export
-follows from it. Null releases must be brought along; without them nothing can pass.
+There is no run, so some questions have no answer: where the images began, which constants came from
+the films, what was released before. The result lists these questions, and medidd cannot export such
+a set. The user must supply null releases; without them nothing can pass.
 """
 
 import dataclasses
@@ -46,18 +46,18 @@ from privacy.policy import Level, Policy
 from privacy.threats import untested
 
 BELIEVED = (
-    "Believed, not checked: that the set was made of the members and of no control, and that the "
-    "null releases were made by the same method of neither."
+    "Assumed, not checked: the set was made of the members and of no control, and the null "
+    "releases were made by the same method of neither members nor controls."
 )
 
 WEAKER = (
-    "Films are prepared here as medidd prepares them; if the set was made of films prepared "
-    "otherwise, an attacker who knows how finds more than these attacks."
+    "medidd prepares the films in its own way. If the set was made of films that were prepared "
+    "differently, an attacker who knows how finds more than these attacks."
 )
 
 UNCALIBRATED = (
-    "no null release: this can fail the set and never pass it; make about five sets by the same "
-    "method of people who are neither members nor controls, and name each with --null"
+    "no null release: the audit can fail the set but never pass it; make about five sets with the "
+    "same method from people who are neither members nor controls, and name each with --null"
 )
 
 
@@ -68,14 +68,14 @@ class Foreign:
     Attributes:
         release: the file: .npz, .safetensors, .pt or .pth.
         members: folder of the DICOM studies it was made of, or a .npz of such films.
-        controls: likewise of patients who had no part in it.
+        controls: likewise, of patients who were not used for it.
         members_labels: table of labels; None for the usual places.
         controls_labels: likewise.
         nulls: files of sets that the same method made of other people.
-        mean: what floats stand for: display value = intensity * std + mean; empty where they are
-            display values.
+        mean: what floats mean: display value = intensity * std + mean; empty if they are display
+            values.
         std: likewise.
-        experiment: which set of a file that holds several, from 0; None for the only one.
+        experiment: which set of a file with several sets, from 0; None for the only one.
         max_refused: refused files allowed per usable film.
         reading: how films are read.
         unit: what counts as one patient.
@@ -84,7 +84,7 @@ class Foreign:
         device: "auto", "cpu" or "cuda".
         threads: of the CPU.
         policy: the user's own policy; None for medidd's.
-        encoder: network, as ONNX, that tells whether two films show one person; None where there is
+        encoder: network, as ONNX, that tells whether two films show one person; None if there is
             none.
         out: folder of the audit; None for one named after the release.
     """
@@ -110,10 +110,10 @@ class Foreign:
     out: Path | None = None
 
     def scale(self) -> Scale:
-        """Returns what floats stand for.
+        """Returns what floats mean.
 
         Raises:
-            Stop: the constants are none.
+            Stop: the constants are not valid.
         """
         try:
             return Scale(self.mean, self.std)
@@ -121,7 +121,7 @@ class Foreign:
             raise Stop(str(error), error.code) from None
 
     def asked(self, release: bytes, nulls: Collection[bytes]) -> Json:
-        """Returns all that decides the audit, and nothing that names a patient."""
+        """Returns everything that decides the audit, and nothing that names a patient."""
         return {
             "release": _digest(release),
             "members": source_of(key(), self.members, self.members_labels),
@@ -238,18 +238,18 @@ def _evidence(
 
 
 def _judged(job: Foreign, evidence: Evidence, policy: Policy) -> Json:
-    """Returns the audit, with what it does not say."""
+    """Returns the audit, with the questions that it does not answer."""
     result = judged(evidence, policy, Level.FOREIGN, generator(job.seed, "audit", "foreign"))
     open_ = untested(finding["audit"] for finding in result["findings"])
     gaps = ", ".join(f"{one['name']} ({one['audit']})" for one in open_)
-    limits = f"Not asked: {gaps}. {BELIEVED} {WEAKER}"
+    limits = f"Not tested: {gaps}. {BELIEVED} {WEAKER}"
     words = {name: f"{result[name]} {limits}" for name in ("wording", "public wording")}
     return result | words | {"not asked": open_}
 
 
 def _answer(place: Run, job: Foreign, found: Found, patients: Patients, result: Json) -> Answer:
     classes = ", ".join(f"{i} = {name}" for i, name in enumerate(patients.cohort.classes))
-    order = "" if found.classes else ", in sorted order, for the file names none: make sure"
+    order = "" if found.classes else ", in sorted order: the file names no classes, so check this"
     lines = [
         f"{job.release}: {found.said}",
         f"classes: {classes}{order}",
@@ -262,31 +262,31 @@ def _answer(place: Run, job: Foreign, found: Found, patients: Patients, result: 
         *(f"{f['audit']}  {f['verdict']:<12}  {f['text']}" for f in result["findings"]),
         "",
         f"{place.path}: {result['verdict']}: {result['wording']}",
-        f"look at, in the house: {place.private / FOLDER / PAGE}",
+        f"internal report, must not leave the hospital: {place.private / FOLDER / PAGE}",
     ]
     return Answer(lines, {"run": str(place.path), "found": found.said, **result})
 
 
 def job_of(given: Mapping[str, str], options: Mapping[str, Any]) -> Audit | Foreign:
-    """Returns which of the two audits is asked for.
+    """Returns the one of the two audits that the user asks for.
 
     Args:
         given: the options that the user named, by field, as they are written.
-        options: the values of all.
+        options: the values of all options.
 
     Raises:
-        Stop: it is neither, or both at once.
+        Stop: the options name neither, or both.
     """
     kind: type[Audit | Foreign] = Foreign if options["run"] is None else Audit
     fields = {field.name for field in dataclasses.fields(kind)}
     if kind is Foreign and not {"release", "members", "controls"} <= given.keys():
         raise Stop(
-            "audit what? Name a RUN, or a set that somebody else made by --release, --members and "
-            "--controls",
+            "nothing to audit: name a RUN; or, for a set that somebody else made, --release, "
+            "--members and --controls",
             Exit.USAGE,
         )
     named = {name: flag for name, flag in given.items() if name in options}
     if stray := ", ".join(flag for name, flag in named.items() if name not in fields):
         owner, other = ("a set", "a RUN") if kind is Audit else ("a RUN", "a set")
-        raise Stop(f"{stray}: of {owner}, not of {other}; leave out one of the two", Exit.USAGE)
+        raise Stop(f"{stray}: for {owner}, not for {other}; leave out one of the two", Exit.USAGE)
     return kind(**{name: value for name, value in options.items() if name in fields})

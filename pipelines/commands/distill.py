@@ -1,4 +1,4 @@
-"""Films in, a synthetic set with evidence of its worth and its audit out."""
+"""Makes a synthetic set from films, measures its utility and audits it."""
 
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
@@ -27,7 +27,7 @@ from pipelines.run.store import RUNS, Run, claimed, write_json
 from privacy.policy import Level
 
 UNKNOWN_CLASSES = 2
-"""Classes to check settings with before any film is read."""
+"""Number of classes for checking the settings before any film is read."""
 
 
 @dataclass(frozen=True)
@@ -42,13 +42,13 @@ class Distill:
         steps: updates of S; None for the method's own number.
         seed: of everything random.
         device: "auto", "cpu" or "cuda".
-        preset: where fields that are not set come from, "default" or "paper".
+        preset: source of the fields that are not set, "default" or "paper".
         settings: the method's own fields.
-        experts: folder of the experts that a method matches; None where it needs none.
+        experts: folder of the experts that a method matches; None if it needs none.
         width: filters per block of the ConvNet.
         threads: of the CPU.
         out: the run's folder; None for one named after the job.
-        resume: go on with a run that was stopped.
+        resume: continue a run that was stopped.
     """
 
     studies: Studies
@@ -67,10 +67,10 @@ class Distill:
     resume: bool = False
 
     def frozen(self) -> FrozenJob:
-        """Returns all that decides the run's bytes.
+        """Returns everything that decides the run's bytes.
 
         Raises:
-            Stop: a name or a setting is not one of those there are.
+            Stop: a name or a setting does not exist.
         """
         asked = self.studies.asked()
         frozen = FrozenJob(
@@ -109,7 +109,7 @@ def run(job: Distill) -> Generator[Progress, None, Run]:
     """
     torch.set_num_threads(job.threads)
     frozen = job.frozen()
-    ledger.entries()  # lest a damaged one end the run when its work is done
+    ledger.entries()  # finds a damaged ledger before the work, not after it
     place = job.place(frozen)
     with claimed(place, frozen.to_json(), resume=job.resume):
         patients = yield from read_patients(place, job.studies, seed=job.seed)

@@ -1,7 +1,7 @@
-"""Whether this installation can do its work, and what about it may expose patients.
+"""Checks whether this installation can work, and what in it may expose patients.
 
-The answer is made to be pasted into a report of a defect: no name of a host, a user or a folder
-stands in it. Nothing is written.
+A user can paste the answer into a bug report: it contains no name of a host, a user or a folder.
+Nothing is written.
 """
 
 from collections.abc import Iterable
@@ -12,11 +12,11 @@ from pipelines.health.checks import Check, decoders, machine, process, software
 from pipelines.health.folders import places
 from pipelines.run.errors import Exit, Stop
 
-_WIDEST = 34  # letters; the names of some transfer syntaxes are longer
+_WIDEST = 34  # characters; the names of some transfer syntaxes are longer
 
 
 def run() -> list[Check]:
-    """Returns what was found, in the order in which it is shown."""
+    """Returns the findings in the order in which they are shown."""
     return [*software(), *decoders(), *machine(), *places(), *process()]
 
 
@@ -32,7 +32,7 @@ def answer(checks: Iterable[Check]) -> Answer:
 
 
 def require_sound(checks: Iterable[Check]) -> None:
-    """Ends the command where something keeps medidd from working; warnings do not.
+    """Ends the command if something keeps medidd from working. Warnings do not end it.
 
     Raises:
         Stop: something is broken.

@@ -1,4 +1,4 @@
-"""Says what a distillation would do and take, and writes nothing."""
+"""Says what a distillation would do, and how long it would take; writes nothing."""
 
 import resource
 import time
@@ -26,10 +26,10 @@ from pipelines.run.seeds import generator
 
 
 def run(job: Distill) -> Answer:
-    """Reads the headers, takes a few steps on noise, and reckons from there.
+    """Reads the headers, makes a few steps on noise, and estimates from them.
 
     Raises:
-        Stop: the command would be refused.
+        Stop: the command would end with this error.
     """
     studies, frozen = job.studies, job.frozen()
     place = job.place(frozen)
@@ -49,7 +49,7 @@ def run(job: Distill) -> Answer:
     try:
         step = seconds_per_step(recipe, max(films.values()), studies.size, frozen.device)
     except (ValueError, FloatingPointError) as error:
-        raise Stop(f"a trial on noise: {error}", Exit.USAGE) from None
+        raise Stop(f"a trial on noise failed: {error}", Exit.USAGE) from None
     network = _network(recipe, studies.size)
     full = FULL.steps * FULL.batch / (RECIPIENT.steps * recipe.shown * len(films))
     trainings = NETWORKS * (1 + len(BASELINES) + full) + len(RECIPIENTS)
@@ -69,8 +69,8 @@ def run(job: Distill) -> Answer:
         f"would make {recipe.shown * len(films)} images of {studies.size} px with {recipe.name}, "
         f"{recipe.steps} steps on {frozen.device_name}, in {place.path}",
         f"would take about {spoken(seconds['distil'])} to distil, "
-        f"{spoken(seconds['train and audit'])} to train networks and screen, besides reading; "
-        f"a standard audit another {spoken(seconds['standard audit'])}",
+        f"{spoken(seconds['train and audit'])} to train networks and screen, plus reading; "
+        f"a standard audit would take another {spoken(seconds['standard audit'])}",
         f"would need about {memory / 2**30:.1f} GiB of memory",
     ]
     lines += remarks.of_labels(plan.refused, plan.unknown_keys)
@@ -90,7 +90,7 @@ def run(job: Distill) -> Answer:
 
 
 def _network(recipe: Recipe, size: int) -> float:
-    """Seconds to train one network on the release, reckoned from a tenth of its steps."""
+    """Seconds to train one network on the release, estimated from a tenth of its steps."""
     from medidd.evaluate import train
 
     rng = generator(0)

@@ -1,4 +1,4 @@
-"""Judges a finished run with another architecture than the one it was made with."""
+"""Evaluates a finished run with another architecture than the one it was made with."""
 
 from collections.abc import Generator
 from dataclasses import dataclass
@@ -25,10 +25,10 @@ class Evaluate:
 
 
 def run(job: Evaluate) -> Generator[Progress, None, Json]:
-    """Trains and judges; the generator's value is the metrics, kept in ``metrics-NETWORK.json``.
+    """Trains and tests; the generator's value is the metrics, stored in ``metrics-NETWORK.json``.
 
     Raises:
-        Stop: there is no finished run, or its films are gone.
+        Stop: there is no finished run, or its films were deleted.
     """
     opened = open_run(require(job.run))
     rows = yield from utility(opened, read_release(opened.run), job.network)

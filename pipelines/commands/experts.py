@@ -1,8 +1,8 @@
-"""Films in, expert trajectories out, for the methods that match them.
+"""Makes expert trajectories from films, for the methods that match them.
 
-Experts are made of the members' films: their folder holds what never leaves, like the private part
-of a run. A run that uses them remembers how they were trained, so that an audit can train others
-like them on other patients.
+Experts are made of the members' films. Their folder never leaves, like the private part of a run. A
+run that uses experts stores how they were trained, so that an audit can train the same kind of
+experts on other patients.
 """
 
 import dataclasses
@@ -21,24 +21,24 @@ from pipelines.run.store import Run, claimed
 
 @dataclasses.dataclass(frozen=True)
 class Experts:
-    """Train networks on a folder of DICOM studies and keep their trajectories.
+    """Train networks on a folder of DICOM studies and store their trajectories.
 
     Attributes:
         studies: the folder, and how its films are read.
-        out: where the experts go.
+        out: folder of the experts.
         network: architecture.
         width: filters per block of the ConvNet.
-        count: experts.
-        epochs: snapshots after the first.
+        count: number of experts.
+        epochs: number of snapshots after the first.
         epoch_steps: updates between two snapshots.
         lr: step size.
         batch: films per update.
         dtype: of the snapshots, "float32" or "float16".
-        seed: of everything random; a run that uses the experts must have the same, for it draws
-            who is held out.
+        seed: of everything random. A run that uses the experts needs the same seed, because it
+            draws who is held out.
         device: "auto", "cpu" or "cuda".
         threads: of the CPU.
-        resume: go on with experts that were stopped.
+        resume: continue a training that was stopped.
     """
 
     studies: Studies
@@ -86,4 +86,4 @@ def run(job: Experts) -> Generator[Progress, None, Path]:
 
 
 _UNASKED = ("studies", "out", "resume", "count")
-"""What does not decide an expert's bytes, or may name a patient; more experts can be added."""
+"""Fields that do not decide an expert's bytes, or may name a patient; experts can be added."""

@@ -1,4 +1,4 @@
-"""Writes the bundle for outsiders, if the audits allow it; otherwise writes nothing."""
+"""Writes the bundle for outsiders if the audits allow it; otherwise writes nothing."""
 
 import shutil
 from collections.abc import Generator
@@ -48,7 +48,7 @@ class Export:
         to: the folder to write, which must not exist or be empty.
         policy: the user's own policy; None for medidd's.
         reason: why a release that the audits did not decide may leave; None to refuse it.
-        approver: who answers for that.
+        approver: who takes responsibility for that.
         dicom: whether to add the images as DICOM files.
         signing: key to sign the check sums with; None for no signature.
     """
@@ -63,7 +63,7 @@ class Export:
 
 
 def run(job: Export) -> Generator[Progress, None, Path]:
-    """Audits if need be and exports; the generator's value is the bundle's folder.
+    """Audits if needed, and exports; the generator's value is the bundle's folder.
 
     Raises:
         Stop: the verdict does not allow it (code 6), the folder cannot be written, or the key
@@ -74,8 +74,8 @@ def run(job: Export) -> Generator[Progress, None, Path]:
     found = require(job.run)
     _require_free(job.to)
     if job.signing is not None:
-        sign(b"", job.signing)  # lest an audit be made for a key that cannot
-    ledger.entries()  # lest a damaged one end the command when its work is done
+        sign(b"", job.signing)  # finds a key that cannot sign before the audit
+    ledger.entries()  # finds a damaged ledger before the work, not after it
     opened = open_run(found)
     if accepted is not None:
         require_nameless(accepted, identifier_of(opened.patients))
@@ -88,9 +88,9 @@ def run(job: Export) -> Generator[Progress, None, Path]:
         made = entry("export", opened.patients, result)
         if failed := ledger.failure(made.judged):
             raise Stop(
-                f"{job.run}: not exported. An audit failed these very files by this policy, at "
-                f"level {failed.level} on {failed.date}, and no other audit undoes that; distil "
-                "anew with another --seed",
+                f"{job.run}: not exported. An audit by this policy failed exactly these files, at "
+                f"level {failed.level} on {failed.date}, and no other audit changes that; distil "
+                "again with another --seed",
                 Exit.AUDIT,
             )
         more = dicom_files(read_release(found), files[RELEASE]) if job.dicom else {}
@@ -102,7 +102,7 @@ def run(job: Export) -> Generator[Progress, None, Path]:
             raise Stop(f"{job.run}: not exported. {refusal}", Exit.AUDIT)
         if accepted is not None:
             made = made.model_copy(update={"accepted": accepted})
-        # Before a byte is written: whoever is stopped from here on has exported.
+        # Before a byte is written: an export that is stopped after this counts as made.
         number = append(made)
     try:
         _write(job.to, leaving)
@@ -114,16 +114,16 @@ def run(job: Export) -> Generator[Progress, None, Path]:
 
 
 def _require_verdict(job: Export, result: Json, accepted: Acceptance | None) -> None:
-    """Checks that the verdict, or a person's word where there is none, lets the release leave.
+    """Checks that the verdict lets the release leave, or a person's acceptance if undecided.
 
     Raises:
-        Stop: it does not, or the word is not needed.
+        Stop: it does not, or there is nothing to accept.
     """
     decision = Decision.from_json(result)
     if decision.verdict is Verdict.PASS:
         if accepted is not None:
             raise Stop(
-                f"{job.run}: the audits passed it, so there is nothing to accept; drop "
+                f"{job.run}: the audits passed it, so there is nothing to accept; leave out "
                 "--accept-inconclusive and --approver",
                 Exit.USAGE,
             )
@@ -140,10 +140,10 @@ def _require_verdict(job: Export, result: Json, accepted: Acceptance | None) -> 
 def _leaving(
     job: Export, files: Files, more: Files, audit: Json, accepted: Acceptance | None
 ) -> Files:
-    """Returns all that will be written.
+    """Returns everything that will be written.
 
-    DICOM files are no part of what the audits judge, so that a run need not be audited anew for
-    them: they show the audited images, which the last look checks to the bit, and no others.
+    The audits do not judge the DICOM files, so a run need not be audited again for them. They show
+    the audited images and no others; the last check compares every bit.
     """
     if more:
         files = with_files(files, more)
@@ -162,20 +162,19 @@ def _last_look(
     own: frozenset[str],
     policy: Policy,
 ) -> str:
-    """Returns why the files that are about to be written may not leave; '' if they may.
+    """Returns why the files that will be written may not leave; '' if they may.
 
-    The audits that need no statistics are repeated on the final bytes, whatever the policy asks
-    for: the files must be those that were audited, whatever came to them since must be an audited
-    image or text, no patient may be named in any of them, and nothing of these patients may have
-    been exported since.
+    The audits without statistics are repeated on the final bytes, whatever the policy requires. The
+    files must be the audited files. What was added since must be an audited image or text. No file
+    may name a patient. Nothing from these patients may have been exported since.
 
     Args:
         opened: the run.
         files: as they were audited.
-        leaving: these and what came to them since: DICOM files, a word, the audit's report, check
-            sums, a signature.
+        leaving: these and what was added since: DICOM files, an acceptance, the audit's report,
+            check sums, a signature.
         audited: SHA-256 of each audited file.
-        own: words and UIDs in them that no patient is behind.
+        own: words and UIDs in them that do not come from a patient.
         policy: what is required.
     """
     patients = opened.patients
@@ -209,11 +208,11 @@ def finished(files: Files, audit: Json) -> Files:
 
 def _require_free(to: Path) -> None:
     if to.exists() and (not to.is_dir() or any(to.iterdir())):
-        raise Stop(f"{to}: is there already; name a new folder with --to", Exit.USAGE)
+        raise Stop(f"{to}: exists already; name a new folder with --to", Exit.USAGE)
 
 
 def _write(to: Path, files: Files) -> None:
-    """Writes the folder whole or not at all: beside its place first, then moved there."""
+    """Writes all of the folder or nothing: first next to its place, then it is moved there."""
     beside = to.with_name(f".{to.name}.part")
     try:
         shutil.rmtree(beside, ignore_errors=True)
@@ -225,5 +224,5 @@ def _write(to: Path, files: Files) -> None:
     except OSError as error:
         shutil.rmtree(beside, ignore_errors=True)
         raise Stop(
-            f"{to}: {error.strerror}; name a folder that can be written with --to", Exit.USAGE
+            f"{to}: {error.strerror}; name a folder that you can write with --to", Exit.USAGE
         ) from None

@@ -1,4 +1,4 @@
-"""Films in, a cohort out, and a list of the files that were refused: what a run begins with."""
+"""Makes a cohort of films, and a list of the refused files: the first part of a run."""
 
 from collections import Counter
 from collections.abc import Generator
@@ -21,21 +21,21 @@ class Ingest:
 
     Attributes:
         studies: the folder, and how its films are read.
-        out: where the cohort goes.
+        out: folder of the cohort.
     """
 
     studies: Studies
     out: Path
 
     def asked(self) -> Json:
-        """Returns all that decides the cohort; more refused files may be allowed another time."""
+        """Returns everything that decides the cohort; ``max_refused`` may differ the next time."""
         return {k: value for k, value in self.studies.asked().items() if k != "max_refused"}
 
 
 def run(job: Ingest) -> Generator[Progress, None, Answer]:
-    """Makes the cohort, or goes on with it; the generator's value is the answer.
+    """Makes the cohort, or continues it; the generator's value is the answer.
 
-    Where too many files are refused, the list of them stays, for it says what is to be mended.
+    If too many files are refused, their list stays, because it says what to fix.
 
     Raises:
         Stop: the folder gives no cohort.
@@ -46,7 +46,7 @@ def run(job: Ingest) -> Generator[Progress, None, Answer]:
         yield from read_films(place.cohort, job.studies, refused_list=place.refused)
     except Stop as stop:
         if stop.code == Exit.REFUSED_FILES:
-            raise Stop(f"{stop}; which they are stands in {place.refused}", stop.code) from None
+            raise Stop(f"{stop}; their list is in {place.refused}", stop.code) from None
         if fresh:
             place.discard()
         raise
@@ -71,7 +71,7 @@ def _answer(place: Run, cohort: Cohort) -> Answer:
     if cohort.refused:
         lines.append(f"{sum(cohort.refused.values())} files left out:")
         lines += [f"  {n} {code}: {REASONS[code]}" for code, n in sorted(cohort.refused.items())]
-        lines.append(f"which they are stands in {place.refused}, for your eyes only")
+        lines.append(f"their list is in {place.refused}; do not share it")
     lines += remarks.of_cohort(cohort)
     value = {
         "cohort": str(place.path),

@@ -1,4 +1,4 @@
-"""What is in a folder of DICOM studies, from headers alone; nothing is written."""
+"""Says what is in a folder of DICOM studies, from headers only; writes nothing."""
 
 import os
 from collections import Counter
@@ -16,7 +16,7 @@ from pipelines.run.errors import Exit, Stop
 from pipelines.run.progress import Progress
 
 _OFTEN = 100
-"""Files between two signs of life."""
+"""Files between two reports of progress."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Inspect:
 
     Attributes:
         folder: the folder.
-        labels: where they are and how they are read.
+        labels: where the labels are and how they are read.
     """
 
     folder: Path
@@ -39,7 +39,7 @@ def run(job: Inspect) -> Generator[Progress, None, Answer]:
         Stop: the folder, or a table of labels that the user named, cannot be read.
     """
     if not os.access(job.folder, os.R_OK | os.X_OK):
-        raise Stop(f"{job.folder}: no folder that can be read; check its permissions", Exit.DATA)
+        raise Stop(f"{job.folder}: not a readable folder; check its permissions", Exit.DATA)
     total = sum(len(files) for _, _, files in os.walk(job.folder))
     gathered, about, problem = None, None, ""
     try:
@@ -67,7 +67,7 @@ def run(job: Inspect) -> Generator[Progress, None, Answer]:
 def _minded(job: Inspect, error: CohortError) -> str:
     """Returns what is wrong with the labels.
 
-    Without a word about labels the folder is looked at as it is: it may have none yet.
+    Without an option for labels this is no error: the folder may have no labels yet.
     """
     if job.labels != USUAL:
         raise Stop(str(error), Exit.DATA) from None
@@ -78,7 +78,7 @@ def _lines(folder: Path, seen: Survey) -> list[str]:
     lines = [
         f"{folder}: {seen.files} files, {seen.headers} of them DICOM with a header",
         f"usable: {seen.usable} radiographs of {len(seen.patients)} patients in "
-        f"{len(seen.studies)} studies, as far as headers tell",
+        f"{len(seen.studies)} studies, judged by their headers",
     ]
     if seen.unnamed:
         lines.append(f"  {seen.unnamed} of them have no PatientID")
@@ -97,7 +97,7 @@ def _lines(folder: Path, seen: Survey) -> list[str]:
         lines.append(f"size: {_range(seen.rows)} rows, {_range(seen.columns)} columns")
     lines.append(f"different devices: {len(seen.devices)}")
     if seen.refused:
-        lines.append(f"no usable radiograph: {sum(seen.refused.values())} files")
+        lines.append(f"not usable: {sum(seen.refused.values())} files")
         lines += [f"  {n} {code}: {REASONS[code]}" for code, n in seen.refused.most_common()]
     return lines
 
@@ -110,8 +110,8 @@ def _about_labels(found: Found | None, problem: str) -> list[str]:
         for name, films in found.films.items()
     ]
     if found.hidden:
-        named.append(f"{found.hidden} classes of a single patient each, which are not named here")
-    lines = [f"labels: {', '.join(named) or 'of none of these films'}"]
+        named.append(f"{found.hidden} classes of one patient each, not named here")
+    lines = [f"labels: {', '.join(named) or 'none for these films'}"]
     if found.splits:
         lines.append(f"splits: {', '.join(f'{name} {n}' for name, n in found.splits.items())}")
     return lines + remarks.of_labels(found.refused, found.unknown_keys)

@@ -1,8 +1,8 @@
-"""Deletes the films that runs keep, and what shows or follows them; what they released stays.
+"""Deletes the films of runs, the pages that show them, and what audits learned from them.
 
-Of a purged run the release, its figures, its audit and its report are left, and who was held out,
-as keyed hashes. No audit can be made of it any more, and so no export. The key, the ledger of
-exports and bundles lie elsewhere and are never touched.
+A purged run keeps the release, its figures, its audit and its report, and the list of held-out
+patients as keyed hashes. It can no longer be audited, and so not exported. The key, the ledger of
+exports and the bundles are in other places; this command never touches them.
 """
 
 import shutil
@@ -19,18 +19,18 @@ HOLD_FILMS = (
     *("audit", "canaries", "nulls"),  # pages that show them, and sets learned from them
     *("checkpoint.safetensors", "refused-files.csv"),
 )
-"""What is deleted of the private part of a run."""
+"""What is deleted from the private part of a run."""
 
 KEPT = ("ledger.json", "worth", "purged.json")
-"""What stays of it: who was held out, figures, and that it was purged."""
+"""What stays in it: who was held out, figures, and a note that it was purged."""
 
 
 @dataclass(frozen=True)
 class Purge:
-    """Delete the films that runs keep.
+    """Delete the films of runs.
 
     Attributes:
-        folders: runs, or folders of runs; none for ``runs``.
+        folders: runs, or folders of runs; empty for ``runs``.
         yes: delete; otherwise only say what would be deleted.
     """
 
@@ -55,10 +55,10 @@ def run(job: Purge) -> Answer:
     lines.append(f"{verb} {_spoken(total)} in {len(held)} of {len(sizes)} folders")
     if held:
         lines.append(
-            "copies on backups and snapshots, and what a disk still holds of deleted files, are "
-            "not reached"
+            "this does not reach copies in backups and snapshots, nor what a disk still holds of "
+            "deleted files"
             if job.yes
-            else "none of these can be audited, resumed or exported afterwards; repeat with --yes"
+            else "these can then no longer be audited, resumed or exported; to delete, add --yes"
         )
     value = {
         "deleted": job.yes,
@@ -69,15 +69,15 @@ def run(job: Purge) -> Answer:
 
 
 def _places(folders: Sequence[Path]) -> Iterator[Run]:
-    """Yields every run in ``folders``, or that one of them is."""
+    """Yields every run in ``folders``, and every folder that is itself a run."""
     for folder in dict.fromkeys(folders):
         if not folder.is_dir():
-            raise Stop(f"{folder}: no folder; name a run, or a folder of runs", Exit.USAGE)
+            raise Stop(f"{folder}: not a folder; name a run, or a folder of runs", Exit.USAGE)
         children = [folder, *sorted(folder.iterdir())]
         found = [Run(child) for child in children if _is_run(child)]
         if not found:
             raise Stop(
-                f"{folder}: no run in it; name a run, or the folder that holds runs", Exit.USAGE
+                f"{folder}: holds no run; name a run, or the folder that holds runs", Exit.USAGE
             )
         yield from found
 
@@ -88,7 +88,7 @@ def _is_run(path: Path) -> bool:
 
 
 def _bytes(place: Run) -> int | None:
-    """Returns what the films of a run take, or None where there are none."""
+    """Returns the bytes of the films of a run, or None if there are none."""
     found = [path for path in _holding(place) if path.exists() or path.is_symlink()]
     if not found:
         return None
@@ -97,12 +97,12 @@ def _bytes(place: Run) -> int | None:
 
 
 def _holding(place: Run) -> list[Path]:
-    # A link out of the run leads to somebody else's files.
+    # A link out of the run points to other files.
     return [] if place.private.is_symlink() else [place.private / name for name in HOLD_FILMS]
 
 
 def _delete(place: Run) -> None:
-    """Deletes the films, after it is written down; a purge that was stopped can be repeated."""
+    """Deletes the films after noting it on disk; a purge that was stopped can be repeated."""
     if place.ledger.exists():
         write_json(place.purged, {"purged": True})
     try:
@@ -113,7 +113,7 @@ def _delete(place: Run) -> None:
                 shutil.rmtree(path)
     except OSError as error:
         raise Stop(
-            f"{place.path}: {error.strerror}; not all of its films are deleted: mend it and "
+            f"{place.path}: {error.strerror}; not all of its films are deleted: fix this and "
             "repeat the command",
             Exit.USAGE,
         ) from None

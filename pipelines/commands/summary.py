@@ -1,4 +1,4 @@
-"""What a command says when it is done: a few lines for people, one object for scripts."""
+"""What a command prints when it is done: a few lines for people, one object for scripts."""
 
 import shlex
 import time
@@ -15,13 +15,13 @@ from pipelines.run.store import Json, Run, read_json
 
 
 class Watch:
-    """Seconds since it was made."""
+    """Counts seconds since it was made."""
 
     def __init__(self) -> None:
         self._start = time.monotonic()
 
     def seconds(self) -> float:
-        """Returns them, to a tenth."""
+        """Returns the seconds, to a tenth."""
         return round(time.monotonic() - self._start, 1)
 
 
@@ -39,11 +39,11 @@ def of(run: Run, seconds: float) -> Answer:
         *table(metrics),
         "",
         f"audit ({audit['level']}): {audit['verdict']}. {next_step(audit)}",
-        f"look at: {run.report}",
+        f"report:  {run.report}",
     ]
     cohort = open_cohort(run)
     if run.refused.exists():
-        lines.append(f"left out: {counts(cohort.refused)}; which files stands in {run.refused}")
+        lines.append(f"left out: {counts(cohort.refused)}; list of files: {run.refused}")
     lines += remarks.of_cohort(cohort)
     if audit["verdict"] not in ("FAIL", "INVALID"):
         lines.append(f"next:    medidd {command} {shlex.quote(str(run.path))}{target}")
@@ -78,7 +78,7 @@ def of_bundle(bundle: Path) -> Answer:
     accepted = read_json(bundle / "audit.json")["accepted"]
     if accepted is not None:
         lines.append(
-            f"no audit passed it: {accepted['approver']} answers for it, because: "
+            f"no audit passed it: {accepted['approver']} takes responsibility, because: "
             f"{accepted['reason']}"
         )
     return Answer(lines, {"bundle": str(bundle), "files": names, "accepted": accepted})
@@ -88,7 +88,7 @@ def of_experts(folder: Path) -> Answer:
     """Sums up experts."""
     files = sorted(path.name for path in folder.glob("expert-*.npy"))
     lines = [
-        f"{folder}: {len(files)} experts; they hold something of the films and must not leave",
+        f"{folder}: {len(files)} experts; they hold information from the films and must not leave",
         f"next: medidd distill --method mtt --experts {shlex.quote(str(folder))}, with the same "
         "films, size, width and seed",
     ]

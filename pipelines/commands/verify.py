@@ -1,10 +1,10 @@
-"""Is a bundle the one that was exported? Needs the bundle alone: no run, no ledger and no key.
+"""Checks whether a bundle is the one that was exported. Needs no run, no ledger and no key.
 
-Check sums lie in three places that must agree: SHA256SUMS is of every file, the manifest is of what
-a recipient uses, and the audit's report is of what was audited. Whoever rewrites all three makes a
-bundle that is whole and not the hospital's; only a signature shows that.
+Check sums are in three places that must agree: SHA256SUMS lists every file, the manifest lists what
+a recipient uses, and the audit's report lists what was audited. A person who rewrites all three
+makes a bundle that counts as whole. Only a signature shows that it is not the hospital's.
 
-Nothing heavy is imported here: whoever receives a bundle checks it in a moment.
+Nothing heavy is imported here, so a recipient can check a bundle quickly.
 """
 
 import hashlib
@@ -21,11 +21,11 @@ from pipelines.bundle.checksums import SIGNATURE, SUMS, listed
 from pipelines.bundle.signature import signer
 from pipelines.run.errors import Exit, Stop
 
-_VERDICTS = ("PASS", "FAIL", "INCONCLUSIVE", "INVALID")  # to import them would load torch
+_VERDICTS = ("PASS", "FAIL", "INCONCLUSIVE", "INVALID")  # importing them would load torch
 _REPORT = ("audit.json", "audit.html")
 _AGAIN = "do not use the bundle, and ask the sender for it again"
 
-# A name that an export gives. Any other may be a patient's: it is counted, and not repeated.
+# Names that an export gives. Any other name may be a patient's: it is counted, not repeated.
 _OURS = re.compile(
     r"(?:synthetic\.safetensors|labels\.csv|loader\.py|README\.md|manifest\.json|croissant\.json"
     r"|audit\.json|audit\.html|(?:previews|dicom)/class\d+_\d+\.(?:png|dcm))"
@@ -39,7 +39,7 @@ class Verify:
 
     Attributes:
         bundle: its folder.
-        signers: OpenSSH's list of allowed signers; None to look at no signature.
+        signers: OpenSSH's list of allowed signers; None to check no signature.
     """
 
     bundle: Path
@@ -53,9 +53,9 @@ class Verified:
     Attributes:
         bundle: its folder.
         files: how many files it has.
-        verdict: of the audit that its report tells of.
+        verdict: of the audit in its report.
         signed: whether there is a signature.
-        signer: whose signature it is; None where it was not looked at.
+        signer: who signed it; None if the signature was not checked.
     """
 
     bundle: Path
@@ -69,7 +69,7 @@ class Verified:
         if self.signer is not None:
             by = f"signed by {self.signer}"
         elif self.signed:
-            by = "signature: not looked at; name the allowed signers with --signers"
+            by = "signature: not checked; name the allowed signers with --signers"
         else:
             by = "signature: none, so anybody may have made this bundle"
         return "\n".join(
@@ -95,15 +95,15 @@ def run(job: Verify) -> Verified:
     """Checks every byte.
 
     Raises:
-        Stop: a file was changed, is missing or was added, or the signature is another's (code 5);
-            or there is no bundle, or it cannot be read (code 2).
+        Stop: a file was changed, is missing or was added, or the signature is wrong (code 5); or
+            there is no bundle, or it cannot be read (code 2).
     """
     try:
         return _verified(job)
     except OSError as error:
         raise Stop(
-            f"{job.bundle}: {error.strerror}; mend the permissions of the folder and its files, or "
-            "copy it to where they can be read",
+            f"{job.bundle}: {error.strerror}; fix the permissions of the folder and its files, or "
+            "copy it to a place where you can read them",
             Exit.USAGE,
         ) from None
 
@@ -131,7 +131,7 @@ def _verified(job: Verify) -> Verified:
     _require_same(audit.get("audited"), digests, "audit.json")
     signed = SIGNATURE in found
     if job.signers is not None and not signed:
-        raise _changed("there is no signature, and --signers asks for one")
+        raise _changed("there is no signature, and --signers needs one")
     return Verified(
         job.bundle,
         len(found),
@@ -142,10 +142,10 @@ def _verified(job: Verify) -> Verified:
 
 
 def _require_bundle(folder: Path) -> None:
-    """Checks that there is a folder with something of a bundle in it.
+    """Checks that there is a folder with at least one file of a bundle.
 
     Raises:
-        Stop: there is not.
+        Stop: there is none.
     """
     names = {SUMS, "manifest.json", "synthetic.safetensors"}
     if not folder.is_dir() or not any(path.name in names for path in folder.iterdir()):
@@ -153,7 +153,7 @@ def _require_bundle(folder: Path) -> None:
 
 
 def _files(root: Path) -> Iterator[str]:
-    """Yields the name of every file, and of every folder that is empty, with a slash at its end.
+    """Yields the name of every file, and of every empty folder with a slash at its end.
 
     Raises:
         Stop: something is neither a file nor a folder; a link may lead anywhere.
@@ -169,7 +169,7 @@ def _files(root: Path) -> Iterator[str]:
             elif stat.S_ISREG(mode):
                 yield path.relative_to(root).as_posix()
             else:
-                raise _changed("it holds a symbolic link, or something else that is no file")
+                raise _changed("it holds a symbolic link, or something else that is not a file")
         if empty and folder != root:
             yield f"{folder.relative_to(root).as_posix()}/"
 
@@ -188,7 +188,7 @@ def _object(bundle: Path, name: str) -> dict[str, Any]:
     """Returns the JSON object in a file.
 
     Raises:
-        Stop: there is none.
+        Stop: the file holds none.
     """
     try:
         found = json.loads(_read(bundle / name))
@@ -196,25 +196,25 @@ def _object(bundle: Path, name: str) -> dict[str, Any]:
             return found
     except (FileNotFoundError, ValueError, RecursionError):
         pass
-    raise _changed(f"{name} is missing, or no JSON object")
+    raise _changed(f"{name} is missing, or not a JSON object")
 
 
 def _verdict(audit: dict[str, Any]) -> str:
-    """Returns the verdict; no other word of a stranger's file goes to the terminal.
+    """Returns the verdict; no other text from the file goes to the terminal.
 
     Raises:
-        Stop: there is none.
+        Stop: the file holds no verdict.
     """
     if (said := audit.get("verdict")) not in _VERDICTS:
-        raise _changed("audit.json says no verdict")
+        raise _changed("audit.json holds no verdict")
     return str(said)
 
 
 def _require_same(said: object, digests: dict[str, str], where: str) -> None:
-    """Checks what the manifest or the audit says: of every file but itself and what came later.
+    """Checks that the manifest or the audit lists every file except itself and later ones.
 
     Raises:
-        Stop: it speaks of other bytes, of other files, or not of all.
+        Stop: it lists other bytes, other files, or not all files.
     """
     if not isinstance(said, dict):
         raise _changed(f"{where} lists no files")
@@ -234,7 +234,9 @@ def _require_none(where: str, **faults: set[str]) -> None:
         return
     names = sorted(set().union(*faults.values()))
     known = [name for name in names if _OURS.fullmatch(name)]
-    others = [f"{len(names) - len(known)} with a name of no bundle"] * (len(known) < len(names))
+    others = [f"{len(names) - len(known)} with a name that no bundle has"] * (
+        len(known) < len(names)
+    )
     more = [f"{len(known) - _MOST_NAMED} more"] * (len(known) > _MOST_NAMED)
     raise _changed(
         f"by {where}, {' and '.join(counts)}: {', '.join([*known[:_MOST_NAMED], *more, *others])}"

@@ -1,4 +1,4 @@
-"""What a set is worth: networks trained on it, beside networks trained on baselines.
+"""Utility of a set: networks trained on it, compared with networks trained on baselines.
 
 May import ``learning`` and ``run``.
 """

@@ -1,7 +1,7 @@
-"""Judges the baselines in a second process while S is learned: they do not wait for it.
+"""Judges the baselines in a second process while S is learned: they do not depend on S.
 
-The process only leaves finished rows where ``utility`` looks for them. Whatever becomes of it, the
-run computes what is missing itself, so nothing depends on it but time.
+The process only writes finished rows where ``utility`` looks for them. If the process fails, the
+run computes the missing rows itself. So only the time depends on this process.
 """
 
 import ctypes
@@ -30,7 +30,7 @@ def baselines_ahead(run: Run) -> Iterator[None]:
     if run.metrics.exists():
         yield
         return
-    # Silent, because a traceback shows values; -P, lest a folder here be taken for the package.
+    # Silent: a traceback shows values. -P: Python must not take a folder here for the package.
     process = subprocess.Popen(
         [sys.executable, "-P", "-m", "pipelines.evaluation.baselines", str(run.path.resolve())],
         stdin=subprocess.DEVNULL,
@@ -46,7 +46,7 @@ def baselines_ahead(run: Run) -> Iterator[None]:
 
 
 def main(path: Path) -> None:
-    """Judges what does not wait for the release."""
+    """Judges the rows that do not need the release."""
     _end_with_parent()
     installation.harden()
     keep_memory()

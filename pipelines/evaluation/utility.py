@@ -1,6 +1,6 @@
-"""What the release is worth: networks trained on it, beside networks trained on the baselines.
+"""Utility of the release: networks trained on it, compared with networks trained on baselines.
 
-Every row is kept as it is finished, so that a run that was stopped repeats none of them.
+Every finished row is stored, so a run that was stopped repeats none of them.
 """
 
 from collections.abc import Callable, Generator
@@ -29,11 +29,11 @@ RECIPIENT = Training(steps=300, augment=draw)
 """How a recipient trains on a release or a baseline of the same size."""
 
 FULL = Training(steps=400, batch=64, augment=draw)
-"""How a network is trained on all films: a few images need every step to see all of them, many
-need batches."""
+"""How a network is trained on all films. A few images need every step to see all of them; many
+images need batches."""
 
 NETWORKS = 3
-"""Networks per row; the least that shows how much a result hangs on the initial weights."""
+"""Networks per row; the fewest that show how much a result depends on the initial weights."""
 
 Labelled = tuple[Tensor, Tensor]
 """Standardised images (n, C, H, W) and soft labels (n, K)."""
@@ -42,7 +42,7 @@ Classifier = Callable[[Tensor], Tensor]
 """Standardised images (n, C, H, W) to class probabilities (n, K)."""
 
 Maker = Callable[[torch.Generator], Classifier]
-"""Trains a classifier, drawing all that is random."""
+"""Trains a classifier; the generator draws everything random."""
 
 
 def utility(
@@ -51,9 +51,9 @@ def utility(
     """Judges the release, each baseline and the full data; the generator's value is the rows.
 
     Args:
-        opened: the run; finished rows are kept in it.
-        release: what is judged; None to judge only what does not wait for it.
-        name: of the recipient's architecture.
+        opened: the run; it stores the finished rows.
+        release: the release to judge; None to judge only the rows that do not need it.
+        name: the recipient's architecture.
     """
     recipe, device, seed = opened.recipe, opened.frozen.device, opened.frozen.seed
     network, classes = recipe.networks[name], recipe.classes
@@ -82,7 +82,7 @@ def utility(
 
     def on(how: Training, data: Callable[[torch.Generator], Labelled]) -> Maker:
         def made(rng: torch.Generator) -> Classifier:
-            # A baseline is drawn anew for each network, lest one lucky draw be the baseline.
+            # Each network gets a new draw, so that one lucky draw does not decide the baseline.
             theta = train(network, *data(rng), how, rng)
             return lambda x: log_probabilities(network, theta, x).exp()
 

@@ -1,4 +1,4 @@
-"""A set that somebody else made: its file, its films, what can be said of it.
+"""A set that somebody else made: how medidd reads its file and its films.
 
 May import ``reports``, ``evaluation``, ``learning`` and ``run``.
 """

@@ -20,11 +20,11 @@ SIDES = range(16, 257)
 MOST_CLASSES = 1000
 
 GRAY = 0.5 / 255
-"""Channels that differ by less show one and the same gray."""
+"""Channels that differ by less show the same gray."""
 
 
 class UnusableError(ValueError):
-    """A file gives no set; one line that says why and what to do, without the file's name.
+    """A file gives no set. One line says why and what to do, without the file's name.
 
     Attributes:
         code: the exit code.
@@ -37,10 +37,10 @@ class UnusableError(ValueError):
 
 @dataclass(frozen=True)
 class Scale:
-    """What floats stand for, which no file says: display value = intensity * std + mean.
+    """What floats mean, because no file says it: display value = intensity * std + mean.
 
     Attributes:
-        mean: one for all channels, or one for each; empty where intensities are display values.
+        mean: one for all channels, or one for each; empty if intensities are display values.
         std: likewise.
     """
 
@@ -56,8 +56,8 @@ class Scale:
         numbers = all(map(math.isfinite, (*self.mean, *self.std))) and all(s > 0 for s in self.std)
         if not numbers or len(self.mean) != len(self.std) or len(self.mean) not in (0, 1, 3):
             raise UnusableError(
-                "--mean and --std go together: one of each, or three for three channels, and every "
-                "--std above 0",
+                "--mean and --std go together: one of each, or three of each for three channels, "
+                "and every --std above 0",
                 Exit.USAGE,
             )
 
@@ -69,7 +69,8 @@ class Scale:
         """
         if len(self.mean) not in (1, images.shape[1]):
             raise UnusableError(
-                f"images of {images.shape[1]} channels, {len(self.mean)} of --mean and --std",
+                f"images of {images.shape[1]} channels, {len(self.mean)} of --mean and --std; give "
+                "one of each, or one per channel",
                 Exit.USAGE,
             )
         one = len(self.mean) == 1
@@ -78,18 +79,18 @@ class Scale:
 
 
 def intensities(values: Array, how: Scale, levels: int | None) -> tuple[Tensor, str]:
-    """Returns display values (n, 1, H, W) in float32, and in words what they were.
+    """Returns display values (n, 1, H, W) in float32, and a description of the original values.
 
-    Values that are learned without bounds may lie a little outside [0, 1]. They are kept: a
+    Values that are learned without bounds may be slightly outside [0, 1]. They are kept, because a
     recipient gets them, too.
 
     Args:
         values: images (n, H, W), (n, C, H, W) or (n, H, W, C).
         how: what floats mean.
-        levels: steps from black to white, where the file says that; None where its type does.
+        levels: steps from black to white, if the file gives them; None if its type does.
 
     Raises:
-        UnusableError: they are no gray images, or their scale is not known.
+        UnusableError: they are not gray images, or their scale is not known.
     """
     images = _channels_first(values)
     if images.dtype in (np.uint8, np.uint16):
@@ -112,17 +113,17 @@ def intensities(values: Array, how: Scale, levels: int | None) -> tuple[Tensor, 
 
 
 def targets(values: Array, images: int) -> tuple[Tensor, bool, str]:
-    """Returns labels (n, K), whether they were class numbers, and in words what they were.
+    """Returns labels (n, K), whether they were class numbers, and a description of them.
 
-    Rows that do not sum to one are taken as they are: some methods learn labels without a
-    constraint, and a recipient trains on them as they stand. Nothing tells them from logits.
+    Rows that do not sum to one are used without change: some methods learn labels without a
+    constraint, and a recipient trains on these. medidd cannot distinguish them from logits.
 
     Args:
         values: class numbers (n,), or rows (n, K).
         images: n.
 
     Raises:
-        UnusableError: they are neither.
+        UnusableError: they are neither class numbers nor rows.
     """
     if values.dtype.kind not in "uifb":
         raise UnusableError(f"labels are {values.dtype}; save class numbers or rows of floats")
@@ -134,13 +135,13 @@ def targets(values: Array, images: int) -> tuple[Tensor, bool, str]:
             "K numbers, for each image"
         )
     if not np.isfinite(values.astype(np.float32)).all():
-        raise UnusableError("a label is not a finite number; make the set anew")
+        raise UnusableError("a label is not a finite number; make the set again")
     if values.ndim == 2:
         rows = torch.from_numpy(values.astype(np.float32))
         if rows.shape[1] > MOST_CLASSES:
-            raise UnusableError(f"labels of {rows.shape[1]} classes; {MOST_CLASSES} are the most")
+            raise UnusableError(f"labels of {rows.shape[1]} classes; the most is {MOST_CLASSES}")
         sums = bool(rows.min() >= -1e-6) and bool(((rows.sum(1) - 1).abs() < 0.01).all())
-        free = "labels that do not sum to one, taken as they stand; if logits, save their softmax"
+        free = "labels that do not sum to one, used as they are; if logits, save their softmax"
         return rows, False, "soft labels" if sums else free
     numbers = values.astype(np.int64)
     if (numbers != values).any() or numbers.min() < 0 or numbers.max() >= MOST_CLASSES:
@@ -167,23 +168,23 @@ def _channels_first(values: Array) -> Array:
     height, width = images.shape[2:]
     if height != width or height not in SIDES:
         raise UnusableError(
-            f"images of {height}x{width} px; films are read as squares of {SIDES[0]} to "
-            f"{SIDES[-1]} px, so give a set of such"
+            f"images of {height}x{width} px; medidd reads films as squares of {SIDES[0]} "
+            f"to {SIDES[-1]} px, so give a set of such squares"
         )
     return images
 
 
 def _of_floats(shown: Tensor, how: Scale) -> tuple[Tensor, str]:
     if not shown.isfinite().all():
-        raise UnusableError("an intensity is not a finite number; make the set anew")
+        raise UnusableError("an intensity is not a finite number; make the set again")
     low, high = float(shown.min()), float(shown.max())
     found = f"floats from {low:.3g} to {high:.3g}"
     if how.mean:
         return how.display(shown), f"{found}, standardised by --mean and --std"
     if low < 0 or high > 1:
         raise UnusableError(
-            f"{found} are no display values; pass the --mean and --std they were standardised "
-            "with, where display value = intensity * std + mean, or save uint8",
+            f"{found} are not display values; pass the --mean and --std that standardised them, "
+            "where display value = intensity * std + mean, or save uint8",
             Exit.USAGE,
         )
     return shown, found
@@ -204,7 +205,7 @@ def _gray(shown: Tensor) -> Tensor:
     """Returns the first channel of images whose channels are equal."""
     if (shown - shown[:, :1]).abs().max() > GRAY:
         raise UnusableError(
-            "color images, and films are gray; audit a gray set (of this one, colors would stay "
-            "unaudited)"
+            "color images, and films are gray; audit a gray set (the audits would not see the "
+            "colors)"
         )
     return shown[:, :1].contiguous()

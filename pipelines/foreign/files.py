@@ -1,8 +1,8 @@
-"""Opens a file that somebody else wrote: arrays, and nothing else it may hold.
+"""Opens a file that somebody else wrote; reads arrays from it, and nothing else.
 
-The attacker wrote the file. No pickle is run: NumPy's are refused, and PyTorch's go through its
-unpickler for weights, which builds tensors and calls nothing. Sizes are checked before anything is
-unpacked, and whatever is wrong becomes one kind of error.
+An attacker may have written the file. No pickle is run: NumPy's are refused, and PyTorch's go
+through its unpickler for weights, which builds tensors and calls nothing. Sizes are checked before
+anything is unpacked. Every fault becomes the same kind of error.
 """
 
 import io
@@ -30,15 +30,15 @@ NAMES, PATIENTS = "class_names", "patient_ids"
 
 @dataclass(frozen=True)
 class Raw:
-    """What stands in a file.
+    """What a file holds.
 
     Attributes:
         images: intensities.
         labels: class numbers or rows.
-        classes: their names, where the file tells; else empty.
-        patients: whose image each is, where the file tells; else empty.
-        others: entries besides, which nobody looks at.
-        levels: intensity of white, where the file tells.
+        classes: names of the classes, if the file gives them; else empty.
+        patients: patient of each image, if the file gives it; else empty.
+        others: number of other entries, which medidd does not read.
+        levels: intensity of white, if the file gives it.
     """
 
     images: Array
@@ -55,9 +55,9 @@ def _npz(data: bytes) -> list[Raw]:
         archive = np.load(io.BytesIO(data), allow_pickle=False)
         wanted = {*IMAGES, *LABELS, NAMES, PATIENTS} & set(archive.files)
         arrays = {name: np.asarray(archive[name]) for name in sorted(wanted)}
-    except Exception:  # a damaged entry fails in a dozen ways
+    except Exception:  # a damaged entry can raise many errors
         raise UnusableError(
-            "damaged, or of Python objects, which are never loaded; save plain arrays with "
+            "damaged, or holds Python objects, which are never loaded; save plain arrays with "
             "numpy.savez(FILE, images=..., labels=...)"
         ) from None
     words = {name: _words(arrays, name) for name in (NAMES, PATIENTS)}
@@ -74,7 +74,7 @@ def _npz(data: bytes) -> list[Raw]:
 def _words(arrays: Mapping[str, Array], name: str) -> tuple[str, ...]:
     found = arrays.get(name, np.array([], np.str_))
     if found.ndim != 1 or found.dtype.kind not in "Uiu":
-        raise UnusableError(f"'{name}' must be one word each; save it as an array of strings")
+        raise UnusableError(f"'{name}' must be a list of words; save it as an array of strings")
     return tuple(map(str, found.tolist()))
 
 
@@ -85,9 +85,9 @@ def _safetensors(data: bytes) -> list[Raw]:
         said = header.get("__metadata__", {}).get("medidd")
         facts = None if said is None else json.loads(said)
         classes = () if facts is None else tuple(map(str, facts["classes"]))
-    except Exception:  # a damaged file fails in a dozen ways
+    except Exception:  # a damaged file can raise many errors
         raise UnusableError(
-            "damaged, or no file of safetensors; save the tensors images and labels anew"
+            "damaged, or not a safetensors file; save the tensors images and labels again"
         ) from None
     arrays = {name: _plain(tensor) for name, tensor in tensors.items()}
     others = len(set(arrays) - {*IMAGES, *LABELS})
@@ -96,7 +96,7 @@ def _safetensors(data: bytes) -> list[Raw]:
 
 
 class _Inert:
-    """Stands for NumPy's scalars, in which the authors' files keep accuracies: does nothing."""
+    """Replaces NumPy's scalars, in which the authors' files store accuracies; does nothing."""
 
     def __init__(self, *_: object) -> None:
         pass
@@ -121,11 +121,11 @@ def _torch(data: bytes) -> list[Raw]:
         ):
             copy.write(data)
             copy.flush()
-            # Mapped, no tensor can reach beyond the file, whatever size its pickle claims.
+            # With mmap no tensor can be larger than the file, whatever size its pickle claims.
             held = torch.load(copy.name, map_location="cpu", weights_only=True, mmap=True)
-    except Exception:  # a damaged or forged file fails in a hundred ways
+    except Exception:  # a damaged or forged file can raise many errors
         raise UnusableError(
-            "damaged, or of Python objects, which are never loaded; save tensors alone: "
+            "damaged, or holds Python objects, which are never loaded; save only tensors: "
             "torch.save({'images': ..., 'labels': ...}, FILE)"
         ) from None
     if isinstance(held, Mapping) and _is_experiments(held.get("data")):
@@ -135,7 +135,7 @@ def _torch(data: bytes) -> list[Raw]:
 
 
 def _is_experiments(held: Any) -> bool:
-    """Tells the list that the code of DC, DSA and DM saves: [[images, labels], ...]."""
+    """Recognises the list that the code of DC, DSA and DM saves: [[images, labels], ...]."""
     return (
         isinstance(held, Sequence)
         and bool(held)
@@ -159,7 +159,7 @@ def _plain(held: Any) -> Array:
     """Returns a dense array that owns its memory.
 
     Raises:
-        UnusableError: it is none, or larger than any file that is read.
+        UnusableError: it is not such an array, or larger than any file that medidd reads.
     """
     if isinstance(held, np.ndarray):
         return held
@@ -168,43 +168,43 @@ def _plain(held: Any) -> Array:
             f"no images and labels in it; name them {IMAGES[0]} and {LABELS[0]}, or "
             f"{', '.join(f'{x} and {y}' for x, y in zip(IMAGES[1:], LABELS[1:], strict=True))}"
         )
-    # One number can stand for a tensor of any size: strides of zero cost a file nothing.
+    # A file can store one number for a tensor of any size, with strides of zero.
     if held.layout != torch.strided or held.is_quantized or held.is_meta or held.is_complex():
-        raise UnusableError("its tensors are sparse, quantised or complex; save dense, real ones")
+        raise UnusableError("sparse, quantised or complex tensors; save dense, real tensors")
     if held.numel() * held.element_size() > LARGEST:
-        raise UnusableError("its tensors are larger than the file; save plain, dense ones")
+        raise UnusableError("tensors that are larger than the file; save plain, dense tensors")
     if held.dtype.is_floating_point:
         held = held.float()
     return np.array(held.detach().resolve_neg().numpy())
 
 
 def _require_plain_zip(data: bytes, *, packed: bool) -> None:
-    """Checks that an archive is one, and that it unpacks to nothing large or ambiguous.
+    """Checks that the data are an archive, and that it unpacks to nothing large or ambiguous.
 
     Args:
         data: the archive.
         packed: whether entries may be compressed.
 
     Raises:
-        UnusableError: it is not, or does not.
+        UnusableError: one of these is not true.
     """
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             entries = archive.infolist()
-    except Exception:  # zipfile itself lets through more than its own errors
+    except Exception:  # zipfile raises more than its own errors
         raise UnusableError(
-            "damaged, or of an old or another format; save it anew with numpy.savez, or with "
+            "damaged, or in an old or another format; save it again with numpy.savez, or with "
             "torch.save of PyTorch 1.6 or later"
         ) from None
     if sum(entry.file_size for entry in entries) > LARGEST:
         raise UnusableError(
-            f"unpacks to more than {LARGEST >> 20} MiB, and so no distilled set; save the images "
-            "and labels alone"
+            f"unpacks to more than {LARGEST >> 20} MiB, too much for a distilled set; save only "
+            "the images and labels"
         )
     if not packed and any(entry.compress_type for entry in entries):
-        raise UnusableError("holds compressed entries, which PyTorch never writes; save it anew")
+        raise UnusableError("holds compressed entries, which PyTorch never writes; save it again")
     if len({entry.filename for entry in entries}) < len(entries):
-        raise UnusableError("holds two entries of one name; save it anew")
+        raise UnusableError("holds two entries with one name; save it again")
 
 
 READERS: dict[str, Callable[[bytes], list[Raw]]] = {

@@ -1,7 +1,7 @@
-"""Films of two folders, by role: those a set was made of, and those of people who had no part.
+"""Films of two folders, by role: the films a set was made of, and films of people not in the set.
 
-Who was a member is what the user says; nobody drew it by coin. What can be checked is checked: no
-patient and no film stands on both sides, and both show the classes of the set.
+The user says who was a member; medidd did not draw this at random. It checks what it can: no
+patient and no film is on both sides, and both sides show the classes of the set.
 """
 
 import hashlib
@@ -25,7 +25,7 @@ from pipelines.run.patients import Patients
 from pipelines.run.progress import Progress
 
 LEAST_PATIENTS = 5
-"""On either side, of each class; with fewer the audits cannot compare."""
+"""Fewest patients on each side, of each class; with fewer the audits cannot compare."""
 
 
 def read_side(studies: Studies, *, role: str, place: Path) -> Generator[Progress, None, Cohort]:
@@ -33,16 +33,16 @@ def read_side(studies: Studies, *, role: str, place: Path) -> Generator[Progress
 
     Args:
         studies: folder of DICOM studies, or a .npz of images, labels and patient_ids in its place.
-        role: what people are told they are, such as "members".
-        place: where the cohort is kept.
+        role: name of the side in messages, such as "members".
+        place: folder of the cohort.
 
     Raises:
-        Stop: there is no cohort in it.
+        Stop: the films make no cohort.
     """
     source = studies.folder
     if not source.is_dir():
         if studies.labels.table is not None:
-            raise Stop(f"{source}: holds its labels itself; drop the table of labels", Exit.USAGE)
+            raise Stop(f"{source}: holds its own labels; leave out the table of labels", Exit.USAGE)
         return _of_arrays(source, studies.size, studies.unit)
     try:
         yield from read_films(place, studies, stage=f"read {role}")
@@ -54,7 +54,7 @@ def read_side(studies: Studies, *, role: str, place: Path) -> Generator[Progress
 
 
 def sides(members: Cohort, controls: Cohort, classes: tuple[str, ...]) -> Patients:
-    """Returns both as the patients of an audit, with labels in the order of ``classes``.
+    """Returns both sides as the patients of an audit, with labels in the order of ``classes``.
 
     Raises:
         Stop: they cannot be compared.
@@ -73,7 +73,7 @@ def sides(members: Cohort, controls: Cohort, classes: tuple[str, ...]) -> Patien
     if shared:
         raise Stop(
             f"{len(shared)} of the controls are among the members, by identifier or by equal "
-            "pixels; a control is somebody who had no part in the set; take them out of one side",
+            "pixels; a control must not have been used for the set; remove them from one side",
             Exit.DATA,
         )
     return Patients(_joined(members, controls, classes), _roles(members, controls))
@@ -84,15 +84,15 @@ def _require_classes(role: str, cohort: Cohort, classes: tuple[str, ...]) -> Non
     if missing or strange:
         raise Stop(
             f"the classes of the {role} are not those of the set ({', '.join(classes)}): "
-            f"{len(missing)} of these are missing, {len(strange)} are others; name them alike with "
-            f"--{role}-labels",
+            f"{len(missing)} of these are missing, and {len(strange)} are different; give the same "
+            f"names with --{role}-labels",
             Exit.DATA,
         )
     few = min(len(set(cohort.patients[cohort.labels == c].tolist())) for c in range(len(classes)))
     if few < LEAST_PATIENTS:
         raise Stop(
-            f"a class has {few} patients among the {role}, and {LEAST_PATIENTS} are the least; "
-            "give more of them",
+            f"a class has {few} patients among the {role}, and needs at least {LEAST_PATIENTS}; "
+            "give more patients of each class",
             Exit.DATA,
         )
 
@@ -134,17 +134,17 @@ def _renumbered(cohort: Cohort, classes: tuple[str, ...]) -> npt.NDArray[np.int6
 
 
 def _of_arrays(path: Path, size: int, unit: Unit) -> Cohort:
-    """Reads films that a researcher keeps as arrays, already of the size they are compared at."""
+    """Reads films that are stored as arrays, already at the size of the comparison."""
     found, *_ = read(path, content(path), Scale())
     if not found.patients or not found.numbered:
         raise Stop(
-            f"{path}: films need labels that are class numbers, and patient_ids; add them",
+            f"{path}: films need patient_ids, and class numbers as labels; add them",
             Exit.DATA,
         )
     if found.images.shape[2] != size:
         raise Stop(
             f"{path}: films of {found.images.shape[2]} px, and the set is of {size} px; resize "
-            "them as they were for the distillation",
+            "them as for the distillation",
             Exit.DATA,
         )
     labels = found.labels.argmax(1).numpy()

@@ -1,6 +1,6 @@
 """A distilled set that somebody else made, as the audits see it.
 
-What is wrong with a file ends the command with one line that names the file and the remedy.
+A fault in a file ends the command with one line that names the file and the remedy.
 """
 
 from dataclasses import dataclass
@@ -21,11 +21,11 @@ class Found:
     """A set as it was read.
 
     Attributes:
-        images: display values, (m, 1, H, W); learned images may leave [0, 1] a little.
+        images: display values, (m, 1, H, W); learned images may be slightly outside [0, 1].
         labels: (m, K); one-hot where the file has class numbers.
         numbered: whether it has class numbers, so that K is only the largest of them plus one.
-        classes: their names, where the file tells; else empty.
-        patients: whose image each is, where the file tells; else empty.
+        classes: names of the classes, if the file gives them; else empty.
+        patients: patient of each image, if the file gives it; else empty.
         said: what was found, for people.
     """
 
@@ -37,16 +37,16 @@ class Found:
     said: str
 
     def release(self, classes: int) -> Release:
-        """Returns the set for so many classes, which a set of class numbers need not show all.
+        """Returns the set for so many classes; a set with class numbers need not show all of them.
 
         Raises:
-            UnusableError: it has others.
+            UnusableError: it has other classes.
         """
         missing = classes - self.labels.shape[1]
         if missing < 0 or (missing and not self.numbered):
             raise UnusableError(
                 f"its labels are of {self.labels.shape[1]} classes, and the films show {classes}; "
-                "number the classes from 0, and give films of all of them"
+                "number the classes from 0, and give films of all classes"
             )
         return Release(self.images, torch.nn.functional.pad(self.labels, (0, missing)))
 
@@ -55,32 +55,32 @@ def content(path: Path) -> bytes:
     """Returns the bytes of a file.
 
     Raises:
-        Stop: it is none, or too large for a distilled set.
+        Stop: it is not a file, or too large for a distilled set.
     """
     try:
         if not path.is_file():
-            raise Stop(f"{path}: no file; name the one that holds the set", Exit.DATA)
+            raise Stop(f"{path}: no file; name the file that holds the set", Exit.DATA)
         if path.stat().st_size > LARGEST:
             raise Stop(
-                f"{path}: larger than {LARGEST >> 20} MiB, and so no distilled set; name one that "
-                "holds the images and labels alone",
+                f"{path}: larger than {LARGEST >> 20} MiB, too large for a distilled set; name a "
+                "file that holds only the images and labels",
                 Exit.DATA,
             )
         return path.read_bytes()
     except OSError as error:
-        raise Stop(f"{path}: {error.strerror}; name a file that can be read", Exit.DATA) from None
+        raise Stop(f"{path}: {error.strerror}; name a file that you can read", Exit.DATA) from None
 
 
 def read(path: Path, data: bytes, how: Scale) -> list[Found]:
     """Returns the set in a file, or the sets of all its experiments.
 
     Raises:
-        Stop: it holds none, in one line.
+        Stop: the file holds no set; the message is one line.
     """
     reader = READERS.get(path.suffix.lower())
     try:
         if reader is None:
-            raise UnusableError(f"of no known format; there are: {', '.join(READERS)}")
+            raise UnusableError(f"unknown format; medidd reads {', '.join(READERS)}")
         return [_found(raw, how) for raw in reader(data)]
     except UnusableError as error:
         raise Stop(f"{path}: {error}", error.code) from None
@@ -90,29 +90,29 @@ def _found(raw: Raw, how: Scale) -> Found:
     images, scale = intensities(raw.images, how, raw.levels)
     labels, numbered, kind = targets(raw.labels, len(images))
     if raw.classes and (len(raw.classes) < labels.shape[1] or len(set(raw.classes)) < 2):
-        raise UnusableError(f"it names {len(raw.classes)} classes and has {labels.shape[1]}")
+        raise UnusableError(f"{len(raw.classes)} class_names, {labels.shape[1]} classes; name each")
     if not all(name.isprintable() for name in raw.classes):
-        raise UnusableError("its classes are named by what cannot be printed; name them in words")
+        raise UnusableError("its class names cannot be printed; name the classes in words")
     if raw.patients and len(raw.patients) != len(images):
-        raise UnusableError(f"{len(raw.patients)} patients stand beside {len(images)} images")
+        raise UnusableError(f"{len(raw.patients)} patient_ids, {len(images)} images; give one each")
     side = "x".join(str(n) for n in images.shape[2:])
-    beside = f"; other entries, not looked at: {raw.others}" if raw.others else ""
+    beside = f"; other entries, not read: {raw.others}" if raw.others else ""
     said = f"{len(images)} images of {side} px, {scale}; {kind}{beside}"
     return Found(images, labels, numbered, raw.classes, raw.patients, said)
 
 
 def chosen(path: Path, found: list[Found], number: int | None) -> Found:
-    """Returns the set that is asked for, of those in a file.
+    """Returns the set that the user asks for.
 
     Raises:
-        Stop: there are several and none is named, or the named one is not there.
+        Stop: there are several and the user names none, or names one that is not there.
     """
     if number is None and len(found) == 1:
         return found[0]
     if number is None or number >= len(found):
         raise Stop(
-            f"{path}: holds {len(found)} experiments, each a set; name one by --experiment, from 0 "
-            f"to {len(found) - 1}, and audit every one that is to leave",
+            f"{path}: holds {len(found)} experiments, each a set; name one with --experiment, from "
+            f"0 to {len(found) - 1}, and audit each one that will leave",
             Exit.USAGE,
         )
     return found[number]
@@ -122,7 +122,7 @@ def released(path: Path, found: Found, classes: int) -> Release:
     """Returns a set for so many classes.
 
     Raises:
-        Stop: it has others.
+        Stop: it has other classes.
     """
     try:
         return found.release(classes)
@@ -134,12 +134,12 @@ def null_release(path: Path, found: Found, release: Release) -> Release:
     """Returns a null release to calibrate an audit of ``release`` with.
 
     Raises:
-        Stop: it is none.
+        Stop: it is not a null release.
     """
     null = released(path, found, release.classes)
     if null.images.shape[1:] != release.images.shape[1:]:
         raise Stop(
-            f"{path}: images of another size than the set's; make null releases of its size",
+            f"{path}: images of another size than the set; make null releases of the same size",
             Exit.DATA,
         )
     if null.images.shape == release.images.shape and torch.equal(null.images, release.images):

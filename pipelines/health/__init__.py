@@ -1,4 +1,4 @@
-"""What ``medidd doctor`` looks at: software, decoders, folders and permissions.
+"""What ``medidd doctor`` checks: software, decoders, folders and permissions.
 
 May import ``reports``, ``evaluation``, ``learning`` and ``run``.
 """

@@ -1,6 +1,6 @@
-"""What medidd doctor looks at besides folders: software, decoders, the machine, the process.
+"""What medidd doctor checks in addition to folders: software, decoders, machine, process.
 
-No check tells the name of a host, a user or a folder.
+No check shows the name of a host, a user or a folder.
 """
 
 import os
@@ -17,16 +17,16 @@ State = Literal["ok", "warning", "broken"]
 NEEDED = ("torch", "numpy", "pydicom", "monai", "scikit-learn", "safetensors")
 CODECS = ("python-gdcm", "pylibjpeg", "pylibjpeg-openjpeg", "pylibjpeg-rle", "pyjpegls")
 OPTIONAL = {"onnxruntime": "medidd[encoder]", "imagecodecs": "imagecodecs"}
-"""Packages that only some commands or files need, and what to install for them."""
+"""Packages that only some commands or files need, and what to install to get them."""
 
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that was looked at.
+    """One thing that was checked.
 
     Attributes:
         name: what.
-        state: "broken" where medidd cannot work with it.
+        state: "broken" if it keeps medidd from working.
         text: what was found, and the remedy.
     """
 
@@ -36,7 +36,7 @@ class Check:
 
 
 def software() -> Iterator[Check]:
-    """Checks the versions, and that the heavy packages can be loaded at all."""
+    """Checks the versions of medidd and of the packages it needs."""
     where = f"{platform.system()} on {platform.machine()}"
     supported: State = "ok" if platform.system() == "Linux" else "warning"
     remedy = "" if supported == "ok" else "; only Linux is tested"
@@ -56,7 +56,7 @@ def software() -> Iterator[Check]:
         yield Check(name, "ok", _version(name) or f"not installed; pip install '{extra}' adds it")
 
 
-_ONLY_8_BITS = "; only 8 bits, films of 12 are refused; pip install 'medidd[codecs]' adds a decoder"
+_ONLY_8_BITS = "; only 8 bits, refuses 12-bit films; pip install 'medidd[codecs]' adds a decoder"
 
 
 def decoders() -> Iterator[Check]:
@@ -72,40 +72,40 @@ def decoders() -> Iterator[Check]:
             yield Check(one.name, "ok", (", ".join(one.plugins) or "needs no plug-in") + limit)
         else:
             remedy = "pip install python-gdcm 'pylibjpeg[openjpeg,rle]' pyjpegls"
-            yield Check(one.name, "warning", f"no plug-in, its films are refused; {remedy}")
+            yield Check(one.name, "warning", f"no plug-in, so its films are refused; {remedy}")
 
 
 def machine() -> Iterator[Check]:
     """Checks the processors: the CPU, and CUDA if there is any."""
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    yield Check("CPU", "ok", f"{usable} usable of {os.cpu_count()}; --threads says how many")
+    yield Check("CPU", "ok", f"{usable} usable of {os.cpu_count()}; --threads sets the number")
     try:
         torch = import_module("torch")
-    except Exception as error:  # a broken build raises nearly every type
+    except Exception as error:  # a broken build can raise almost any type
         yield Check("CUDA", "broken", f"torch cannot be loaded ({type(error).__name__})")
         return
     if not torch.cuda.is_available():
-        yield Check("CUDA", "ok", "none; everything is computed on the CPU")
+        yield Check("CUDA", "ok", "none; medidd computes on the CPU")
         return
     names = [torch.cuda.get_device_name(at) for at in range(torch.cuda.device_count())]
     yield Check("CUDA", "ok", f"{torch.version.cuda}: {', '.join(names)}")
 
 
 def process() -> Iterator[Check]:
-    """Checks what the process would let others see."""
+    """Checks what others could see of the process."""
     mask = os.umask(0o077)
     os.umask(mask)
     private = mask & 0o077 == 0o077
     yield Check(
         "umask",
         "ok" if private else "warning",
-        f"{mask:03o}" if private else f"{mask:03o}: others may read new files; set umask 077",
+        f"{mask:03o}" if private else f"{mask:03o}: others can read new files; set umask 077",
     )
     largest, _ = resource.getrlimit(resource.RLIMIT_CORE)
     yield Check(
         "core dumps",
         "warning" if largest else "ok",
-        "may be written, with films in them; set ulimit -c 0" if largest else "off",
+        "possible, with films in them; set ulimit -c 0" if largest else "off",
     )
     shown = bool(os.environ.get("MEDIDD_TRACEBACK"))
     yield Check(

@@ -1,4 +1,4 @@
-"""The pages that people read, their figures and their templates.
+"""The pages that people read, with their figures and templates.
 
 May import ``learning`` and ``run``.
 """

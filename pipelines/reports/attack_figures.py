@@ -1,6 +1,6 @@
 """The plots of the internal report: how well an attack tells members from controls.
 
-All of them pool the patients of all classes, as the policy's residual risk does.
+All plots pool the patients of all classes, like the policy's residual risk.
 """
 
 from collections.abc import Sequence
@@ -22,11 +22,11 @@ BINS = 24
 
 @dataclass(frozen=True)
 class Point:
-    """The attack at one threshold: a control's score.
+    """The attack at one threshold, which is the score of a control.
 
     Attributes:
-        fpr: expected share of fresh controls caught.
-        tpr: share of members caught.
+        fpr: expected share of new controls that the attack takes for members.
+        tpr: share of members that it takes for members.
         low: one-sided 95 % lower bound of the true-positive rate (Clopper-Pearson).
         high: one-sided 95 % upper bound.
     """
@@ -38,7 +38,7 @@ class Point:
 
 
 def curve(scores: Scores) -> list[Point]:
-    """Returns the attack at no more than 200 of its thresholds, evenly spaced on a log axis."""
+    """Returns the attack at 200 of its thresholds at most, evenly spaced on a log axis."""
     controls = scores.controls.double().sort(descending=True).values.numpy()
     members = scores.members.double().sort().values.numpy()
     n1, n0 = len(members), len(controls)
@@ -54,7 +54,7 @@ def roc(points: Sequence[Point], policy: Policy, members: int) -> str:
     """Returns the ROC curve on log axes, with bounds, chance and the policy's limit."""
     figure, axes = blank()
     fpr, tpr, low, high = np.array([(p.fpr, p.tpr, p.low, p.high) for p in points]).T
-    floor = 0.5 / members  # a log axis has no zero: nobody caught is drawn below one
+    floor = 0.5 / members  # a log axis has no zero: this is its place, below one member
     left = min(fpr.min(), 0.01)
     chance = np.geomspace(left, 1 - 1e-6, 200)
     limit = norm.cdf(policy.largest_mu + norm.ppf(chance))
@@ -77,7 +77,7 @@ def roc(points: Sequence[Point], policy: Policy, members: int) -> str:
 
 
 def histogram(scores: Scores, *, calibrated: bool) -> str:
-    """Returns how the scores of members and controls are spread; calibrated ones about zero."""
+    """Returns the spread of the scores of members and controls; calibrated ones lie around zero."""
     figure, axes = blank()
     members, controls = (x.double().numpy() for x in (scores.members, scores.controls))
     edges = np.histogram_bin_edges(np.concatenate([members, controls]), BINS).tolist()
@@ -90,7 +90,7 @@ def histogram(scores: Scores, *, calibrated: bool) -> str:
         axes.axvline(float(np.median(values)), color=color, linewidth=1.2, linestyle=":")
     if calibrated:
         axes.axvline(0, color=INK, linewidth=1)
-    axes.set_xlabel("score, less that on null releases" if calibrated else "score, not calibrated")
+    axes.set_xlabel("score minus that on null releases" if calibrated else "score, not calibrated")
     axes.set_ylabel("share of patients")
     axes.legend(loc="upper right", frameon=False, fontsize=9)
     return address(figure)
@@ -99,13 +99,13 @@ def histogram(scores: Scores, *, calibrated: bool) -> str:
 def bars(
     names: Sequence[str], shares: Sequence[Sequence[float]], fits: Sequence[bool], limit: float
 ) -> str:
-    """Returns a bar for each released image, cut into what it owes to each patient.
+    """Returns a bar for each released image, divided into the shares of patients.
 
     Args:
         names: of the images.
-        shares: of each image, the largest first; what is missing to one is of everybody else.
-        fits: whether the shares explain the image; else they mean little, and the bar is pale.
-        limit: largest share of one patient that is allowed.
+        shares: of each image, the largest first; the rest up to one belongs to other patients.
+        fits: whether the shares explain the image; if not, they mean little and the bar is grey.
+        limit: largest allowed share of one patient.
     """
     figure, axes = blank()
     figure.set_size_inches(9.2, 0.9 + 0.32 * len(shares))

@@ -1,6 +1,7 @@
 """The audit's report for outsiders, which leaves with the bundle.
 
-Counts by tens, two decimals, nobody's film: an exact count or a further digit is about patients.
+Counts are rounded to tens, metrics to two decimals, and no film is shown: an exact count or one
+more digit would be about patients.
 """
 
 import math
@@ -25,7 +26,7 @@ from privacy.threats import (
 
 
 def audit_report(audit: Json) -> dict[str, bytes]:
-    """Returns the audit's report for outsiders: counts by tens, two decimals, nobody's film."""
+    """Returns the audit's report for outsiders: counts in tens, two decimals, no film."""
     policy = Policy.model_validate(audit["policy"])
     ran = [finding["audit"] for finding in audit["findings"] if _assessable(finding)]
     patients = _patients(audit["findings"])
@@ -65,10 +66,10 @@ def audit_report(audit: Json) -> dict[str, bytes]:
 
 
 def _outside(finding: Json) -> Json:
-    """Returns what outsiders are told of a finding.
+    """Returns what outsiders see of a finding.
 
-    The numbers of audits without bounds are counts, or are about single images. An audit that could
-    not look stops no export, and must not look as if it had passed.
+    If an audit has no bounds, its numbers are counts or are about single images. An audit that
+    could not be made does not stop an export, and must not look as if it had passed.
     """
     bounded = finding["p_limit"] is not None
     return {
@@ -85,14 +86,14 @@ def _assessable(finding: Json) -> bool:
 
 
 def _patients(findings: Json) -> Json:
-    """Returns about how many members and controls there were; none where no attack counted them."""
+    """Returns the rounded numbers of members and controls; zeros if no attack counted them."""
     details = (one["details"] for one in findings if "members" in one["details"])
     sizes = next(details, {"members": 0, "controls": 0})
     return {side: round(sizes[side] / 10) * 10 for side in ("members", "controls")}
 
 
 def _per_image(findings: Json) -> Json | None:
-    """Returns how many patients stand behind an image: the number required, or tens of more."""
+    """Returns how many patients are behind an image: the required number, or more in tens."""
     for one in findings:
         if one["audit"] == "G1" and one["value"] is not None:
             tens, required = int(one["value"] // 10) * 10, round(one["limit"])
@@ -102,7 +103,7 @@ def _per_image(findings: Json) -> Json | None:
 
 
 def _power(patients: Json, policy: Policy) -> Json | None:
-    """Returns what about so many patients can show; None where there is nothing to say."""
+    """Returns what a cohort of about this size can show; None if there is nothing to say."""
     if not all(patients.values()):
         return None
     could = power(patients["members"], patients["controls"], policy).to_json()

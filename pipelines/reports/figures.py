@@ -42,7 +42,7 @@ def running_mean(losses: Sequence[float], window: int = 20) -> list[float]:
 
 
 def roc(curves: Mapping[str, Sequence[Sequence[Sequence[float]]]]) -> str:
-    """Returns ROC curves by row name; with several classes the first of each row is dashed off."""
+    """Returns ROC curves by row name; with several classes, one curve per class."""
     figure, axes = blank()
     axes.plot([0, 1], [0, 1], color=LINE, linewidth=1)
     for row, by_class in curves.items():
@@ -66,7 +66,7 @@ def roc(curves: Mapping[str, Sequence[Sequence[Sequence[float]]]]) -> str:
 
 
 def blank() -> tuple[Figure, Axes]:
-    """Returns a figure with empty axes in the style of the house."""
+    """Returns a figure with empty axes in the style of the reports."""
     figure = Figure(figsize=(4.6, 3.9), layout="constrained")
     axes = figure.add_subplot()
     axes.spines[["top", "right"]].set_visible(False)
@@ -82,7 +82,7 @@ def blank() -> tuple[Figure, Axes]:
 def address(figure: Figure) -> str:
     """Returns a figure as SVG in a data address."""
     out = io.BytesIO()
-    # A fixed salt and no date: matplotlib's own would differ from run to run.
+    # A fixed salt and no date, because matplotlib's defaults differ from run to run.
     with mpl.rc_context({"svg.hashsalt": "medidd", "svg.fonttype": "path"}):
         figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None})
     return "data:image/svg+xml;base64," + base64.b64encode(out.getvalue()).decode()

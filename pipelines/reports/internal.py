@@ -1,12 +1,12 @@
-"""The internal audit report: all that was found, with films of patients; it never leaves.
+"""The internal audit report: everything that was found, with films of patients. It never leaves.
 
-It is made of what the audits look at and say, so it serves anybody's release.
+It uses only what the audits look at and report, so it works for any release.
 
 FOLDER/
-    report.html         the findings in pictures: one file, no scripts, nothing fetched
-    report.json         the same in numbers
-    reviewer.html       films beside released images, for a person who is not told whose they are
-    reviewer-key.json   whose they are
+    report.html         the findings with pictures: one file, no scripts, nothing loaded
+    report.json         the same as numbers
+    reviewer.html       released images with films, for a reviewer who does not know whose they are
+    reviewer-key.json   whose films they are
 """
 
 import math
@@ -38,7 +38,7 @@ ATTACKS: dict[str, Attack] = {**union.ATTACKS, "A4": union.scores}
 """The attacks that score patients, by audit."""
 
 FOLDER, PAGE = "audit", "report.html"
-"""Where the report is in the private folder of a run, and its page."""
+"""The report's folder in the private folder of a run, and its page."""
 
 
 def write_internal(
@@ -53,18 +53,18 @@ def write_internal(
     shares: Callable[[Evidence], Shares] = unmixing.shares,
     about: Mapping[str, Json] | None = None,
 ) -> None:
-    """Writes the report and the reviewer's sheet, readable by their owner alone.
+    """Writes the report and the reviewer's sheet, readable by the owner alone.
 
     Args:
-        folder: where to.
-        evidence: what was judged; the very object, for then no attack is made twice.
-        findings: what the audits said of it.
-        decision: what follows.
-        policy: by which it was decided.
+        folder: where to write.
+        evidence: what was judged; the same object, so that no attack is made twice.
+        findings: what the audits found.
+        decision: what follows from the findings.
+        policy: the policy of that decision.
         rng: shuffles the reviewer's sheet.
-        attacks: how to ask for the patients' scores.
-        shares: how to ask what each released image owes to the members.
-        about: what else to say of the release, by name.
+        attacks: functions that give the patients' scores.
+        shares: function that gives the members' shares in each released image.
+        about: more facts about the release, by name.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder.chmod(0o700)
@@ -97,7 +97,7 @@ def write_internal(
 def _facts(
     evidence: Evidence, findings: Sequence[Finding], decision: Decision, policy: Policy
 ) -> Json:
-    """Returns what the report says in words and numbers."""
+    """Returns the words and numbers of the report."""
     derived = {
         "largest AUC": policy.largest_auc,
         "largest distance of scores, in standard deviations": policy.largest_mu,
@@ -131,12 +131,12 @@ def _counted(films: Films) -> Json:
 
 
 def _groups(findings: Sequence[Finding]) -> Json:
-    """Returns the rows of the audit of subgroups; None where it was not made."""
+    """Returns the rows of the audit of subgroups; None if it was not made."""
     return next((one.details["groups"] for one in findings if one.audit == "A7"), None)
 
 
 def _ledger(evidence: Evidence) -> Json:
-    """Returns each earlier release with the patients it shares; None where no ledger is kept."""
+    """Returns each earlier release with the patients it shares; None if there is no ledger."""
     if evidence.earlier is None:
         return None
     return [_shared(earlier, evidence) for earlier in evidence.earlier]
@@ -159,7 +159,7 @@ def _attacks(
     policy: Policy,
     attacks: Mapping[str, Attack],
 ) -> tuple[Json, Json]:
-    """Returns the numbers and the pictures of every attack, or why there are none."""
+    """Returns the numbers and the plots of every attack, or the reason why there are none."""
     found = {finding.audit: finding for finding in findings}
     numbers, plots = {}, []
     for name in sorted({*policy.statistical, *attacks}, key=list(QUESTIONS).index):
@@ -168,9 +168,9 @@ def _attacks(
         if name not in found:
             plot["why"] = "This attack was not made."
         elif name not in attacks:
-            plot["why"] = "This attack gives no score to a patient that could be drawn."
+            plot["why"] = "This attack gives patients no score, so there is no plot."
         elif found[name].verdict is Verdict.INVALID:
-            plot["why"] = "This attack is not valid, and its scores are not shown."
+            plot["why"] = "This attack is not valid, so its scores are not shown."
         else:
             scores = attacks[name](evidence)
             points = curve(scores)
@@ -187,7 +187,7 @@ def _attacks(
 def _unmixing(
     evidence: Evidence, findings: Sequence[Finding], shares: Callable[[Evidence], Shares]
 ) -> Json:
-    """Returns what each released image owes to the members, or why that is not known."""
+    """Returns the members' shares in each released image, or why they are not known."""
     finding = next((one for one in findings if one.audit == "A6"), None)
     if finding is None:
         return {"why": "The audit of mixtures (A6) was not made."}
@@ -225,7 +225,7 @@ def _pictures(release: Release, window: Window) -> list[str]:
 
 
 def number(value: Json) -> str:
-    """Returns a number as it stands in the report; one that is none is named so."""
+    """Returns a number as the report shows it; "no number" if it is missing or not finite."""
     if value is None or (isinstance(value, float) and not math.isfinite(value)):
         return "no number"
     if isinstance(value, bool):
@@ -236,7 +236,7 @@ def number(value: Json) -> str:
 
 
 def finite(value: Json) -> Json:
-    """Returns JSON in which every number that is none is null."""
+    """Returns JSON in which every number that is not finite is null."""
     if isinstance(value, Mapping):
         return {str(name): finite(one) for name, one in value.items()}
     if isinstance(value, (list, tuple)):

@@ -1,4 +1,4 @@
-"""The templates of all that people read: the reports, and the card and loader of a bundle."""
+"""The templates of the reports, and of the card and loader of a bundle."""
 
 from functools import cache
 from importlib.resources import files
@@ -8,7 +8,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 @cache
 def environment() -> Environment:
-    """Returns the templates; a name that is missing is an error, and HTML is escaped."""
+    """Returns the templates; a missing name is an error, and HTML is escaped."""
     return Environment(
         loader=PackageLoader("pipelines.reports"),
         autoescape=lambda name: bool(name and name.endswith(".html")),
@@ -20,5 +20,5 @@ def environment() -> Environment:
 
 
 def template(name: str) -> str:
-    """Returns the text of a template as it stands."""
+    """Returns the text of a template, not rendered."""
     return files("pipelines.reports").joinpath("templates", name).read_text()

@@ -1,4 +1,4 @@
-"""The page for people: one file, no scripts, nothing fetched from elsewhere."""
+"""The page for people: one file, no scripts, nothing loaded from elsewhere."""
 
 import base64
 import json
@@ -32,9 +32,9 @@ ROWS = {
 }
 NEXT = {
     "PASS": "The release may be exported with medidd export.",
-    "FAIL": "It may not be exported.",
-    "INVALID": "It may not be exported.",
-    "INCONCLUSIVE": "It may not be exported as things stand.",
+    "FAIL": "medidd refuses to export the release.",
+    "INVALID": "medidd refuses to export the release.",
+    "INCONCLUSIVE": "medidd refuses to export the release unless a person accepts it.",
 }
 
 
@@ -42,9 +42,9 @@ def write_report(run: Run, patients: Patients, *, networks: int) -> None:
     """Writes ``report.html`` from the files of the run.
 
     Args:
-        run: what it is about.
-        patients: their films, by role.
-        networks: how many were trained for each row of the table.
+        run: the run it is about.
+        patients: the films, by role.
+        networks: number of networks trained for each row of the table.
     """
     release, metrics, audit = read_release(run), read_json(run.metrics), read_json(run.audit)
     losses = [json.loads(line)["loss"] for line in run.log.read_text().splitlines()]
@@ -74,7 +74,7 @@ def write_report(run: Run, patients: Patients, *, networks: int) -> None:
             architecture="ConvNet",
             loss_curve=loss_curve(losses) if losses else _nothing(),
             loss_caption=(
-                "Loss over steps, and its mean over the last 20."
+                "Loss at each step, and its mean over the last 20 steps."
                 if losses
                 else "A baseline: nothing was learned, so there is no loss."
             ),
@@ -86,15 +86,15 @@ def write_report(run: Run, patients: Patients, *, networks: int) -> None:
 
 
 def summary(release: Release, metrics: Json) -> str:
-    """Returns what was made and how good it is, in words."""
+    """Returns what was made and how well it performs, in words."""
     ours, full, floor = (metrics[row]["auc"] for row in ("synthetic", "full", "random"))
     gain = ours["mean"] - floor["mean"]
     beside = "above" if gain > 0 else "below"
     return (
-        f"A network trained on these {len(release.levels)} images alone reaches an AUC of "
-        f"{ours['mean']:.3f} ({ours['low']:.3f} to {ours['high']:.3f}) on patients it never saw: "
-        f"{abs(gain):.3f} {beside} as many random films ({floor['mean']:.3f}), where all films "
-        f"give {full['mean']:.3f}."
+        f"A network trained only on these {len(release.levels)} images reaches an AUC of "
+        f"{ours['mean']:.3f} ({ours['low']:.3f} to {ours['high']:.3f}) on patients it never saw. "
+        f"This is {abs(gain):.3f} {beside} the same number of random films ({floor['mean']:.3f}). "
+        f"All films give {full['mean']:.3f}."
     )
 
 
@@ -102,14 +102,14 @@ def next_step(audit: Json) -> str:
     """Returns what the verdict means for the release."""
     if audit["verdict"] == "INCONCLUSIVE" and audit["level"] == "screen":
         return (
-            "A screening found nothing that forbids an export, and can allow none: medidd audit "
-            "goes on to the standard audit, which can."
+            "The screening found nothing that forbids an export, but a screening cannot allow "
+            "one. Run medidd audit: the standard audit can allow it."
         )
     return NEXT[audit["verdict"]]
 
 
 def _internal(run: Run) -> str:
-    """Returns the address of the internal audit report beside this one; '' where there is none."""
+    """Returns the address of the internal audit report of this run; '' if there is none."""
     page = run.private / FOLDER / PAGE
     return page.relative_to(run.path).as_posix() if page.exists() else ""
 
@@ -124,7 +124,7 @@ def _groups(release: Release) -> list[Json]:
 
 
 def _image(release: Release, row: int) -> Json:
-    # Browsers show 16-bit pictures at 8 bit anyway; the training copy is the tensor.
+    # Browsers show only 8 of 16 bits; for training there is the tensor.
     picture = png(np.asarray(release.display[row]))
     label = zip(release.facts["classes"], release.labels[row].tolist(), strict=True)
     return {
@@ -141,7 +141,7 @@ def _counts(patients: Patients) -> Json:
         "members": len(patients.members.ids),
         "controls": len(patients.controls.ids),
         "test": len(patients.test.ids),
-        "test_why": ", the test patients of the cohort" if own_test else " by coin",
+        "test_why": ", the test patients of the cohort" if own_test else " at random",
     }
 
 

@@ -1,9 +1,9 @@
 """The reviewer's sheet: does a person recognise a patient in a released image?
 
-Beside each image stand the films of the patients nearest to it, some from the training set, some
-controls, shuffled. Nothing in the sheet tells which is which; that stands in the key, a file of its
-own. Whoever finds "the same patient" among the training set more often than among the controls has
-found a leak that no number of the audit showed.
+Next to each image are films of the patients nearest to it, members and controls in random order.
+Nothing in the sheet tells which is which; a separate file, the key, does. If a reviewer finds "the
+same patient" more often among the members than among the controls, this is a leak that no number of
+the audit showed.
 """
 
 import base64
@@ -28,18 +28,18 @@ from privacy.release import Films, Release
 SIDES = ("training set", "control")
 VIEWED, ENCODED = ("raw", "low-pass 2"), "encoder"
 NEAREST = 3
-"""Patients of either side, in each view and for the encoder."""
+"""Number of patients of each side, in each view and for the encoder."""
 
 Distance = Callable[[Tensor, Tensor], Tensor]
-"""How far images (m, C, H, W) lie from films (n, C, H, W), (m, n); only the order counts."""
+"""Distance of images (m, C, H, W) from films (n, C, H, W), (m, n); only the order counts."""
 
 
 @dataclass(frozen=True)
 class Window:
-    """The intensities shown as black and as white: the same for every picture of a report.
+    """The intensities that are shown as black and white, the same for every picture of a report.
 
     Attributes:
-        black: of a film or a released image.
+        black: intensity of a film or a released image.
         white: likewise.
     """
 
@@ -59,12 +59,12 @@ class Window:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A film that is shown beside a released image.
+    """A film that is shown next to a released image.
 
     Attributes:
         side: "training set" or "control".
-        row: which of that side's films.
-        near: views in which its patient is among the nearest, or the encoder.
+        row: number of the film on that side.
+        near: views in which its patient is among the nearest; "encoder" for the encoder.
     """
 
     side: str
@@ -73,7 +73,7 @@ class Candidate:
 
 
 def window_of(evidence: Evidence) -> Window:
-    """Returns the window that shows all films whole, as display values where they are such."""
+    """Returns the window that shows the full range of all films; display values keep 0 to 1."""
     films = evidence.everybody.images
     low, high = float(films.min()), float(films.max())
     return Window(0.0, 1.0) if low >= 0 and 0.5 < high <= 1 else Window(low, high)
@@ -114,7 +114,7 @@ def write_sheet(evidence: Evidence, rng: Generator) -> tuple[bytes, Json]:
 
 
 def _candidates(evidence: Evidence) -> list[list[Candidate]]:
-    """Returns for each released image the nearest patients of both sides."""
+    """Returns the nearest patients of both sides for each released image."""
     distances = {name: in_view(name) for name in VIEWED}
     if evidence.encoder is not None:
         distances[ENCODED] = encoded(evidence.encoder, evidence.everybody.images)
@@ -128,7 +128,7 @@ def _candidates(evidence: Evidence) -> list[list[Candidate]]:
 def _nearest(
     release: Release, side: str, films: Films, distances: Mapping[str, Distance]
 ) -> list[list[Candidate]]:
-    """Returns the nearest patients of one side, one film of each."""
+    """Returns the nearest patients of one side, with one film each."""
     found: list[dict[int, tuple[int, list[str]]]] = [{} for _ in range(len(release))]
     for name, distance_of in distances.items():
         for patients, distance in zip(
@@ -152,7 +152,7 @@ def _closest(distance: Tensor, films: Films) -> list[int]:
 
 
 def in_view(name: str) -> Distance:
-    """Returns the distance in one view of A5, the smallest over flips and shifts of the image."""
+    """Returns the distance in one view of A5: the smallest over flips and shifts of the image."""
     view = VIEWS[name]
 
     def scale(images: Tensor) -> Tensor:
@@ -172,7 +172,7 @@ def in_view(name: str) -> Distance:
 
 
 def encoded(encoder: Callable[[Tensor], Tensor], everybody: Tensor) -> Distance:
-    """Returns the angle between what an encoder makes of two images, about the mean of all."""
+    """Returns the angle between the encoder's vectors of two images, after subtracting the mean."""
 
     def seen(images: Tensor) -> Tensor:
         with torch.no_grad():
@@ -187,7 +187,7 @@ def encoded(encoder: Callable[[Tensor], Tensor], everybody: Tensor) -> Distance:
 
 
 def _code(pages: list[dict[str, Any]]) -> str:
-    """Returns eight digits by which a printed sheet and its key are matched."""
+    """Returns eight digits that match a printed sheet with its key."""
     digest = hashlib.sha256()
     for page in pages:
         for src in (page["image"], *(film["src"] for film in page["films"])):

@@ -7,11 +7,11 @@ class Exit(IntEnum):
     """Exit codes, part of the interface."""
 
     BROKEN = 1
-    """The installation cannot work; also what an error of the program ends with."""
+    """The installation cannot work; a bug in the program ends with this code, too."""
     USAGE = 2
     """The command line or the configuration is wrong."""
     DATA = 3
-    """The films or labels cannot give a cohort."""
+    """The films or labels give no cohort."""
     REFUSED_FILES = 4
     """Too many files were unusable."""
     CHANGED = 5
@@ -20,7 +20,7 @@ class Exit(IntEnum):
     """The audits do not allow this release to leave."""
 
 
-class Stop(Exception):  # noqa: N818 - it is no error of the program
+class Stop(Exception):  # noqa: N818 - it is no bug
     """Ends a command.
 
     Attributes:

@@ -1,7 +1,6 @@
-"""The films of a cohort, read from a folder, or found where they were read before.
+"""The films of a cohort: read from a folder, or taken from an earlier reading.
 
-Neither torch nor monai is needed for this, and neither is loaded: a large ingest runs in little
-memory.
+This loads neither torch nor monai, so a large ingest needs little memory.
 """
 
 from collections.abc import Generator
@@ -23,11 +22,11 @@ from pipelines.run.store import Json, Run
 
 @dataclass(frozen=True)
 class Studies:
-    """A folder of DICOM studies, and how a cohort is made of it.
+    """A folder of DICOM studies, and how medidd makes a cohort of it.
 
     Attributes:
         folder: the folder.
-        labels: where they are and how they are read.
+        labels: where the labels are and how they are read.
         size: height and width in pixels.
         unit: what counts as one patient, "patient", "study" or "image".
         max_refused: refused files allowed per usable film.
@@ -42,7 +41,7 @@ class Studies:
     reading: Reading = DEFAULT
 
     def asked(self) -> Json:
-        """Returns all that decides the cohort, and nothing that names a patient."""
+        """Returns everything that decides the cohort, and nothing that names a patient."""
         return {
             "source": source_of(key(), self.folder, self.labels.table),
             "labelling": self.labels.choices(),
@@ -63,7 +62,7 @@ def read_films(
     """Reads the films of a folder into ``place``, as a cohort.
 
     Raises:
-        Stop: they make none.
+        Stop: they make no cohort.
     """
     steps = ingest(
         studies.folder,
@@ -92,13 +91,13 @@ def open_cohort(run: Run) -> Cohort:
     """Returns the run's cohort.
 
     Raises:
-        Stop: it is missing, unfinished, damaged, or was deleted.
+        Stop: the cohort is missing, unfinished, damaged or deleted.
     """
     if run.purged.exists():
         raise Stop(
-            f"{run.path}: medidd cache purge deleted its films, so nothing of it can be audited, "
-            "resumed or exported; its report and its audit stay, and medidd distill with another "
-            "--out makes it anew",
+            f"{run.path}: medidd cache purge deleted its films, so this run can no longer be "
+            "audited, resumed or exported; its report and audit stay; medidd distill with another "
+            "--out makes the run again",
             Exit.DATA,
         )
     try:
@@ -110,12 +109,12 @@ def open_cohort(run: Run) -> Cohort:
 def source_of(secret: bytes, folder: Path, labels: Path | None) -> str:
     """Returns the keyed hash by which a source is recognised.
 
-    Folders may carry names of people. The hash is enough to tell whether a run is continued on the
-    same films, and useless to anybody else.
+    Folders may be named after people. The hash shows whether a run continues on the same films. It
+    is useless to a person without the secret.
 
     Args:
-        secret: the installation's.
-        folder: where the films lie.
+        secret: the installation's secret.
+        folder: the folder of the films.
         labels: the table of labels.
     """
     return keyed(secret, f"{folder.resolve()}|{labels.resolve() if labels else ''}")

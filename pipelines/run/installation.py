@@ -1,10 +1,10 @@
-"""The one secret of an installation, and what the process must be before it touches a film.
+"""The secret of an installation, and the settings of the process before it reads a film.
 
-The secret turns patient identifiers into keyed hashes and decides by coin which patients are held
-out. It must be out of an outsider's reach: with a public seed alone, anybody who knows a patient's
-number could compute whether that patient was held out, which is what the audits are about. It must
-also stay the same, or no run could be repeated. So it is drawn once from the operating system and
-kept where only the owner can read it.
+The secret turns patient identifiers into keyed hashes and decides which patients are held out. No
+outsider may have it. With a public seed alone, anybody who knows a patient's number could compute
+whether that patient was held out, and this is what the audits try to find out. The secret must also
+stay the same, or no run could be repeated. Therefore it is drawn once from the operating system and
+stored where only the owner can read it.
 """
 
 import os
@@ -20,7 +20,7 @@ HOME = "MEDIDD_HOME"
 """Environment variable that names another folder for the key."""
 
 BYTES = 32
-"""Length of the secret. A shorter one, such as an empty file gives, could be guessed."""
+"""Length of the secret. A shorter secret, for example from an empty file, could be guessed."""
 
 SILENT = {
     "DO_NOT_TRACK": "1",
@@ -34,13 +34,13 @@ SILENT = {
 
 
 def home() -> Path:
-    """Returns the folder that belongs to this installation."""
+    """Returns the folder of this installation."""
     named = os.environ.get(HOME)
     return Path(named) if named else platformdirs.user_data_path("medidd")
 
 
 def key() -> bytes:
-    """Returns the installation's secret, 32 bytes, made at the first call.
+    """Returns the installation's secret, 32 bytes; the first call makes it.
 
     Raises:
         Stop: the folder cannot be written.
@@ -49,7 +49,7 @@ def key() -> bytes:
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not path.exists():
-            # Written whole and then linked, so that of two first runs both read the same key.
+            # Written completely, then linked: two first runs at once read the same key.
             fresh = path.with_name(f"key.{secrets.token_hex(8)}")
             with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as f:
                 f.write(secrets.token_hex(BYTES))
@@ -64,15 +64,15 @@ def key() -> bytes:
             raise ValueError
         return secret
     except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it holds no key"
+        reason = error.strerror if isinstance(error, OSError) else "holds no valid key"
         raise Stop(
-            f"{path}: {reason}; set {HOME} to a folder of your own that can be written",
+            f"{path}: {reason}; set {HOME} to a folder that you can write",
             Exit.USAGE,
         ) from None
 
 
 def harden() -> None:
-    """Makes new files private, core dumps impossible and dependencies silent."""
+    """Makes new files private, prevents core dumps and keeps dependencies off the network."""
     os.umask(0o077)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     for name, value in SILENT.items():

@@ -1,17 +1,18 @@
-"""What this installation made, and of whose films: the one record that is never cleared.
+"""What this installation audited and exported, and from which patients. It is never cleared.
 
 HOME/ledger/
-    000001.json    one entry: what was audited or exported, when, and of whom
-    .lock          held by whoever is about to add an entry
+    000001.json    one entry: what was audited or exported, when, and from which patients
+    .lock          held by the process that adds an entry
 
-Two releases of the same patients can be subtracted from each other, so an export must know of all
-before it. Its entry is on the disk before a byte of its bundle is, and whoever is stopped in
-between has exported, as far as the ledger knows. Entries are only added, each whole or not at all,
-and each holds the hash of the one before it: that one is changed, torn or missing is seen. That the
-newest are missing is not, nor what other installations did.
+An attacker can subtract two releases of the same patients from each other, so an export must know
+all earlier ones. Its entry is on the disk before the first byte of its bundle. If a process is
+stopped in between, the ledger counts the export as made. Entries are only added, each completely or
+not at all. Each entry holds the hash of the entry before it. So medidd notices if an entry is
+changed, torn or missing. It does not notice if the newest entries are missing, and it does not know
+what other installations did.
 
-People are keyed hashes, as in a cohort. A film has several, of its patient, its study and itself,
-so that it is known again in a run that counts studies or films as patients.
+People are keyed hashes, as in a cohort. A film has several: of its patient, of its study and of
+itself. So medidd also recognises it in a run that counts studies or films as patients.
 """
 
 import fcntl
@@ -36,7 +37,7 @@ from privacy.evidence import Earlier
 from privacy.finding import Verdict
 
 Kind = Literal["export", "audit", "aborted"]
-"""What an entry says was done; "aborted" of an export that did not happen after all."""
+"""What was done; "aborted" means that an export did not happen after all."""
 
 _NAME = re.compile(r"\d{6,}\.json")
 
@@ -47,14 +48,14 @@ class Entry(BaseModel):
     Attributes:
         kind: what was done.
         release: SHA-256 of the release file.
-        judged: SHA-256 of all that leaves and of the policy it was judged by; empty in old ones.
-        people: keyed hashes of everybody the release was distilled from, and of their films.
+        judged: SHA-256 of all that leaves and of the policy that judged it; empty in old entries.
+        people: keyed hashes of all patients the release was distilled from, and of their films.
         verdict: of the audit.
         level: of the audit.
-        failed: audits that failed it.
-        accepted: the word of whoever let an undecided release leave.
-        aborts: number of the entry that is taken back; 0 for none.
-        date: when it was made, in UTC; filled in as the entry is added.
+        failed: audits that failed the release.
+        accepted: who let an undecided release leave, and why.
+        aborts: number of the entry that this entry takes back; 0 for none.
+        date: when the entry was made, in UTC; filled in when it is added.
         before: SHA-256 of the entry before; filled in likewise.
     """
 
@@ -75,9 +76,9 @@ class Entry(BaseModel):
 
 @contextmanager
 def locked() -> Iterator[Callable[[Entry], int]]:
-    """Keeps all others from adding entries; gives what adds one and returns its number.
+    """Locks the ledger for others; gives a function that adds an entry and returns its number.
 
-    The entry has reached the disk when that returns.
+    When that function returns, the entry is on the disk.
 
     Raises:
         Stop: the ledger is damaged or cannot be written.
@@ -91,15 +92,15 @@ def locked() -> Iterator[Callable[[Entry], int]]:
     try:
         yield _append
     finally:
-        fcntl.flock(lock, fcntl.LOCK_UN)  # closing alone would not, where a child has it too
+        fcntl.flock(lock, fcntl.LOCK_UN)  # closing is not enough if a child process has it too
         os.close(lock)
 
 
 def entries() -> list[Entry]:
-    """Returns what was made and not taken back, oldest first.
+    """Returns the entries that were not taken back, oldest first.
 
     Raises:
-        Stop: the ledger is damaged or cannot be read; then it never counts as empty.
+        Stop: the ledger is damaged or cannot be read; it then never counts as empty.
     """
     known = _read()
     aborted = {entry.aborts for entry in known if entry.kind == "aborted"}
@@ -111,7 +112,7 @@ def entries() -> list[Entry]:
 
 
 def earlier(cohort: Cohort) -> list[Earlier]:
-    """Returns all entries as an audit sees them: with those patients who are of this cohort too.
+    """Returns all entries as an audit sees them: with their patients who are also in this cohort.
 
     Raises:
         Stop: the ledger is damaged or cannot be read.
@@ -131,9 +132,10 @@ def earlier(cohort: Cohort) -> list[Earlier]:
 
 
 def failure(judged: str) -> Entry | None:
-    """Returns the first audit that refused just these files by just this policy, if any did.
+    """Returns the first audit that refused exactly these files by exactly this policy, if any.
 
-    What was refused for an earlier export alone (G7) is none: that export may be taken back.
+    An audit that refused only because of an earlier export (G7) does not count: that export may be
+    taken back.
 
     Raises:
         Stop: the ledger is damaged or cannot be read.
@@ -146,7 +148,7 @@ def failure(judged: str) -> Entry | None:
 
 
 def people(patients: Patients) -> tuple[str, ...]:
-    """Returns every keyed hash by which the members and their films are known, sorted."""
+    """Returns every keyed hash of the members and of their films, sorted."""
     cohort = patients.cohort
     films = zip(cohort.patients, cohort.names, strict=True)
     members = [names for patient, names in films if patients.roles[str(patient)] == "member"]
@@ -172,7 +174,7 @@ def _append(entry: Entry) -> int:
 
 def _read() -> list[Entry]:
     try:
-        # Unlike glob, this never takes a folder that cannot be read for an empty one.
+        # Unlike glob, this does not report an unreadable folder as empty.
         names = [name for name in os.listdir(_folder()) if _NAME.fullmatch(name)]  # noqa: PTH208
     except FileNotFoundError:
         return []
@@ -191,8 +193,8 @@ def _read() -> list[Entry]:
             raise _closed(error) from None
         except (OSError, ValueError):
             raise Stop(
-                f"{path}: damaged or missing, so nobody knows what has left this house; put the "
-                "ledger back from a backup",
+                f"{path}: damaged or missing, so medidd cannot know what has left this hospital; "
+                "restore the ledger from a backup",
                 Exit.USAGE,
             ) from None
         found.append(entry)
@@ -213,7 +215,7 @@ def _digest(path: Path) -> str:
 
 def _closed(error: OSError) -> Stop:
     return Stop(
-        f"{_folder()}: {error.strerror}; the ledger must be read and written: mend the folder's "
-        f"permissions, or set {HOME} to the installation's own",
+        f"{_folder()}: {error.strerror}; medidd must read and write the ledger: fix the folder's "
+        f"permissions, or set {HOME} to the folder of this installation",
         Exit.USAGE,
     )

@@ -17,7 +17,7 @@ from privacy.release import Films
 
 @dataclass(frozen=True)
 class Patients:
-    """A cohort whose patients have their roles.
+    """A cohort whose patients have roles.
 
     Attributes:
         cohort: the films.
@@ -29,7 +29,7 @@ class Patients:
 
     @property
     def unit(self) -> str:
-        """What counts as one patient; '' where a film's patient is not known."""
+        """What counts as one patient; '' if the patient of a film is not known."""
         return self.cohort.unit if self.cohort.tells_patients_apart else ""
 
     @property
@@ -39,12 +39,12 @@ class Patients:
 
     @property
     def controls(self) -> Films:
-        """Films held out by coin."""
+        """Films of the held-out patients."""
         return self._films("control")
 
     @property
     def test(self) -> Films:
-        """Films to judge classifiers on: the cohort's own test split, else the controls."""
+        """Films to test classifiers on: the cohort's own test split, else the controls."""
         return self._films("test" if "test" in self.roles.values() else "control")
 
     def _films(self, role: Role) -> Films:
@@ -67,8 +67,8 @@ def films_of(cohort: Cohort, rows: Sequence[int]) -> Films:
 def read_patients(run: Run, studies: Studies, *, seed: int) -> Generator[Progress, None, Patients]:
     """Reads the films of a folder into a run; the generator's value is its patients.
 
-    Once roles are drawn the films are settled: a folder that has changed since must not change the
-    cohort under a release.
+    Once roles are drawn, the films are fixed: a later change of the folder must not change the
+    cohort of a release.
 
     Raises:
         Stop: the folder gives no cohort, or one that is too small.
@@ -84,10 +84,10 @@ def read_patients(run: Run, studies: Studies, *, seed: int) -> Generator[Progres
 
 
 def assigned(run: Run, cohort: Cohort, *, key: bytes, seed: int) -> Patients:
-    """Returns the cohort with its roles, drawn at the first call and kept in the ledger.
+    """Returns the cohort with its roles; the first call draws them and stores them in the run.
 
     Raises:
-        Stop: a class is too small to learn from and to hold out.
+        Stop: a class has too few patients to learn from some and hold out others.
     """
 
     def draw() -> Mapping[str, Role]:
@@ -106,15 +106,15 @@ def assigned(run: Run, cohort: Cohort, *, key: bytes, seed: int) -> Patients:
 
 
 def require_enough(patients: Patients, ipc: int, *, unfold: int) -> None:
-    """Checks that every class can give a baseline of the release's size, and can be tested.
+    """Checks that every class has films for a baseline of the release's size, and for a test.
 
     Args:
         patients: the films.
         ipc: images per class that are learned.
-        unfold: released images for each of them.
+        unfold: released images per learned image.
 
     Raises:
-        Stop: it cannot.
+        Stop: a class has too few films.
     """
     names = patients.cohort.classes
     learn = torch.bincount(patients.members.labels, minlength=len(names)).tolist()

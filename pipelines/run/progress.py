@@ -1,17 +1,17 @@
-"""What a command tells of itself while it works."""
+"""What a command reports while it works."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a command is.
+    """How far a command is.
 
     Attributes:
         stage: what is being done, for people.
         done: units done.
         total: units in all.
-        note: more about it, such as the last loss.
+        note: more about the stage, such as the last loss.
     """
 
     stage: str

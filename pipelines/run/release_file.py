@@ -1,7 +1,7 @@
-"""The release file, and what people see of it.
+"""The release file, and its pictures for people.
 
 Images leave as 12-bit levels and labels with three decimals. Finer digits show nothing and could
-hide something: the low bits of a float32 are a channel that no audit reads (privacy.md, G5).
+hide something: no audit reads the low bits of a float32 (privacy.md, G5).
 """
 
 import io
@@ -46,19 +46,19 @@ class Release:
         return NORMALIZATION.standardize(self.display)
 
     def synthetic(self, device: torch.device) -> SyntheticSet:
-        """Returns S as a recipient has it, with the step sizes that were learned, if any."""
+        """Returns S as a recipient has it, with the learned step sizes, if any."""
         sizes = torch.tensor(self.facts.get("step sizes", 0.01), device=device)
         return SyntheticSet(self.images.to(device), self.labels.to(device), sizes.log())
 
     def to_bytes(self) -> bytes:
-        """Returns the file. One metadata key, because with two safetensors' order is not fixed."""
+        """Returns the file. It has one metadata key: safetensors does not fix the order of two."""
         tensors = {"images": self.levels.contiguous(), "labels": self.labels.contiguous()}
         data: bytes = save(tensors, {"medidd": json.dumps(self.facts, sort_keys=True)})
         return data
 
 
 def quantized(synthetic: SyntheticSet, facts: Json) -> Release:
-    """Rounds S to what may leave."""
+    """Rounds S to the digits that may leave."""
     display = NORMALIZATION.display(synthetic.images.detach().cpu()).clamp(0, 1)
     levels = (display * LEVELS).round().to(torch.int32).to(torch.uint16)
     return Release(levels, rounded(synthetic.labels.detach().cpu()), facts)
@@ -75,8 +75,9 @@ def step_sizes(synthetic: SyntheticSet) -> float | list[float]:
 def rounded(labels: torch.Tensor) -> torch.Tensor:
     """Returns labels (n, K) in thousandths, rows still summing to one.
 
-    The largest remainders are rounded up, as in sharing out seats. Labels that were learned without
-    a constraint need not be probabilities; where one is negative, each is rounded by itself.
+    The largest remainders are rounded up, as when seats are divided among parties. Labels that were
+    learned without a constraint need not be probabilities. If one of them is negative, each label
+    is rounded by itself.
     """
     thousandths = labels.double() * 1000
     if labels.min() < 0:

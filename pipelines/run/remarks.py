@@ -1,4 +1,4 @@
-"""What is odd about the films of a cohort: counted, and never kept from the user."""
+"""What is unusual about the films of a cohort: counted, and always shown to the user."""
 
 from collections.abc import Mapping
 
@@ -7,7 +7,7 @@ from medidd.dicom.folder.cohort import Cohort
 
 
 def of_cohort(cohort: Cohort) -> list[str]:
-    """Returns all there is to say about a cohort, as lines of a summary."""
+    """Returns all remarks about a cohort, as lines of a summary."""
     return [
         *of_warnings(cohort.warned),
         *of_labels(cohort.refused, cohort.unknown_keys),
@@ -16,7 +16,7 @@ def of_cohort(cohort: Cohort) -> list[str]:
 
 
 def of_warnings(warned: Mapping[str, int]) -> list[str]:
-    """Returns a line for each thing that is odd about films that are used all the same.
+    """Returns a line for each warning about films that medidd uses.
 
     Args:
         warned: how many films, by code.
@@ -25,13 +25,13 @@ def of_warnings(warned: Mapping[str, int]) -> list[str]:
 
 
 def of_labels(refused: Mapping[str, int], unknown_keys: int) -> list[str]:
-    """Returns ``unmatched`` as a line, if there is anything to say."""
+    """Returns ``unmatched`` as a line, if there is one."""
     said = unmatched(refused, unknown_keys)
     return [f"note: {said}"] if said else []
 
 
 def unmatched(refused: Mapping[str, int], unknown_keys: int) -> str:
-    """Returns in words which films and labels did not find each other; '' where all did.
+    """Returns in words which films and labels did not match; '' if all did.
 
     Args:
         refused: files left out, by reason code.
@@ -40,17 +40,17 @@ def unmatched(refused: Mapping[str, int], unknown_keys: int) -> str:
     counts = {
         "films have no label": refused.get("label_missing", 0),
         "films have several labels": refused.get("label_unmapped", 0),
-        "keys of the table of labels find no usable film": unknown_keys,
+        "keys of the table of labels match no usable film": unknown_keys,
     }
     return ", ".join(f"{count} {what}" for what, count in counts.items() if count)
 
 
 def of_patients(films: int) -> list[str]:
-    """Returns a line about so many films without a patient, if there are any."""
+    """Returns a line about the films without a patient, if there are any."""
     if not films:
         return []
     return [
-        f"note: {films} films have no PatientID, so nobody knows which are of one patient, and no "
-        "audit is valid; if you can answer for it that no patient has two studies, or two films, "
-        "take --unit study, or --unit image"
+        f"note: {films} films have no PatientID, so medidd cannot tell which films show one "
+        "patient, and no audit is valid; if you are sure that no patient has two studies, use "
+        "--unit study; if no patient has two films, use --unit image"
     ]

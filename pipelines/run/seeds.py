@@ -1,6 +1,6 @@
-"""One seed, many generators: each use of randomness has its own, named after what it is for.
+"""One seed, many generators: each use of randomness has its own generator, named after its use.
 
-So evaluating once more, or in another order, changes nothing else.
+So another evaluation, or another order of work, changes nothing else.
 """
 
 import hashlib
@@ -9,11 +9,11 @@ import torch
 
 
 def derived(seed: int, *names: object) -> int:
-    """Returns a seed for what ``names`` describe."""
+    """Returns a seed for the use that ``names`` describe."""
     text = "|".join(map(str, (seed, *names)))
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:7])
 
 
 def generator(seed: int, *names: object) -> torch.Generator:
-    """Returns a generator for what ``names`` describe."""
+    """Returns a generator for the use that ``names`` describe."""
     return torch.Generator().manual_seed(derived(seed, *names))

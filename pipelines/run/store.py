@@ -1,4 +1,4 @@
-"""A run on disk: what it was asked, what it made, where it stands.
+"""A run on disk: its job, its results and its state.
 
 RUN/
     run.json                the frozen job
@@ -7,8 +7,8 @@ RUN/
     log.jsonl               one line per step
     private/                the cohort, who was held out, the checkpoint, null releases
 
-Tensors are safetensors, never pickles; everything else is text. A file appears whole or not at all:
-it is written beside its place and moved there.
+Tensors are safetensors, never pickles; everything else is text. A file is written completely or
+not at all: it is written next to its place and moved there.
 """
 
 import json
@@ -25,7 +25,7 @@ from pipelines.run.errors import Exit, Stop
 Json = Any
 
 RUNS = Path("runs")
-"""Where runs go unless the user names a folder."""
+"""The folder of runs, unless the user names another one."""
 
 
 @dataclass(frozen=True)
@@ -45,12 +45,12 @@ class Run:
 
     @property
     def release(self) -> Path:
-        """The synthetic set as it would leave."""
+        """The synthetic set, exactly as an export ships it."""
         return self.path / "synthetic.safetensors"
 
     @property
     def metrics(self) -> Path:
-        """What networks trained on the release are worth."""
+        """How well networks trained on the release perform."""
         return self.path / "metrics.json"
 
     @property
@@ -60,7 +60,7 @@ class Run:
 
     @property
     def report(self) -> Path:
-        """The page for people; written last, so that a run with a report is complete."""
+        """The page for people. It is written last, so a run with a report is complete."""
         return self.path / "report.html"
 
     @property
@@ -75,7 +75,7 @@ class Run:
 
     @property
     def private(self) -> Path:
-        """What never leaves: films, assignment, checkpoints, null releases."""
+        """What never leaves: films, roles of patients, checkpoints, null releases."""
         return self.path / "private"
 
     @property
@@ -85,12 +85,12 @@ class Run:
 
     @property
     def refused(self) -> Path:
-        """Which files were refused, by name: for the owner's eyes."""
+        """Which files were refused, by name; only the owner can read it."""
         return self.private / "refused-files.csv"
 
     @property
     def purged(self) -> Path:
-        """That its films were deleted."""
+        """Says that the films of this run were deleted."""
         return self.private / "purged.json"
 
     @property
@@ -111,12 +111,12 @@ class Run:
             probe.unlink()
         except OSError as error:
             raise Stop(
-                f"{self.path}: {error.strerror}; name a folder that can be written with --out",
+                f"{self.path}: {error.strerror}; name a folder that you can write with --out",
                 Exit.USAGE,
             ) from None
 
     def is_taken(self) -> bool:
-        """Tells whether something else than a run, or the first traces of one, is there."""
+        """Tells whether the place holds something else than a run that has just begun."""
         if not self.path.is_dir():
             return self.path.exists()
         traces = {self.private.name, f".{self.job.name}.part"}
@@ -124,7 +124,7 @@ class Run:
         return strange or (self.private.exists() and any(self.private.iterdir()))
 
     def discard(self) -> None:
-        """Removes the folder of a run that could not begin, and an empty ``RUNS`` around it."""
+        """Removes the folder of a run that could not begin, and ``RUNS`` if it is then empty."""
         shutil.rmtree(self.path, ignore_errors=True)
         if self.path.parent == RUNS:
             with suppress(OSError):
@@ -135,25 +135,26 @@ def claim(place: Run, asked: Json, *, resume: bool) -> bool:
     """Takes a folder for a job, and tells whether it is new.
 
     Raises:
-        Stop: something else is there, another job's run, or its own and ``resume`` is not asked.
+        Stop: the place holds something else, the run of another job, or the run of this job
+            without ``resume``.
     """
     if place.job.exists():
         if not resume:
             raise Stop(
-                f"{place.path}: a run is there already; continue it with --resume, or name another "
+                f"{place.path}: already holds a run; continue it with --resume, or name another "
                 "folder with --out",
                 Exit.USAGE,
             )
         if different := differences(asked, read_json(place.job)["job"]):
             raise Stop(
-                f"{place.path}: the run there differs in {', '.join(different)}; repeat its own "
-                "command, or name another folder with --out",
+                f"{place.path}: the run in it differs in {', '.join(different)}; repeat the "
+                "command of that run, or name another folder with --out",
                 Exit.USAGE,
             )
         return False
     if place.is_taken():
         raise Stop(
-            f"{place.path}: is there already and is no run; name another folder with --out",
+            f"{place.path}: exists already and is not a run; name another folder with --out",
             Exit.USAGE,
         )
     place.create()
@@ -165,7 +166,7 @@ def claim(place: Run, asked: Json, *, resume: bool) -> bool:
 def claimed(place: Run, asked: Json, *, resume: bool) -> Iterator[None]:
     """Claims a folder for the body; discards a new one if the body ends in a ``Stop``.
 
-    The same job would stop at the same place, and another one may not go on with its folder.
+    The same job would stop at the same point, and another job may not use its folder.
 
     Raises:
         Stop: as ``claim``.
@@ -190,13 +191,13 @@ def require(path: Path) -> Run:
         raise Stop(f"{path}: not a run; make one with medidd distill", Exit.USAGE)
     if "release" in read_json(run.job)["job"]:
         raise Stop(
-            f"{path}: the audit of a set that somebody else made, and no run; there is nothing of "
-            "it to export or to audit again but by --release",
+            f"{path}: not a run, but the audit of a set that somebody else made; it has nothing to "
+            "export; to audit the set again, use --release",
             Exit.USAGE,
         )
     if "method" not in read_json(run.job)["job"]:
         raise Stop(
-            f"{path}: holds films or experts, and no run; make one with medidd distill", Exit.USAGE
+            f"{path}: holds films or experts, not a run; make one with medidd distill", Exit.USAGE
         )
     if not run.report.exists():
         raise Stop(
@@ -207,13 +208,13 @@ def require(path: Path) -> Run:
 
 
 def write(path: Path, content: bytes) -> None:
-    """Writes a file and its folder, readable by their owner alone; the file whole or not at all."""
+    """Writes a file and its folder, readable by the owner alone; all of the file or none of it."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     storage.write(path, content)
 
 
 def dumped(value: Json) -> bytes:
-    """Returns sorted, indented JSON; NaN is not JSON and raises ValueError."""
+    """Returns sorted, indented JSON; a NaN raises ValueError, because it is not JSON."""
     return (json.dumps(value, indent=2, sort_keys=True, allow_nan=False) + "\n").encode()
 
 
@@ -228,7 +229,7 @@ def read_json(path: Path) -> Json:
 
 
 def once(path: Path, make: Callable[[], Json]) -> Json:
-    """Returns the JSON at ``path``, made and kept there if it is not: the unit of resuming."""
+    """Returns the JSON at ``path``, and makes it if it is missing: this allows resuming."""
     if not path.exists():
         write_json(path, make())
     return read_json(path)

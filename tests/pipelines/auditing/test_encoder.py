@@ -99,12 +99,12 @@ def test_a_set_that_shows_a_patient_is_found_out(
 @pytest.mark.parametrize(
     ("wrong", "complaint"),
     [
-        ("text", "is no network in ONNX"),
+        ("text", "is not a network in ONNX"),
         ("two outputs", "one input and one output"),
-        ("three channels", f"does not take films of shape (1, 1, {SIDE}, {SIDE})"),
-        ("one film only", f"does not take films of shape (3, 1, {SIDE}, {SIDE})"),
-        ("one vector for all", "one finite vector a film"),
-        ("not finite", "one finite vector a film"),
+        ("three channels", f"does not accept films of shape (1, 1, {SIDE}, {SIDE})"),
+        ("one film only", f"does not accept films of shape (3, 1, {SIDE}, {SIDE})"),
+        ("one vector for all", "one finite vector per film"),
+        ("not finite", "one finite vector per film"),
     ],
 )
 def test_what_is_no_encoder_is_said_before_the_work(

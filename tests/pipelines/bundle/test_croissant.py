@@ -49,9 +49,9 @@ def test_it_is_valid_and_lacks_only_what_nobody_knows(
 
 def test_what_is_said_of_data_and_people_can_be_read_by_its_name(sent: Path) -> None:
     said = mlcroissant.Dataset(str(sent / NAME)).metadata
-    assert "no radiographs" in str(said.data_collection)
+    assert "not radiographs" in str(said.data_collection)
     assert "Not for diagnosis" in str(said.data_use_cases)
-    assert "no finding that the data are anonymous" in str(said.personal_sensitive_information)
+    assert "not a finding that the data are anonymous" in str(said.personal_sensitive_information)
     assert "No differential privacy is claimed" in str(said.personal_sensitive_information)
 
 

@@ -70,7 +70,7 @@ def test_a_signature_that_nobody_asked_for_is_not_taken_on_trust(
 ) -> None:
     ended = called("verify", signed[0])
     assert ended.code == 0
-    assert "not looked at" in ended.out
+    assert "signature: not checked" in ended.out
     assert json.loads(called("verify", signed[0], "--json").out)["signer"] is None
 
 

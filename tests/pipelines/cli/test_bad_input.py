@@ -434,7 +434,11 @@ TABLE: dict[str, tuple[Callable[[House], list[Word]], int, tuple[str, ...]]] = {
     "reason without approver": (exporting(REASON, "For a course."), USAGE, (REASON, APPROVER)),
     "approver without reason": (exporting(APPROVER, "A. Nother"), USAGE, (REASON, APPROVER)),
     "reason of nothing": (exporting(REASON, " ", APPROVER, "A. Nother"), USAGE, ("say why",)),
-    "approver of nothing": (exporting(REASON, "x", APPROVER, ""), USAGE, ("who answers",)),
+    "approver of nothing": (
+        exporting(REASON, "x", APPROVER, ""),
+        USAGE,
+        ("who takes responsibility",),
+    ),
     "audit of another version": (run_of_another_version, USAGE, ("another version",)),
     "audit without films": (run_without_films, DATA, ("no finished cohort",)),
 }
@@ -499,7 +503,7 @@ def test_a_key_that_is_none_is_refused(
     ended = called(*house.distill())
     assert ended.code == USAGE
     line = one_line(ended.err)
-    assert "holds no key" in line
+    assert "holds no valid key" in line
     assert "MEDIDD_HOME" in line
     assert (home / "key").read_text() == key
     assert not house.out.exists()
@@ -533,7 +537,7 @@ def test_a_defect_is_told_without_values(house: House, monkeypatch: pytest.Monke
     monkeypatch.setattr("pipelines.run.patients.assigned", fail)
     ended = called(*house.distill())
     assert ended.code == 1
-    assert "a defect of medidd (RuntimeError)" in ended.err
+    assert "a bug in medidd (RuntimeError)" in ended.err
     assert "ZZPHI" not in ended.err
     assert "Traceback" not in ended.err
 

@@ -49,7 +49,7 @@ def test_a_target_is_distilled_and_remembered(source: Source, tmp_path: Path) ->
     ended = distill(source, table, run, "--target", "first", "--label-key", "studyinstanceuid")
     assert ended.code == 0, ended.err
     for text in (ended.out, ended.err, (run / "report.html").read_text()):
-        assert "films have no label, 1 keys of the table of labels find no usable film" in text
+        assert "films have no label, 1 keys of the table of labels match no usable film" in text
     assert Cohort.open(run / "private" / "cohort").classes == ("first", "not first")
     job = json.loads((run / "run.json").read_text())["job"]
     assert job["labelling"] == {
@@ -80,7 +80,7 @@ def test_experts_learn_a_target_too(source: Source, tmp_path: Path) -> None:
     named = ("--labels", table, "--target", "First")
     ended = train_experts(source, tmp_path / "experts", *named)
     assert ended.code == 0, ended.err
-    assert "1 keys of the table of labels find no usable film" in ended.err
+    assert "1 keys of the table of labels match no usable film" in ended.err
     other = train_experts(
         source, tmp_path / "experts", *named, "--uncertain", "negative", "--resume"
     )
@@ -114,8 +114,8 @@ def two_splits(source: Source) -> str:
         (None, ("--target", " "), 2, ("--target", "empty")),
         (None, ("--label-key", "Surname"), 2, ("--label-key", "patientid")),
         (None, ("--uncertain", "ignore"), 2, ("--uncertain", "drop")),
-        (two_splits, (), 3, ("stand in two splits", "give each patient one")),
-        (two_splits, ("--unit", "image"), 3, ("stand in two splits",)),
+        (two_splits, (), 3, ("are in two splits", "give each patient one")),
+        (two_splits, ("--unit", "image"), 3, ("are in two splits",)),
     ],
 )
 def test_labels_that_cannot_be_used_end_with_one_line(
@@ -146,4 +146,4 @@ def test_a_reference_is_read_by_the_target_of_its_run(source: Source, tmp_path: 
     assert "no cell that --target names" in ended.err
     ended = called(*audit, table)  # the classes are those of the run, and so are the people
     assert ended.code == 3
-    assert "are of the run's own cohort" in ended.err
+    assert "are in the run's own cohort" in ended.err

@@ -131,7 +131,7 @@ def test_a_reference_trains_experts_of_its_own(
     assert ended.code == 0, ended.err
     ended = called("audit", run.path, "--reference", strangers)
     assert ended.code == 0, ended.err
-    assert "besides their experts" in ended.err
+    assert "plus their experts" in ended.err
     trained = {path.parent.name for path in run.private.glob("nulls/reference-*/*/expert-0001.npy")}
     assert trained == {f"{number}-experts" for number in range(COUNT)}
 
@@ -186,7 +186,7 @@ def too_few(folder: Path, source: Source) -> None:
 
 Spoil = Callable[[Path, Source], None]
 BAD: dict[str, tuple[Spoil, int, tuple[str, ...]]] = {
-    "an object of the cohort": (same_object, 3, ("1 of its patients", "take them out")),
+    "an object of the cohort": (same_object, 3, ("1 of its patients", "remove these patients")),
     "pixels of the cohort": (same_pixels, 3, ("1 of its patients", "equal pixels")),
     "a patient of the cohort": (same_patient, 3, ("1 of its patients",)),
     "other classes": (two_classes, 3, ("normal, pneumonia", "--reference-labels")),

@@ -178,7 +178,7 @@ def test_split_test_patients_are_judged_on_and_not_learned_from(
     counts = {role: list(roles.values()).count(role) for role in ("member", "control", "test")}
     assert counts["test"] == 10
     assert counts["member"] + counts["control"] == 30
-    assert "Judged on 10 patients" in (tmp_path / "run/report.html").read_text()
+    assert "Tested on 10 patients" in (tmp_path / "run/report.html").read_text()
 
 
 def test_three_classes_are_distilled_too(tmp_path: Path) -> None:

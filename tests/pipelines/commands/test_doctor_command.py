@@ -48,7 +48,7 @@ def test_a_sound_installation_ends_with_0_and_writes_nothing(house: Path) -> Non
     code, found = examined()
     assert code == 0
     assert "broken" not in {state for state, _ in found.values()}
-    assert found["key"] == ("ok", "is there, mode 600")
+    assert found["key"] == ("ok", "exists, mode 600")
     assert found["MEDIDD_HOME, others"] == ("ok", "are kept out")
     assert found["RLE Lossless"][0] == "ok"
     assert "pydicom" in found["RLE Lossless"][1]

@@ -163,8 +163,8 @@ def test_noise_without_null_releases_is_not_decided(screened: Made) -> None:
     assert result["level"] == "foreign"
     assert found(screened.path, "A2")["verdict"] == "INCONCLUSIVE"
     assert found(screened.path, "A5")["verdict"] == "PASS"
-    assert "no null release: this can fail the set and never pass it" in screened.ended.out
-    assert "0 = normal, 1 = pneumonia, in sorted order, for the file names none" in (
+    assert "no null release: the audit can fail the set but never pass it" in screened.ended.out
+    assert "0 = normal, 1 = pneumonia, in sorted order: the file names no classes" in (
         screened.ended.out
     )
 
@@ -176,7 +176,7 @@ def test_it_is_no_run_to_export(screened: Made, tmp_path: Path) -> None:
     ):
         ended = called(*command)
         assert ended.code == 2
-        assert "the audit of a set that somebody else made, and no run" in ended.err
+        assert "not a run, but the audit of a set that somebody else made" in ended.err
     assert not (tmp_path / "bundle").exists()
 
 
@@ -188,8 +188,8 @@ def test_every_audit_that_was_not_made_is_named(screened: Made) -> None:
     assert {one["audit"] for one in result["not asked"]} == missing
     assert {"G2", "G7", "G8"} <= missing
     for words in (result["wording"], result["public wording"], screened.ended.out):
-        assert all(f"({name})" in words.partition("Not asked")[2] for name in missing)
-        assert "Believed, not checked" in words
+        assert all(f"({name})" in words.partition("Not tested")[2] for name in missing)
+        assert "Assumed, not checked" in words
 
 
 def test_noise_with_null_releases_of_noise_does_not_fail(house: Sides, tmp_path: Path) -> None:
@@ -201,7 +201,7 @@ def test_noise_with_null_releases_of_noise_does_not_fail(house: Sides, tmp_path:
     assert result["verdict"] in ("PASS", "INCONCLUSIVE")
     assert found(tmp_path / "out", "A2")["details"]["null releases"] is True
     assert "no null release" not in ended.out
-    assert "Not asked" in result["wording"]
+    assert "Not tested" in result["wording"]
 
 
 def test_films_of_members_fail_and_films_of_controls_are_no_copies(
@@ -289,7 +289,7 @@ def test_an_audit_can_be_repeated_and_says_the_same(screened: Made, tmp_path: Pa
 
 def test_the_internal_report_is_for_the_house_alone(screened: Made) -> None:
     page = screened.path / "private" / "audit" / "report.html"
-    assert "Believed, not checked" in page.read_text()
+    assert "Assumed, not checked" in page.read_text()
     assert page.stat().st_mode & 0o077 == 0
     assert str(page) in screened.ended.out
 
@@ -315,7 +315,7 @@ def test_an_identifier_in_the_file_fails_the_set(
     ("more", "code", "said"),
     [
         (("--mean", 0.5), 2, "--mean and --std go together"),
-        (("--level", "screen"), 2, "--level: of a RUN, not of a set"),
+        (("--level", "screen"), 2, "--level: for a RUN, not for a set"),
         (("--max-rejected", "nan"), 2, "is not a finite number"),
     ],
 )
@@ -334,11 +334,11 @@ def test_a_run_or_a_whole_set_must_be_named(made: Made, house: Sides) -> None:
     for words in ((), release, (*release, "--members", house.members)):
         ended = called("audit", *words)
         assert ended.code == 2
-        assert "Name a RUN, or a set" in ended.err
+        assert "name a RUN; or, for a set" in ended.err
     for words in (release, ("--seed", 3)):
         ended = called("audit", made.path, *words)
         assert ended.code == 2
-        assert f"{words[0]}: of a set, not of a RUN" in ended.err
+        assert f"{words[0]}: for a set, not for a RUN" in ended.err
 
 
 def refused(sides: Sides, noise: Path, out: Path, *more: object) -> str:
@@ -382,11 +382,11 @@ def test_sides_that_do_not_fit_the_set_are_refused(
     nobody = tmp_path / "nobody.npz"
     np.savez(nobody, images=cohort.images, labels=cohort.labels)
     cases = {
-        "and patient_ids; add them": nobody,
+        "need patient_ids, and class numbers as labels; add them": nobody,
         "the classes of the controls are not those of the set": kept(
             tmp_path / "named.npz", cohort, everybody, class_names=["normal", "effusion"]
         ),
-        "patients among the controls, and 5 are the least": kept(tmp_path / "f.npz", cohort, few),
+        "patients among the controls, and needs at least 5": kept(tmp_path / "f.npz", cohort, few),
         "films of 32 px, and the set is of 16 px": kept(
             tmp_path / "wide.npz", cohort, everybody, images=wide
         ),

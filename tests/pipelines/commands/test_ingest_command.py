@@ -36,9 +36,9 @@ def test_the_films_are_read_counted_and_kept(
     kept = Cohort.open(Path("out/private/cohort"))
     assert f"out: {len(kept.labels)} films of" in ended.out
     assert "  1 pixels_truncated: fewer pixels than the header says" in ended.out
-    assert "keys of the table of labels find no usable film" in ended.out
+    assert "keys of the table of labels match no usable film" in ended.out
     listed = Path("out/private/refused-files.csv")
-    assert f"stands in {listed}" in ended.out
+    assert f"their list is in {listed}; do not share it" in ended.out
     assert "ZZPHI" in listed.read_text()
     assert listed.stat().st_mode & 0o777 == 0o600
     assert "ZZPHI" not in ended.out + ended.err
@@ -63,9 +63,9 @@ def test_nothing_but_the_list_names_anybody(broken: Path, source: Source, tmp_pa
         assert found_in(texts, [*traces(source), str(tmp_path).encode()]) == []
     page = (tmp_path / "run" / "report.html").read_text()
     assert "Left out: pixels_truncated 1." in page
-    assert "Used, though odd: presentation_lut_conflict 1." in page
+    assert "Used with a warning: presentation_lut_conflict 1." in page
     assert "1 pixels_truncated" not in ended.err
-    assert f"pixels_truncated 1; which files stands in {tmp_path / 'run'}" in ended.out
+    assert f"pixels_truncated 1; list of files: {tmp_path / 'run'}" in ended.out
 
 
 def test_too_many_refused_files_are_listed_and_can_be_mended(
@@ -76,7 +76,7 @@ def test_too_many_refused_files_are_listed_and_can_be_mended(
     assert ended.code == 4
     *_, line = ended.err.splitlines()
     listed = tmp_path / "out" / "private" / "refused-files.csv"
-    assert line.endswith(f"stands in {listed}")
+    assert line.endswith(f"their list is in {listed}")
     (path, code, _) = listed.read_text().splitlines()[1].split(",")
     assert code == "pixels_truncated"
     shutil.copy(source.folder / path, broken / path)
@@ -116,7 +116,7 @@ def test_films_alone_are_no_run(broken: Path, tmp_path: Path, command: str) -> N
     to = ("--to", tmp_path / "bundle") if command == "export" else ()
     ended = called(command, tmp_path / "out", *to)
     assert ended.code == 2
-    assert "no run; make one with medidd distill" in ended.err
+    assert "not a run; make one with medidd distill" in ended.err
 
 
 def contradict(path: Path) -> None:

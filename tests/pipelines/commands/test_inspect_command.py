@@ -54,7 +54,7 @@ def test_keys_and_films_that_do_not_match_are_counted(source: Source, tmp_path: 
     head, *rows = source.labels.read_text().splitlines()
     (tmp_path / "few.csv").write_text("\n".join([head, *rows[3:], "1.2.3,normal"]))
     found = called("inspect", source.folder, "--labels", tmp_path / "few.csv")
-    assert "films have no label, 1 keys of the table of labels find no usable film" in found.out
+    assert "films have no label, 1 keys of the table of labels match no usable film" in found.out
 
 
 def test_an_empty_folder_is_no_failure(tmp_path: Path) -> None:

@@ -58,7 +58,7 @@ def test_a_purged_run_answers_with_one_line(
     assert ended.code == 3
     (line,) = ended.err.splitlines()
     assert "medidd cache purge deleted its films" in line
-    assert "--out makes it anew" in line
+    assert "--out makes the run again" in line
     assert tree(run) == before
     assert not (tmp_path / "bundle").exists()
 

@@ -93,7 +93,7 @@ CHANGES: dict[str, tuple[Change, str]] = {
     ),
     "added": (
         lambda b: (b / "Miller^Ada.dcm").write_text("x"),
-        "1 added: 1 with a name of no bundle;",
+        "1 added: 1 with a name that no bundle has;",
     ),
     "hidden": (lambda b: (b / "previews" / ".x").write_text(""), "1 added"),
     "folder": (lambda b: (b / "Miller").mkdir(), "1 added"),
@@ -120,14 +120,14 @@ CHANGES: dict[str, tuple[Change, str]] = {
     "control characters": (lambda b: add_line(b, f"{'0' * 64}  \x1b[2J"), "is damaged"),
     "twice": (
         lambda b: add_line(b, (b / "SHA256SUMS").read_text().splitlines()[0]),
-        "names a file once more",
+        "names a file for the second time",
     ),
     "itself": (lambda b: add_line(b, f"{'0' * 64}  SHA256SUMS"), "the list itself"),
     "link": (lambda b: link(b / "labels.csv"), "symbolic link"),
     "link of a folder": (lambda b: link(b / "previews"), "symbolic link"),
     "link nowhere": (lambda b: (b / "x").symlink_to("nowhere"), "symbolic link"),
     "round": (lambda b: (b / "previews" / "up").symlink_to(".."), "symbolic link"),
-    "pipe": (lambda b: os.mkfifo(b / "x"), "something else that is no file"),
+    "pipe": (lambda b: os.mkfifo(b / "x"), "something else that is not a file"),
     "list is a link": (lambda b: link(b / "SHA256SUMS"), "symbolic link"),
 }
 
@@ -205,7 +205,7 @@ def test_only_a_verdict_is_repeated(bundle: Path) -> None:
         listed_anew(bundle)
         ended = called("verify", bundle)
         assert (ended.code, ended.out) == (5, "")
-        assert "audit.json says no verdict" in ended.err
+        assert "audit.json holds no verdict" in ended.err
 
 
 def test_what_is_no_bundle_is_said_to_be_none(bundle: Path, tmp_path: Path) -> None:

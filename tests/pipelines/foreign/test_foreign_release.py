@@ -256,11 +256,11 @@ NAN[1, 0, 3, 3] = torch.nan
 COLORS = torch.rand(4, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(1))
 
 BAD: dict[str, tuple[Callable[[Path], Path], str]] = {
-    "another format": (raw("set.txt", b"x"), "of no known format; there are: .npz"),
-    "a lone array": (raw("set.npy", b"x"), "of no known format"),
+    "another format": (raw("set.txt", b"x"), "unknown format; medidd reads .npz"),
+    "a lone array": (raw("set.npy", b"x"), "unknown format"),
     "an empty npz": (raw("set.npz", b""), "damaged"),
     "an empty pt": (raw("set.pt", b""), "damaged"),
-    "empty safetensors": (raw("set.safetensors", b""), "damaged, or no file of safetensors"),
+    "empty safetensors": (raw("set.safetensors", b""), "damaged, or not a safetensors file"),
     "a cut npz": (raw("set.npz", zipped(images=SMALL, labels=CLASSES)[:-40]), "damaged"),
     "a cut pt": (raw("set.pt", WHOLE[:-400]), "damaged"),
     "cut safetensors": (
@@ -269,11 +269,11 @@ BAD: dict[str, tuple[Callable[[Path], Path], str]] = {
     ),
     "an old pt": (
         lambda folder: raw("set.pt", _old_fashioned())(folder),
-        "damaged, or of an old or another format",
+        "damaged, or in an old or another format",
     ),
     "objects in npz": (npz(images=SMALL, labels=OBJECTS), "Python objects, which are never loaded"),
     "an object in pt": (pt({"images": Path("x")}), "Python objects, which are never loaded"),
-    "numpy in pt": (pt({"images": SMALL, "labels": CLASSES}), "save tensors alone"),
+    "numpy in pt": (pt({"images": SMALL, "labels": CLASSES}), "save only tensors"),
     "a pickle alone": (raw("set.pt", pickle.dumps([1, 2])), "damaged"),
     "compressed pt": (
         raw("set.pt", with_entry(WHOLE, "none", bytes, zipfile.ZIP_DEFLATED)),
@@ -281,7 +281,7 @@ BAD: dict[str, tuple[Callable[[Path], Path], str]] = {
     ),
     "two entries of one name": (
         lambda folder: raw("set.npz", twice_named())(folder),
-        "two entries of one name",
+        "two entries with one name",
     ),
     "a size that is not there": (
         raw("set.pt", with_entry(WHOLE, "data.pkl", claimed)),
@@ -322,15 +322,15 @@ BAD: dict[str, tuple[Callable[[Path], Path], str]] = {
     "vast labels": (npz(images=SMALL, labels=CLASSES * 10**9), "number the classes from 0"),
     "names of other classes": (
         npz(images=SMALL, labels=CLASSES, class_names=["a"]),
-        "it names 1 classes and has 2",
+        "1 class_names, 2 classes; name each",
     ),
     "names in control characters": (
         npz(images=SMALL, labels=CLASSES, class_names=["a", "\x1b[2J"]),
-        "named by what cannot be printed",
+        "class names cannot be printed",
     ),
     "patients of other films": (
         npz(images=SMALL, labels=CLASSES, patient_ids=["a"]),
-        "1 patients stand beside 4 images",
+        "1 patient_ids, 4 images; give one each",
     ),
 }
 

@@ -185,7 +185,7 @@ def test_power_is_that_of_the_rounded_counts(policy: Policy) -> None:
     for few in ({"members": 4}, {"controls": 3}):
         report, page = told(audited(**few))
         assert report["power"] is None
-        assert "too few" in section(page, "What so many patients can show")
+        assert "too few" in section(page, "What a cohort of this size can show")
 
 
 @pytest.mark.parametrize(
@@ -217,19 +217,19 @@ def test_who_answers_for_an_undecided_release_is_named() -> None:
     assert "Two &lt;b&gt;radiologists&lt;/b&gt; looked" in section(page, "Verdict")
     report, page = told(audited())
     assert report["accepted"] is None
-    assert "answers for it" not in page
+    assert "<dt>approver</dt>" not in page
 
 
 @pytest.mark.parametrize("unit", ["patient", "study", ""])
 def test_the_unit_is_named_or_said_to_be_unknown(unit: str) -> None:
     report, page = told(audited(unit=unit))
     assert report["unit"] == unit
-    assert (f"one {unit}" if unit else "not known") in section(page, "Whose lists this answers to")
+    assert (f"one {unit}" if unit else "not known") in section(page, "Published lists of risks")
 
 
 def test_the_policy_is_printed_with_what_it_is_an_analogy_of(policy: Policy) -> None:
     report, page = told(audited())
-    shown = section(page, "By which policy")
+    shown = section(page, "Policy")
     assert report["policy"] == policy.model_dump(mode="json")
     assert "is an analogy, not their rule" in shown
     assert all(f"<dt>{name}</dt>" in shown for name in report["policy"] if name != "required")
