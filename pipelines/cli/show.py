@@ -6,6 +6,9 @@ Nothing heavy is imported here, so that ``medidd --help`` is there at once.
 from __future__ import annotations
 
 import json
+import shutil
+import sys
+import textwrap
 from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -32,5 +35,30 @@ def followed(progress: Generator[Progress, None, Result]) -> Result:
 
 def show(answer: Any, *, as_json: bool) -> None:
     """Prints a summary: an object with ``json()`` and ``text()``."""
+    if as_json:
+        click.echo(json.dumps(answer.json(), sort_keys=True))
+        return
     render: Callable[[], str] = answer.text
-    click.echo(json.dumps(answer.json(), sort_keys=True) if as_json else render())
+    click.echo(fitted(render(), sys.stdout.isatty() and shutil.get_terminal_size().columns))
+
+
+def fitted(text: str, columns: int) -> str:
+    """Returns text whose lines fit so many columns, broken between words; 0 for any length.
+
+    A line goes on deeper than it begins. A script that reads the output gets whole lines.
+    """
+    if not columns:
+        return text
+    return "\n".join(
+        textwrap.fill(
+            line,
+            columns,
+            subsequent_indent=" " * (len(line) - len(line.lstrip()) + 4),
+            replace_whitespace=False,
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+        if len(line) > columns
+        else line
+        for line in text.split("\n")
+    )

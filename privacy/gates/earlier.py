@@ -39,7 +39,7 @@ def earlier_releases(evidence: Evidence, policy: Policy, rng: Generator) -> Find
         )
     else:
         verdict = Verdict.PASS
-        text = "The ledger has no other export of these patients that is not private."
+        text = "The ledger has no other export of these patients without differential privacy."
     return Finding.exact(
         audit="G7",
         name="Earlier releases of the same patients",

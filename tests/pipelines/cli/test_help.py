@@ -12,6 +12,7 @@ from invented_cohort import ROOT, called
 from pipelines.cli.groups import GROUPS
 from pipelines.cli.main import medidd
 from pipelines.cli.reference import page
+from pipelines.cli.show import fitted
 
 PROGRAM = """
 import sys
@@ -66,6 +67,18 @@ def test_every_option_has_a_group_and_says_what_it_does() -> None:
 
 def test_the_page_of_options_in_the_docs_is_what_the_commands_say() -> None:
     assert (ROOT / "docs" / "options.md").read_text() == page()
+
+
+def test_answers_are_broken_between_words_on_a_terminal_and_nowhere_else() -> None:
+    text = "A1  PASS          Shown one member and one control.\n\nlast/path-with-hyphens is long"
+    assert fitted(text, 0) == text
+    assert fitted(text, 80) == text
+    assert fitted(text, 30).split("\n") == [
+        "A1  PASS          Shown one",
+        "    member and one control.",
+        "",
+        "last/path-with-hyphens is long",
+    ]
 
 
 def test_help_fits_80_columns_and_shows_the_groups_in_their_order() -> None:
