@@ -78,7 +78,8 @@ def own_words(run: Run) -> frozenset[str]:
 @cache
 def template_words() -> frozenset[str]:
     """Returns the words of the templates that leave, and of the modules with texts that leave."""
-    texts = [template(name) for name in ("audit.html", "card.md", "loader.py", "style.css")]
+    names = ("page.html", "audit.html", "card.md", "loader.py", "style.css")
+    texts = [template(name) for name in names]
     modules = (("privacy", "threats.py"), ("pipelines.bundle", "croissant.py"))
     texts += [resources(room).joinpath(name).read_text() for room, name in modules]
     return frozenset(token for text in texts for token in tokens(text))
