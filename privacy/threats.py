@@ -164,7 +164,7 @@ EDPB = (
 LIMITS = (
     "attacks that nobody has thought of, or that need more computing power than these;",
     "leakage below the bounds, and leakage about single unusual patients;",
-    "what an insider could do who chooses which films are learned from, or how;",
+    "what an insider could do by choosing which films are learned from, or how;",
     "models: none is released, and a model trained on the release needs its own audit;",
     "what is true of people in general: how a disease looks is not about one person.",
 )

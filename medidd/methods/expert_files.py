@@ -51,7 +51,7 @@ def read_record(folder: Path) -> dict[str, Any]:
     except (ValueError, KeyError, AttributeError, TypeError):
         record, kept = {}, None
     if kept != _sha256(record):
-        raise ValueError(f"{path}: damaged; delete the folder and make experts anew") from None
+        raise ValueError(f"{path}: damaged; delete the folder and make the experts again") from None
     return record | {"sha256": kept}
 
 

@@ -13,7 +13,7 @@ answer to a batch must be the mean over its images; and the snapshots are copies
 the authors' code are all the same last weights).
 
 Weights hold something of the films they were made from. The folder and its files are readable by
-their owner alone and do not leave the house.
+their owner alone and must not leave the hospital.
 """
 
 import hashlib

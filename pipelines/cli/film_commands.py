@@ -1,4 +1,4 @@
-"""Commands about films, the installation and the disk of a house: options only, no logic.
+"""Commands about films, the installation and the disk: options only, no logic.
 
 Everything heavy is imported inside the commands, so that ``medidd --help`` is there at once.
 """

@@ -1,4 +1,4 @@
-"""Expert trajectories for the methods that match them: how they are trained, on which films.
+"""Expert trajectories for the methods that match them: how they are trained, and on which films.
 
 A run that uses experts remembers how they were trained, so that an audit can train others like them
 on other patients.
@@ -72,14 +72,14 @@ def recorded(method: str, folder: Path | None) -> Json | None:
     needed = kind is not None and "experts" in fields.fields(kind)
     if needed and folder is None:
         raise Stop(
-            f"{method} matches experts; make them with medidd experts and name their folder with "
+            f"{method} matches experts; make them with medidd experts and give their folder with "
             "--experts",
             Exit.USAGE,
         )
     if folder is None:
         return None
     if not needed:
-        raise Stop(f"{method} matches no experts; drop --experts", Exit.USAGE)
+        raise Stop(f"{method} matches no experts; leave out --experts", Exit.USAGE)
     try:
         return read_record(folder)["training"]
     except ValueError as error:
@@ -87,7 +87,7 @@ def recorded(method: str, folder: Path | None) -> Json | None:
 
 
 def about(films: Films, classes: int, frozen: FrozenJob) -> dict[str, Any]:
-    """Returns what experts must have been made for to serve a run on these films."""
+    """Returns for what experts must have been made, so that a run on these films can use them."""
     network = frozen.settings.get("network", "convnet")
     return made_for(films, classes, network=network, width=frozen.width, size=frozen.size)
 

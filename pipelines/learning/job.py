@@ -19,7 +19,7 @@ from pipelines.run.store import Json, Run, read_json
 
 @dataclass(frozen=True)
 class FrozenJob:
-    """What a run was asked.
+    """What a run was asked to do.
 
     Attributes:
         source: keyed hash of the folder and the table of labels.
@@ -120,7 +120,7 @@ def read_job(run: Run) -> FrozenJob:
         return FrozenJob(**(asked | {"reading": Reading.from_json(asked["reading"])}))
     except (KeyError, TypeError, ValueError):
         raise Stop(
-            f"{run.path}: a run of another version of medidd; make it anew with medidd distill",
+            f"{run.path}: made by another version of medidd; make it again with medidd distill",
             Exit.USAGE,
         ) from None
 

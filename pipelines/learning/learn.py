@@ -1,4 +1,4 @@
-"""One distillation on disk: begun or continued, checkpointed and logged.
+"""One distillation on disk: started or continued, with checkpoints and a log.
 
 The run itself and each null release of its audit are made by this, on different patients.
 """
@@ -22,7 +22,7 @@ from pipelines.run.store import write
 from privacy.release import Films
 
 CHECKPOINT_EVERY = 5.0
-"""Seconds between checkpoints. Where they fall changes nothing in what comes out."""
+"""Seconds between checkpoints. They do not change the result."""
 
 
 def learn(
@@ -43,7 +43,7 @@ def learn(
         stage: what people are told is being done.
         seed: of this distillation.
         device: where.
-        checkpoint: file of the state between two steps; removed by whoever no longer needs it.
+        checkpoint: file of the state between two steps; the caller removes it later.
         log: file of one line per step.
 
     Raises:

@@ -12,7 +12,7 @@ from pipelines.run.store import Run
 
 @dataclass(frozen=True)
 class OpenedRun:
-    """A run and all that stands behind it.
+    """A run with all that it was made from.
 
     Attributes:
         run: its folder.

@@ -24,8 +24,7 @@ from medidd.starts import STARTS, begin
 from pipelines.run.errors import Exit, Stop
 
 INGREDIENTS = {"network": "convnet", "kernel": "fc"}
-"""Fields that are objects with names, and the names by default: the method that declares one is
-given it."""
+"""Fields that are objects with names, and their default names. A method gets those it declares."""
 
 FROM_ONE, FROM_ZERO = (Annotated[int, Field(ge=least, lt=2**63, strict=True)] for least in (1, 0))
 
@@ -34,16 +33,16 @@ NUMBERS: Mapping[Any, Any] = {
     int | None: FROM_ZERO | None,
     float: Annotated[float, Field(ge=0, allow_inf_nan=False)],
 }
-"""What a field may be that is a count, a seed, or a rate or strength."""
+"""Which values a count, a seed, or a rate or strength may have."""
 
 PRESETS = ("default", "paper")
-"""Where fields that are not set come from: the method's own defaults, which a CPU can bear, or the
-values of its authors for so many images per class."""
+"""Where fields that are not set come from: the method's own defaults, which suit a CPU, or the
+authors' values for this number of images per class."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
-    """How a synthetic set is made from films, whoever's films they are.
+    """How a synthetic set is made from any films.
 
     Attributes:
         name: of the method, or of a start for a baseline.
@@ -154,7 +153,7 @@ def recipe(
         raise Stop(f"unknown start '{start}'; there are: {', '.join(STARTS)}", Exit.USAGE)
     if name in STARTS:
         if settings:
-            raise Stop(f"'{name}' is a start and has no fields to set; drop --set", Exit.USAGE)
+            raise Stop(f"'{name}' is a start and has no fields; leave out --set", Exit.USAGE)
         return Recipe(name, None, name, classes, ipc, {}, networks)
     chosen = dict(settings) if steps is None else {**settings, "steps": steps}
     if preset == "paper":

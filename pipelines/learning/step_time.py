@@ -17,7 +17,7 @@ from pipelines.learning.recipe import Recipe
 from pipelines.run.seeds import generator
 
 TRIAL_STEPS = 3
-"""Steps that are really taken."""
+"""Number of steps that are timed."""
 
 
 def seconds_per_step(recipe: Recipe, per_class: int, size: int, device: torch.device) -> float:
