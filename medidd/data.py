@@ -7,7 +7,7 @@ mean of ``f`` over its single images. For this reason no network here keeps batc
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar, cast
 
 import torch
@@ -91,6 +91,10 @@ class SyntheticSet:
         """Returns images (ipc, C, H, W) and labels (ipc, K) that started as class ``label``."""
         rows = slice(label * self.ipc, (label + 1) * self.ipc)
         return self.images[rows], self.labels[rows]
+
+    def with_lr(self, lr: float) -> "SyntheticSet":
+        """Returns S with a step size, or each of its step sizes, of ``lr``."""
+        return replace(self, log_lr=torch.full_like(self.log_lr, lr).log())
 
     def tensors(self) -> dict[str, Tensor]:
         """Returns the three tensors by name."""

@@ -19,7 +19,7 @@ within the display range, and not whitened.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
 from typing import ClassVar
 
@@ -122,7 +122,7 @@ class MTT:
 
     def prepare(self, synthetic: SyntheticSet) -> SyntheticSet:
         """Returns S with its step size."""
-        return replace(synthetic, log_lr=torch.full_like(synthetic.log_lr, self.lr).log())
+        return synthetic.with_lr(self.lr)
 
     def optimizer(self, synthetic: SyntheticSet) -> torch.optim.Optimizer:
         """Returns SGD over the images and the step size; labels stay hard."""

@@ -18,7 +18,7 @@ A window as long as the horizon is the exact, untruncated gradient.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import torch
@@ -87,7 +87,7 @@ class SoftLabel:
 
     def prepare(self, synthetic: SyntheticSet) -> SyntheticSet:
         """Returns S with its step size."""
-        return replace(synthetic, log_lr=torch.full_like(synthetic.log_lr, self.lr).log())
+        return synthetic.with_lr(self.lr)
 
     def optimizer(self, synthetic: SyntheticSet) -> torch.optim.Optimizer:
         """Returns Adam over the images, the labels and the step size."""
