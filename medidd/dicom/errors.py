@@ -56,6 +56,23 @@ WARNINGS = {
     "in pixels of the film; the film is not cut",
     "burned_in_suspected": "something like a line of text is in the pixels; look at the film",
     "burned_in_masked": "something like a line of text was painted over",
+    "high_bit_shifted": "High Bit is not Bits Stored - 1; the values are taken from the bits below "
+    "High Bit",
+    "high_bit_ignored": "High Bit is missing or impossible; the values are taken from the lowest "
+    "bits",
+    "codestream_conflict": "the compressed values have another sign or more bits than the header "
+    "says; they are used as they are compressed",
+    "decimal_comma": "a number is written with a decimal comma",
+    "number_ignored": "a pixel spacing or a window is no number and is not used",
+    "voi_lut_ignored": "the VOI LUT has too little data, or shows all values alike; another LUT, "
+    "the window or percentiles are used",
+    "lut_sign": "a look-up table holds values of the film only if its first value is read with the "
+    "other sign; it is read so",
+    "window_ignored": "the window is incomplete, or shows all values alike; another window or "
+    "percentiles are used",
+    "lut_swapped": "the entries of a look-up table fit its depth only with their two bytes "
+    "exchanged; they are read so",
+    "frames_zero": "Number of Frames is less than 1; the first frame is used",
 }
 """Codes for films that are used although something is odd about them, and what each means."""
 

@@ -19,7 +19,7 @@ from medidd.dicom.errors import REASONS, WARNINGS
 COHORT, FILMS, IMAGES, TOKENS = "cohort.json", "films.jsonl", "images.npy", "tokens"
 _ROWS, _DONE, _PLAN = "rows.npy", "done.npy", "plan.json"
 _REFUSED = ("undone", *REASONS)
-_FILLED = 128  # and a bit for each warning
+_FILLED = 2**31  # and a lower bit for each warning
 _WARNED = {code: 1 << place for place, code in enumerate(WARNINGS)}
 
 
@@ -28,8 +28,8 @@ class Rows:
 
     Attributes:
         images: one film per row, (n, size, size); 0 to 65535 stand for [0, 1].
-        done: state of each row, (n,): 0 for undone; the place of the reason if it is refused; from
-            128 on if it is filled, with a bit for each warning.
+        done: state of each row, (n,), uint32: 0 for undone; the place of the reason if it is
+            refused; from 2**31 on if it is filled, with a bit for each warning.
     """
 
     def __init__(self, folder: Path, count: int, size: int, fingerprint: str) -> None:
@@ -42,7 +42,7 @@ class Rows:
             for name in (COHORT, _PLAN):
                 (folder / name).unlink(missing_ok=True)
             _new(paths[0], (count, size, size), np.uint16)
-            _new(paths[1], (count,), np.uint8)
+            _new(paths[1], (count,), np.uint32)
             write(folder / _PLAN, json.dumps({"fingerprint": fingerprint}).encode())
         self.images, self.done = (np.load(path, mmap_mode="r+") for path in paths)
 
@@ -70,7 +70,7 @@ class Rows:
 
     def warned(self, rows: Iterable[int]) -> list[str]:
         """Returns the warnings about ``rows``, which are filled."""
-        return [code for row in rows for code, bit in _WARNED.items() if self.done[row] & bit]
+        return [code for row in rows for code, bit in _WARNED.items() if int(self.done[row]) & bit]
 
     def publish(self, rows: Sequence[int]) -> None:
         """Writes the finished images: ``rows``, in their order."""

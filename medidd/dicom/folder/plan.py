@@ -14,7 +14,7 @@ from medidd.dicom.header.identifiers import keyed
 from medidd.dicom.reading import DEFAULT, Reading
 from medidd.dicom.refusals import Refusal
 
-VERSION = 4
+VERSION = 5
 
 
 @dataclass(frozen=True, repr=False)

@@ -257,7 +257,7 @@ def _require_grayscale(found: Dataset, reading: Reading) -> None:
     if not all(text(found, keyword) for keyword in (*_PIXELS, *_BITS)):
         raise Refused("missing_tag")
     frames = int(text(found, "NumberOfFrames") or 1)
-    if frames < 1 or (frames > 1 and reading.frames == "reject"):
+    if frames > 1 and reading.frames == "reject":
         raise Refused("multiframe")
     photometric = text(found, "PhotometricInterpretation")
     if int(found.SamplesPerPixel) != 1 or photometric == "PALETTE COLOR":

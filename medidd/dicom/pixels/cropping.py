@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from pydicom import Dataset
-from pydicom.multival import MultiValue
 
+from medidd.dicom.header.numbers import readable
 from medidd.dicom.pixels.picture import Mask, Picture
 
 _FLAT = 0.02
@@ -119,10 +119,7 @@ def _shapes(film: Dataset, kind: str) -> list[str]:
 
 
 def _numbers(film: Dataset, keyword: str, least: int) -> list[int]:
-    given = film.get(keyword)
-    found = [int(n) for n in given] if isinstance(given, MultiValue | list) else []
-    if isinstance(given, int):
-        found = [int(given)]
+    found = [round(given) for given in readable(film, keyword)]
     if len(found) < least:
         raise ValueError("a shape is not described")
     return found

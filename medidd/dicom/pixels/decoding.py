@@ -2,6 +2,7 @@
 
 import io
 from contextlib import suppress
+from typing import Any
 
 import gdcm  # type: ignore[import-untyped]
 import numpy as np
@@ -10,11 +11,12 @@ from pydicom import uid
 from pydicom.dataset import FileDataset
 from pydicom.encaps import get_frame
 from pydicom.pixels.decoders.base import get_decoder
-from pydicom.pixels.utils import get_j2k_parameters
 
 from medidd.dicom import codecs
 from medidd.dicom.errors import Refused
 from medidd.dicom.header.header import refusing
+from medidd.dicom.pixels.bits import field, high_bit, within
+from medidd.dicom.pixels.codestream import Codestream, codestream, levels
 from medidd.dicom.pixels.values import Stored
 from medidd.dicom.reading import Frames
 
@@ -22,8 +24,15 @@ gdcm.Trace.WarningOff()  # its C++ code writes to the terminal, past all of our 
 gdcm.Trace.ErrorOff()
 
 
-def stored_values(film: FileDataset, frames: Frames = "reject") -> Stored:
+def stored_values(
+    film: FileDataset, frames: Frames = "reject", warnings: list[str] | None = None
+) -> Stored:
     """Returns the stored values of the frame that is used, (rows, columns).
+
+    Args:
+        film: the object.
+        frames: which frame is used.
+        warnings: gets keys of ``errors.WARNINGS``: how header and pixels disagree.
 
     Raises:
         Refused: they cannot be decoded.
@@ -36,20 +45,52 @@ def stored_values(film: FileDataset, frames: Frames = "reject") -> Stored:
         raise Refused("pixels_truncated")
     wanting = syntax == uid.JPEGExtended12Bit and not codecs.is_available(syntax)
     with refusing("codec_missing" if wanting else "pixels_invalid"):
-        stored = _decoded(film, index_of(film, frames))
+        stored, odd = _values(film, index_of(film, frames))
         if stored.shape != (film.Rows, film.Columns) or stored.dtype.kind not in "iu":
             raise Refused("pixels_invalid")
+        if warnings is not None:
+            warnings += odd
         return stored
 
 
-def _decoded(film: FileDataset, index: int) -> Stored:
+def _values(film: FileDataset, index: int) -> tuple[Stored, list[str]]:
+    """Returns the values of a frame, and what is odd about their bits."""
+    stream = _stream(film, index)
+    where, warnings = field(film, stream)
+    options: dict[str, Any] = {"number_of_frames": count_of(film)}
+    if stream and stream.precision > film.BitsAllocated:
+        options["bits_allocated"] = 16  # else pydicom cuts the values
+    if where is None:
+        stored = _decoded(film, index, options)
+        if stream and stream.signed is not None and stream.precision > film.BitsStored:
+            stored, odd = within(stored, film)
+            warnings += odd
+        return stored, warnings
+    # All bits, as they are: pydicom and its decoders look for a value in the lowest ones.
+    options["bits_stored"] = stream.precision if stream else int(film.BitsAllocated)
+    options |= {"correct_unused_bits": False, "apply_jls_sign_correction": False}
+    return where.of(_decoded(film, index, options)), warnings
+
+
+def _stream(film: FileDataset, index: int) -> Codestream | None:
+    syntax = film.file_meta.TransferSyntaxUID
+    if not syntax.is_encapsulated or syntax == uid.RLELossless:
+        return None
+    return codestream(_frame(film, index), syntax)
+
+
+def _frame(film: FileDataset, index: int) -> bytes:
+    return get_frame(film.PixelData, index, number_of_frames=count_of(film))
+
+
+def _decoded(film: FileDataset, index: int, options: dict[str, Any]) -> Stored:
     decoder = get_decoder(film.file_meta.TransferSyntaxUID)
     stored: Stored
     with suppress(Exception):  # decoders raise any type of error, and another may succeed
         first = codecs.fastest(film.file_meta.TransferSyntaxUID)
-        stored, _ = decoder.as_array(film, index=index, decoding_plugin=first)
+        stored, _ = decoder.as_array(film, index=index, decoding_plugin=first, **options)
         return stored
-    stored, _ = decoder.as_array(film, index=index)
+    stored, _ = decoder.as_array(film, index=index, **options)
     return stored
 
 
@@ -62,16 +103,18 @@ def reduced_values(film: FileDataset, frames: Frames, halvings: int) -> Stored |
         halvings: how many times rows and columns may be halved at most.
 
     Returns:
-        The values, or None if the film has no lower resolution.
+        The values, or None if the film has no lower resolution, or if its values are not in the
+        bits that the header names: averages of such values mean nothing.
     """
     if film.file_meta.TransferSyntaxUID not in (uid.JPEG2000Lossless, uid.JPEG2000):
         return None
     with refusing("pixels_invalid"):
-        frame = get_frame(film.PixelData, index_of(film, frames), number_of_frames=count_of(film))
-        precision = int(get_j2k_parameters(frame).get("precision", 0))
-        halvings = min(halvings, _levels(frame))
-        if halvings < 1 or not 0 < precision <= 16:
+        frame = _frame(film, index_of(film, frames))
+        stream = codestream(frame, film.file_meta.TransferSyntaxUID)
+        halvings = min(halvings, levels(frame))
+        if halvings < 1 or stream is None or not _as_said(film, stream):
             return None
+        precision = stream.precision
         image = Image.open(io.BytesIO(frame), formats=["JPEG2000"])
         image.reduce = halvings  # type: ignore[method-assign, assignment]
         found = np.asarray(image)
@@ -82,21 +125,17 @@ def reduced_values(film: FileDataset, frames: Frames, halvings: int) -> Stored |
         return stored.astype(np.int16 if film.PixelRepresentation == 1 else np.uint16)
 
 
+def _as_said(film: FileDataset, stream: Codestream) -> bool:
+    """Whether a codestream has the header's depth and sign, and no value is shifted in its cell."""
+    alike = stream.precision == film.BitsStored <= 16 and stream.signed == film.PixelRepresentation
+    return alike and not high_bit(film)[1]
+
+
 def count_of(film: FileDataset) -> int:
-    """Returns how many frames the object has."""
-    return int(film.get("NumberOfFrames") or 1)
+    """Returns how many frames the object has; less than one is one."""
+    return max(int(film.get("NumberOfFrames") or 1), 1)
 
 
 def index_of(film: FileDataset, frames: Frames) -> int:
     """Returns which frame is used, from 0."""
     return count_of(film) // 2 if frames == "middle" else 0
-
-
-def _levels(codestream: bytes) -> int:
-    """Returns how many times a JPEG 2000 codestream is halved (ISO/IEC 15444-1, A.6.1)."""
-    at = 2
-    while codestream[at : at + 2] not in (b"", b"\xff\x90"):  # the first tile ends the header
-        if codestream[at : at + 2] == b"\xff\x52":
-            return codestream[at + 9]
-        at += 2 + int.from_bytes(codestream[at + 2 : at + 4])
-    return 0

@@ -7,15 +7,10 @@ import numpy as np
 from pydicom import Dataset
 from pydicom.multival import MultiValue
 
+from medidd.dicom.header.numbers import PROPORTIONS, readable
 from medidd.dicom.pixels.lut import Floats
 from medidd.dicom.pixels.picture import Picture
 
-_PROPORTIONS = (
-    "PixelAspectRatio",
-    "ImagerPixelSpacing",
-    "PixelSpacing",
-    "NominalScannedPixelSpacing",
-)
 _STRIP = 32  # rows looked up at once, so that they stay in the cache
 
 
@@ -35,12 +30,12 @@ def square(picture: Picture, film: Dataset, size: int) -> Floats:
 
 
 def pixel_aspect(film: Dataset) -> float:
-    """Returns a pixel's height over its width (PS3.3 C.7.6.3.1.7 and 10.7.1)."""
-    for keyword in _PROPORTIONS:
-        given = film.get(keyword)
-        if not isinstance(given, MultiValue) or len(given) != 2:
+    """Returns a pixel's height over its width (PS3.3 C.7.6.3.1.7 and 10.7.1), 1 if unknown."""
+    for keyword in PROPORTIONS:
+        given = readable(film, keyword)
+        if len(given) != 2:
             continue
-        height, width = (float(length or 0) for length in given)
+        height, width = given
         if 0 < height < math.inf and 0 < width < math.inf:
             return height / width
     return 1.0

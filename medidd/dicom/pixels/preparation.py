@@ -8,6 +8,7 @@ from pydicom.dataset import FileDataset
 from medidd.dicom.errors import Refused
 from medidd.dicom.header.header import refusing
 from medidd.dicom.header.header import text as said
+from medidd.dicom.header.numbers import odd
 from medidd.dicom.pixels import burned_in, cropping
 from medidd.dicom.pixels.cropping import Opening
 from medidd.dicom.pixels.decoding import reduced_values, stored_values
@@ -32,13 +33,16 @@ def prepared(film: FileDataset, size: int, reading: Reading) -> tuple[Floats, di
         opened = _opening(film, reading, warnings)
         if conflicting(film):
             warnings.append("presentation_lut_conflict")
-    stored, opened = _values(film, size, reading, opened)
+        if said(film, "NumberOfFrames") and int(film.NumberOfFrames) < 1:
+            warnings.append("frames_zero")
+        warnings += odd(film)
+    stored, opened = _values(film, size, reading, opened, warnings)
     with refusing("header_error"):
         stored = _unnamed(film, stored[opened.rows, opened.columns], reading, warnings)
-        picture = display(stored, film, reading.voi, opened.hidden)
+        picture = display(stored, film, reading.voi, opened.hidden, warnings)
         if reading.crop == "auto":
             picture = cropping.trimmed(picture)
-        return square(picture, film, size), {"warnings": tuple(warnings)}
+        return square(picture, film, size), {"warnings": tuple(dict.fromkeys(warnings))}
 
 
 def _opening(film: FileDataset, reading: Reading, warnings: list[str]) -> Opening:
@@ -52,7 +56,7 @@ def _opening(film: FileDataset, reading: Reading, warnings: list[str]) -> Openin
 
 
 def _values(
-    film: FileDataset, size: int, reading: Reading, opened: Opening
+    film: FileDataset, size: int, reading: Reading, opened: Opening, warnings: list[str]
 ) -> tuple[Stored, Opening]:
     """Returns the stored values and their open part, both reduced if that is enough."""
     if reading.fast_j2k:
@@ -62,7 +66,7 @@ def _values(
         if stored is not None:
             done = round(np.log2(int(film.Rows) / stored.shape[0]))
             return stored, cropping.reduced(opened, done)
-    return stored_values(film, reading.frames), opened
+    return stored_values(film, reading.frames, warnings), opened
 
 
 def _unnamed(film: FileDataset, stored: Stored, reading: Reading, warnings: list[str]) -> Stored:

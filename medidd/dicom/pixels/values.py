@@ -13,6 +13,7 @@ from medidd.dicom.pixels.picture import Index, Mask, Picture
 Stored = npt.NDArray[np.integer]
 
 _STRIDE = 16  # pixels; this sample nearly always shows that a film has more than one value
+_LEVELS = 65535  # of a cohort's images
 _STRIP = 2**16  # pixels counted at once: their copy as large integers stays in the cache
 
 
@@ -70,6 +71,24 @@ class Values:
             raise Refused("non_finite")
         if there.size == 0 or there.min() == there.max():
             raise Refused("constant_image")
+
+    def told_apart(self, shown: Floats) -> bool:
+        """Whether display values in [0, 1], (n,), differ for pixels, in the cohort's 16 bits."""
+        levels = np.rint(shown * np.float32(_LEVELS))
+        if not np.isfinite(levels[self._used]).all():
+            return False
+        if self._varies(levels):
+            return True
+        there = levels[self.counts > 0]
+        return bool(there.size) and bool(there.min() < there.max())
+
+    def ends(self, mapped: Floats) -> tuple[float, float]:
+        """Returns the least and the largest of what values are mapped to, (n,), without padding.
+
+        Both are NaN if there is nothing but padding.
+        """
+        used = mapped[self._used]
+        return (float(used.min()), float(used.max())) if used.size else (np.nan, np.nan)
 
     def _varies(self, mapped: Floats) -> bool:
         """Whether a few pixels already show that not all are the same."""
