@@ -31,7 +31,7 @@ REASONS = {
     "too_large": "more than 2**26 pixels",
     "burned_in_tag": "the header says that identifiers are burned into the pixels",
     "view_excluded": "another view than those asked for",
-    "view_unknown": "the film names no view, and certain views were asked for",
+    "view_unknown": "certain views were asked for, and the film's view is not named or understood",
     "unsupported_transfer_syntax": "no decoder exists for the transfer syntax",
     "codec_missing": "the decoder is not installed; pip install 'medidd[codecs]'",
     "label_missing": "no label in the table, or an empty or uncertain one",

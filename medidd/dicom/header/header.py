@@ -22,7 +22,7 @@ from medidd.dicom.errors import Refused
 from medidd.dicom.header.traits import age_band, maker, sex_of
 from medidd.dicom.reading import DEFAULT, Reading
 from medidd.dicom.source import Source
-from medidd.dicom.views import matches, view_of
+from medidd.dicom.views import FIELDS, matches, view_of
 
 MAX_PIXELS = 2**26
 MODALITIES = frozenset({"CR", "DX", "RG"})
@@ -35,9 +35,8 @@ _KINDS = ("SOPClassUID", "Modality", "ImageType", "PresentationIntentType", "Bur
 _PIXELS = ("Rows", "Columns", "SamplesPerPixel", "PhotometricInterpretation")
 _BITS = ("BitsAllocated", "BitsStored", "PixelRepresentation")
 _OTHERS = ("IssuerOfPatientID", "NumberOfFrames")
-_VIEWS = ("ViewPosition", "ViewCodeSequence", "SeriesDescription")
 _TRAITS = ("PatientSex", "PatientAge", "StudyDate", "Manufacturer", "ManufacturerModelName")
-_TAGS = [*_LINKS, *_NAMES, *_STAFF, *_KINDS, *_PIXELS, *_BITS, *_OTHERS, *_VIEWS, *_TRAITS]
+_TAGS = [*_LINKS, *_NAMES, *_STAFF, *_KINDS, *_PIXELS, *_BITS, *_OTHERS, *FIELDS, *_TRAITS]
 codecs.register()
 
 _PIXEL_DATA = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
@@ -247,9 +246,10 @@ def _require_view(found: Dataset, wanted: tuple[str, ...]) -> None:
     if not wanted:
         return
     view = view_of(found)
-    if view == "":
+    used = False if view is None else matches(view, wanted)
+    if view == "" or used is None:
         raise Refused("view_unknown")
-    if view is None or not matches(view, wanted):
+    if not used:
         raise Refused("view_excluded")
 
 

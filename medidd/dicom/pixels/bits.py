@@ -7,7 +7,6 @@ has a depth and a sign of its own, and these may contradict the header.
 
 from dataclasses import dataclass
 
-import numpy as np
 from pydicom import Dataset
 
 from medidd.dicom.pixels.codestream import Codestream

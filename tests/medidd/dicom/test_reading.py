@@ -21,7 +21,7 @@ from medidd.dicom.pixels.preparation import prepared
 from medidd.dicom.pixels.values import Values
 from medidd.dicom.reading import Reading
 from medidd.dicom.source import Source
-from medidd.dicom.views import view_of
+from medidd.dicom.views import matches, view_of
 
 Film = Callable[..., Any]
 STORED = np.arange(0, 4095, 13, np.uint16).reshape(9, 35)
@@ -119,9 +119,16 @@ def test_percentiles_by_counting_are_those_by_sorting(
     [
         ({"ViewPosition": "PA "}, "PA"),
         ({"ViewPosition": "LATERAL", "SeriesDescription": "PA"}, "LATERAL"),
-        ({"ViewPosition": "XX", "SeriesDescription": "PA"}, None),
+        ({"ViewPosition": "XX", "SeriesDescription": "PA"}, "PA"),
+        ({"ViewPosition": "UNKNOWN"}, ""),
+        ({"ViewPosition": "OBLIQUE", "SeriesDescription": "PA"}, None),
         ({"SeriesDescription": "CHEST_PA"}, "PA"),
-        ({"SeriesDescription": "Thorax a.p."}, ""),
+        ({"SeriesDescription": "Thorax a.p."}, "AP"),
+        ({"SeriesDescription": "Chest PA and lat", "ProtocolName": "Chest PA"}, "PA"),
+        ({"ProtocolName": "W033 Chest lat"}, "LATERAL"),
+        ({"AcquisitionDeviceProcessingDescription": "CHEST,FRN P->A"}, "PA"),
+        ({"AcquisitionDeviceProcessingCode": "THORAX A.P."}, "AP"),
+        ({"StudyDescription": "Chest PA", "RequestedProcedureDescription": "Chest PA"}, ""),
         ({"SeriesDescription": "Chest PA and lat"}, ""),
         ({"SeriesDescription": "Lat chest"}, "LATERAL"),
         ({"SeriesDescription": "PARANASAL"}, ""),
@@ -133,6 +140,37 @@ def test_a_view_is_its_position_or_a_word_of_the_description(elements: Any, view
     for keyword, value in elements.items():
         setattr(found, keyword, value)
     assert view_of(found) == view
+
+
+SPELLINGS = {
+    "PA": "PA ERECT|CHEST PA|POSTERO-ANT|Thorax p.a.|p. a.|P/A|P-A|P A|post-ant|Thorax face PA|"
+    "postéro-antérieur|póstero-anterior|Postero Anteriore|POSTERO_ANTERIOR|dorso-ventral|"
+    "achter-voorwaarts|p.a.-Aufnahme",
+    "AP": "A.P. supine|ap liegend|ântero-posterior|antéro-postérieure|ventrodorsal|A/P|ant.post.|"
+    "voor-achterwaarts|decúbito supino AP",
+    "LATERAL": "seitlich|Thorax seitl.|de profil|profilo|perfil|Latéral|Torace latero-laterale|"
+    "zijdelings|Lateraal|dwars|left lateral",
+    "FRONTAL": "face|Thorax de face|frontal|Tórax frente",
+    "LL": "L.L.|LLAT",
+    "": "UNKNOWN|PARANASAL|post anterior fusion|Thorax 2 Ebenen|pa/lat|face + profil|PA - LL|"
+    "lateral decubitus|AP oblique|Postantibiotic|Japan",
+}
+
+
+@pytest.mark.parametrize("view", SPELLINGS)
+@pytest.mark.parametrize("field", ["ViewPosition", "SeriesDescription", "ViewCodeSequence"])
+def test_a_view_is_understood_in_the_spellings_of_europe(view: str, field: str) -> None:
+    for words in SPELLINGS[view].split("|"):
+        for spelled in (words, words.upper(), words.lower()):
+            found, item = Dataset(), Dataset()
+            found.SpecificCharacterSet = "ISO_IR 192"
+            # A coded view may have a meaning and no value.
+            item.CodeMeaning = spelled
+            if field == "ViewCodeSequence":
+                found.ViewCodeSequence = [item]
+            else:
+                found.add_new(field, "LO", spelled)
+            assert view_of(found) == view, spelled
 
 
 @pytest.mark.parametrize(
@@ -160,9 +198,40 @@ def test_lateral_takes_either_side(film: Film, tmp_path: Path) -> None:
         film(1, ViewPosition=view).save_as(tmp_path / "film.dcm")
         assert read_header(Source(tmp_path / "film.dcm"), Reading(views=("LATERAL",)))
     film(1, ViewPosition="RL").save_as(tmp_path / "film.dcm")
-    for views, code in ((("LL",), "view_excluded"), (("PA", "AP"), "view_excluded")):
-        with pytest.raises(Refused, match=code):
+    for views in (("LL",), ("PA", "AP")):
+        with pytest.raises(Refused, match="view_excluded"):
             read_header(Source(tmp_path / "film.dcm"), Reading(views=views))
+
+
+@pytest.mark.parametrize(
+    ("view", "wanted", "used"),
+    [
+        ("PA", ("FRONTAL",), True),
+        ("RL", ("FRONTAL",), False),
+        ("FRONTAL", ("AP", "PA"), True),
+        ("FRONTAL", ("PA",), None),
+        ("FRONTAL", ("LATERAL", "LL"), False),
+        ("LATERAL", ("LL", "RL"), True),
+        ("LATERAL", ("LL", "PA"), None),
+        ("LATERAL", ("PA",), False),
+        ("RLD", ("LATERAL",), False),
+    ],
+)
+def test_a_view_without_side_or_direction_may_be_the_one_asked_for(
+    view: str, wanted: tuple[str, ...], used: bool | None
+) -> None:
+    assert matches(view, wanted) is used
+
+
+def test_a_view_that_is_not_understood_counts_as_a_loss(film: Film, tmp_path: Path) -> None:
+    for elements, code in (
+        ({"ViewPosition": "UNKNOWN"}, "view_unknown"),
+        ({"ViewPosition": "", "SeriesDescription": "Thorax face"}, "view_unknown"),
+        ({"ViewPosition": "OBLIQUE"}, "view_excluded"),
+    ):
+        film(1, **elements).save_as(tmp_path / "film.dcm")
+        with pytest.raises(Refused, match=code):
+            read_header(Source(tmp_path / "film.dcm"), Reading(views=("PA",)))
 
 
 @pytest.mark.parametrize("frames", ["first", "middle"])

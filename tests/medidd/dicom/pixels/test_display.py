@@ -2,13 +2,15 @@
 
 import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from pydicom import Dataset
+from pydicom import Dataset, dcmwrite, uid
 
 from medidd.dicom.errors import Refused
+from medidd.dicom.header.header import read
 from medidd.dicom.pixels import display as module
 
 Film = Callable[..., Any]
@@ -183,7 +185,6 @@ def test_signed_padding_may_be_written_unsigned(film: Film) -> None:
 @pytest.mark.parametrize(
     ("elements", "code"),
     [
-        ({"WindowCenter": "60000", "WindowWidth": "10"}, "constant_image"),
         ({"PixelPaddingValue": 0, "PixelPaddingRangeLimit": 65535}, "constant_image"),
         ({"RescaleSlope": "nan", "RescaleIntercept": "0"}, "non_finite"),
     ],
@@ -194,3 +195,136 @@ def test_what_cannot_be_shown_is_refused(film: Film, elements: Any, code: str) -
         setattr(given, keyword, value if isinstance(value, int) else float(value))
     with pytest.raises(Refused, match=code):
         display(UNSIGNED, given)
+
+
+def shown_with(film: Film, stored: Any, **elements: Any) -> tuple[np.ndarray[Any, Any], list[str]]:
+    warnings: list[str] = []
+    return display(stored, film(stored=stored, **elements), warnings=warnings), warnings
+
+
+def by_percentiles(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    low, high = np.percentile(values.astype(float), (0.5, 99.5))
+    return np.clip((values - low) / (high - low), 0, 1)
+
+
+@pytest.mark.parametrize("function", ["LINEAR", "LINEAR_EXACT", "SIGMOID"])
+@pytest.mark.parametrize("center", [60000, -30000])
+@pytest.mark.parametrize("stored", [UNSIGNED, SIGNED])
+@pytest.mark.parametrize("photometric", ["MONOCHROME1", "MONOCHROME2"])
+def test_a_window_beside_all_values_gives_way_to_percentiles(
+    film: Film, function: str, center: int, stored: Any, photometric: str
+) -> None:
+    elements: dict[str, Any] = {"WindowCenter": center, "WindowWidth": 100}
+    elements |= {"VOILUTFunction": function, "PhotometricInterpretation": photometric}
+    shown, warnings = shown_with(film, stored, **elements)
+    want = by_percentiles(stored)
+    want = 1 - want if photometric == "MONOCHROME1" else want
+    np.testing.assert_allclose(shown, want, atol=1e-5)
+    assert warnings == ["window_ignored"]
+
+
+def test_the_second_window_serves_where_the_first_shows_nothing(film: Film) -> None:
+    elements = {"WindowCenter": [60000, 1000], "WindowWidth": [10, 500]}
+    shown, warnings = shown_with(film, UNSIGNED, **elements)
+    want = [window("LINEAR", float(x), 1000, 500) for x in UNSIGNED.ravel()]
+    np.testing.assert_allclose(shown.ravel(), want, atol=1e-5)
+    assert warnings == ["window_ignored"]
+
+
+@pytest.mark.parametrize("window_given", [True, False])
+@pytest.mark.parametrize("item", ["empty", "no data", "black", "short"])
+def test_a_voi_lut_of_no_use_gives_way_to_the_window(
+    film: Film, item: str, window_given: bool
+) -> None:
+    table = {
+        "empty": [Dataset()],
+        "no data": sequence(CURVE, 0, 12),
+        "black": sequence(CURVE * 0, 0, 12),
+        "short": sequence(CURVE[:100], 0, 12),
+    }[item]
+    if item == "no data":
+        del table[0].LUTData
+    if item == "short":
+        table[0].LUTDescriptor[0] = 4096
+    elements: dict[str, Any] = {"VOILUTSequence": table}
+    elements |= {"WindowCenter": 1000, "WindowWidth": 500} if window_given else {}
+    if item == "short" and not window_given:  # nothing else says how the film is shown
+        with pytest.raises(Refused, match="lut_short"):
+            shown_with(film, UNSIGNED, **elements)
+        return
+    shown, warnings = shown_with(film, UNSIGNED, **elements)
+    if window_given:
+        want = [window("LINEAR", float(x), 1000, 500) for x in UNSIGNED.ravel()]
+    else:
+        want = by_percentiles(UNSIGNED).ravel()
+    np.testing.assert_allclose(shown.ravel(), want, atol=1e-5)
+    assert warnings == ["voi_lut_ignored"]
+
+
+def test_the_next_voi_lut_serves_where_the_first_has_no_data(film: Film) -> None:
+    broken, good = sequence(CURVE, 0, 12), sequence(CURVE[::-1], 0, 12)
+    del broken[0].LUTData
+    shown, warnings = shown_with(film, UNSIGNED, VOILUTSequence=broken + good)
+    np.testing.assert_allclose(shown, mapped(UNSIGNED, CURVE[::-1], 0) / 4095, atol=1e-6)
+    assert warnings == ["voi_lut_ignored"]
+
+
+@pytest.mark.parametrize(
+    ("elements", "first", "warned"),
+    [
+        # Signed pixels, but what is rescaled is 0 to 65535: unsigned (C.11.2.1.1).
+        ({"RescaleSlope": "1", "RescaleIntercept": "32768"}, 31000, []),
+        ({"RescaleSlope": "1", "RescaleIntercept": "32768"}, 33000, []),
+        # Unsigned pixels that a negative slope takes below zero: signed.
+        ({"RescaleSlope": "-1", "RescaleIntercept": "0"}, -3900, []),
+        # Nothing rescales: as the pixels are. This sign is wrong, and no value would be reached.
+        ({}, -1000, ["lut_sign"]),
+        ({"RescaleSlope": "1", "RescaleIntercept": "-30000"}, -30000, []),
+    ],
+)
+@pytest.mark.parametrize("vr", ["US", "SS"])
+def test_the_first_value_of_a_voi_lut_has_the_sign_of_what_it_maps(
+    film: Film, elements: Any, first: int, warned: list[str], vr: str
+) -> None:
+    intercept = float(elements.get("RescaleIntercept", 0))
+    stored = SIGNED if intercept > 0 else UNSIGNED
+    values = np.rint(stored * float(elements.get("RescaleSlope", 1)) + intercept)
+    written = first % 2**16 if vr == "US" else (first + 2**15) % 2**16 - 2**15
+    table = sequence(CURVE[:4096], written, 12, vr)
+    if not elements:
+        stored, values = UNSIGNED[:3], UNSIGNED[:3]
+    shown, warnings = shown_with(film, stored, VOILUTSequence=table, **elements)
+    np.testing.assert_allclose(shown, mapped(values, CURVE, first) / 4095, atol=1e-6)
+    assert warnings == warned
+
+
+def test_entries_that_fit_only_with_their_bytes_exchanged_are_exchanged(film: Film) -> None:
+    swapped = sequence(CURVE.astype("<u2").byteswap(), 0, 12)
+    shown, warnings = shown_with(film, UNSIGNED, VOILUTSequence=swapped)
+    np.testing.assert_allclose(shown, mapped(UNSIGNED, CURVE, 0) / 4095, atol=1e-6)
+    assert warnings == ["lut_swapped"]
+
+
+@pytest.mark.parametrize("of", ["VOILUTSequence", "ModalityLUTSequence"])
+@pytest.mark.parametrize("entry", ["word", "byte", "US"])
+def test_a_big_endian_table_is_read_as_it_was_written(
+    film: Film, tmp_path: Path, of: str, entry: str
+) -> None:
+    entries = CURVE // 16 if entry == "byte" else CURVE
+    table = sequence(entries, 0, 8 if entry == "byte" else 12)
+    words = np.frombuffer(bytes(entries.tolist()), "<u2") if entry == "byte" else entries
+    table[0].LUTData = words.astype(">u2").tobytes()  # pydicom writes OW as it is given
+    if entry == "US":
+        table[0].add_new("LUTData", "US", entries.tolist())
+    table[0].ModalityLUTType = "US"
+    made = film(stored=UNSIGNED, WindowCenter=128, WindowWidth=256, **{of: table})
+    made.file_meta.TransferSyntaxUID = uid.ExplicitVRBigEndian
+    made.PixelData = UNSIGNED.astype(">u2").tobytes()
+    made["PixelData"].VR = "OW"
+    path = tmp_path / "film.dcm"
+    dcmwrite(path, made, implicit_vr=False, little_endian=False, force_encoding=True)
+    want = mapped(UNSIGNED, entries, 0) / max(entries)
+    if of == "ModalityLUTSequence":
+        values = mapped(UNSIGNED, entries, 0).ravel()
+        want = np.array([window("LINEAR", x, 128, 256) for x in values]).reshape(UNSIGNED.shape)
+    np.testing.assert_allclose(display(UNSIGNED, read(path, pixels=True)), want, atol=1e-5)
