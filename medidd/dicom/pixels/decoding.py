@@ -62,7 +62,7 @@ def _values(film: FileDataset, index: int) -> tuple[Stored, list[str]]:
         options["bits_allocated"] = 16  # else pydicom cuts the values
     if where is None:
         stored = _decoded(film, index, options)
-        if stream and stream.signed is not None and stream.precision > film.BitsStored:
+        if stream and stream.precision > film.BitsStored:
             stored, odd = within(stored, film)
             warnings += odd
         return stored, warnings
