@@ -5,12 +5,17 @@ projection radiography (PS3.16 CID 4010); old films write them in SNOMED's forme
 neither is understood, what the device and its operator call series and protocol is asked.
 """
 
+from __future__ import annotations
+
 import re
 import unicodedata
-from collections.abc import Iterable
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
-from pydicom import Dataset
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from pydicom import Dataset
 
 TERMS = ("AP", "PA", "LL", "RL", "RLD", "LLD", "RLO", "LLO")
 """Defined terms: antero-posterior, postero-anterior, left and right lateral, decubitus, oblique."""

@@ -69,11 +69,11 @@ def field(film: Dataset, stream: Codestream | None) -> tuple[Field | None, list[
     warnings = [code for code in warnings if code]
     if stream is None:
         return None, warnings
-    deeper = stream.precision > stored and not stream.lossless
+    deeper = stream.precision > stored and not stream.lossless and stream.signed is None
+    if deeper and not signed:
+        return Field(0, stream.precision, signed=False), warnings
     if deeper or stream.signed not in (signed, None) or (signed and stream.precision < stored):
         warnings.append("codestream_conflict")
-    if deeper and stream.signed is None and not signed:
-        return Field(0, stream.precision, signed=False), warnings
     return None, warnings
 
 

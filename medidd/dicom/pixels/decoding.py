@@ -62,14 +62,15 @@ def _values(film: FileDataset, index: int) -> tuple[Stored, list[str]]:
         options["bits_allocated"] = 16  # else pydicom cuts the values
     if where is None:
         stored = _decoded(film, index, options)
-        if stream and stream.precision > film.BitsStored:
-            stored, odd = within(stored, film)
-            warnings += odd
-        return stored, warnings
-    # All bits, as they are: pydicom and its decoders look for a value in the lowest ones.
-    options["bits_stored"] = stream.precision if stream else int(film.BitsAllocated)
-    options |= {"correct_unused_bits": False, "apply_jls_sign_correction": False}
-    return where.of(_decoded(film, index, options)), warnings
+    else:
+        # All bits, as they are: pydicom and its decoders look for a value in the lowest ones.
+        options["bits_stored"] = stream.precision if stream else int(film.BitsAllocated)
+        options |= {"correct_unused_bits": False, "apply_jls_sign_correction": False}
+        stored = where.of(_decoded(film, index, options))
+    if stream and stream.precision > film.BitsStored:
+        stored, odd = within(stored, film)
+        warnings += odd
+    return stored, warnings
 
 
 def _stream(film: FileDataset, index: int) -> Codestream | None:

@@ -146,10 +146,13 @@ def test_a_file_ends_as_a_film_or_for_one_reason(file: dict[str, Any]) -> None:
     pixels, about = reader.get_data(reader.read(ZOO / file["file"]))
     assert pixels.shape == (32, 32)
     assert 0 <= pixels.min() < pixels.max() <= 1
-    # No radiograph here shows text; the collimator of RG1 is told in other units than pixels.
-    odd = Path(file["file"]).name.startswith("RG1_")
-    assert about == {"warnings": ("shutter_ignored",) if odd else ()}
-    if odd:
+    # No radiograph here shows text; the collimator of RG1 is told in other units than pixels, and
+    # eight pixels of RG3_JPLY end above the largest value of its 10 bits.
+    name = Path(file["file"]).name
+    odd = "shutter_ignored" if name.startswith("RG1_") else None
+    odd = "codestream_conflict" if name == "RG3_JPLY.dcm" else odd
+    assert about == {"warnings": (odd,) if odd else ()}
+    if odd == "shutter_ignored":
         whole = RadiographReader(32, Reading(crop="none"))
         np.testing.assert_array_equal(pixels, whole.get_data(whole.read(ZOO / file["file"]))[0])
 

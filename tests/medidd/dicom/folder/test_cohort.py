@@ -202,7 +202,7 @@ def test_no_identifier_reaches_the_cohort_or_the_terminal(
         planted.save_as(studies / f"ZZPHI {number}.dcm")
     for number, elements in (
         (7, {"NumberOfFrames": "123456"}),
-        (8, {"WindowCenter": "123456", "WindowWidth": "100"}),
+        (8, {"RescaleSlope": "123456", "RescaleIntercept": "0"}),
     ):
         path = studies / f"ZZPHI broken {number}.dcm"
         film(number, **elements).save_as(path)

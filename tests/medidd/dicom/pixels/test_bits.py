@@ -142,7 +142,7 @@ def test_jpeg_of_12_bits_keeps_what_ends_above_bits_stored(
     found = written(framed(made, uid.JPEGExtended12Bit, frame), tmp_path / "film.dcm")
     warnings: list[str] = []
     assert np.abs(stored_values(found, warnings=warnings) - values.astype(int)).max() < top / 4
-    assert warnings == ["codestream_conflict"]
+    assert set(warnings) == {"codestream_conflict"}
     shown, _ = prepared(found, 32, Reading(burned_in="keep"))
     want = values == top if photometric == "MONOCHROME2" else values == 0
     assert np.abs(shown - want).max() < 0.25
