@@ -73,6 +73,15 @@ CASES: dict[str, FileDataset] = {
         UNSIGNED, ModalityLUTSequence=lut(CURVE * 4, 0, 16), **window(8000, 14000)
     ),
     "voi_signed": film(SIGNED, VOILUTSequence=lut(CURVE, -2000, 12, "SS")),
+    # The pixels are signed, and what the table maps is not.
+    "voi_unsigned": film(
+        SIGNED,
+        RescaleSlope="1",
+        RescaleIntercept="32768",
+        VOILUTSequence=lut(CURVE, 32768 - 2000, 12),
+    ),
+    "high_bit": film(UNSIGNED << 4, HighBit=15, **window(2000, 3000)),
+    "high_bit_signed": film(SIGNED << 3, BitsStored=12, HighBit=14, **window(-200, 2500)),
 }
 
 
