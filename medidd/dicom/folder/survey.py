@@ -17,6 +17,7 @@ from medidd.dicom.isolation import Lost, isolated
 from medidd.dicom.labels.labels import Labels
 from medidd.dicom.refusals import Refusal
 from medidd.dicom.source import Source
+from medidd.dicom.views import CHOICES, view_of
 
 NO_HEADER = frozenset(
     {"not_a_file", "symlink_skipped", "dicomdir_ignored", "unreadable", "bad_zip"}
@@ -43,7 +44,7 @@ class Survey:
         modalities: files by modality; undefined words count as "other".
         syntaxes: by transfer syntax.
         photometric: by photometric interpretation.
-        views: by view position.
+        views: by view, as ``--views`` finds it.
         bits: by bits stored.
         rows: by height in pixels.
         columns: by width in pixels.
@@ -174,6 +175,9 @@ def _looked_at(source: Source) -> tuple[Header | Refusal, dict[str, str] | None]
         with refusing("unreadable"), source.open() as file:
             said = read(file, pixels=False)
             words = {keyword: _word(said, keyword) for keyword in _TAGS}
+            # As --views finds it; "other" is a view that has no name or is not understood.
+            view = view_of(said)
+            words["ViewPosition"] = view or (terms.OTHER if view is None else words["ViewPosition"])
             return found, words | {_SYNTAX: _word(said.file_meta, _SYNTAX)}
     except Refused:
         return found, None
@@ -185,7 +189,7 @@ def _count(seen: Survey, words: dict[str, str]) -> None:
     seen.modalities[terms.known(words["Modality"], terms.MODALITIES)] += 1
     seen.syntaxes[terms.syntax(words[_SYNTAX])] += 1
     seen.photometric[terms.known(words["PhotometricInterpretation"], terms.PHOTOMETRIC)] += 1
-    seen.views[terms.known(words["ViewPosition"], terms.VIEWS)] += 1
+    seen.views[terms.known(words["ViewPosition"], frozenset(CHOICES))] += 1
     seen.bits[terms.number(words["BitsStored"], 64)] += 1
     for counts, keyword in ((seen.rows, "Rows"), (seen.columns, "Columns")):
         if (side := terms.number(words[keyword], _LARGEST)).isdigit():

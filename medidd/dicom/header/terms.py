@@ -20,10 +20,6 @@ MODALITIES = frozenset(
 )
 """Defined terms of Modality (PS3.3 C.7.3.1.1.1)."""
 
-VIEWS = frozenset({"AP", "PA", "LL", "RL", "RLD", "LLD", "RLO", "LLO", "LAT", "LATERAL"})
-"""Defined terms of View Position (PS3.3 C.8.1.1 and C.8.7.1), and two other words that devices
-write for a lateral view."""
-
 PHOTOMETRIC = frozenset(
     {"MONOCHROME1", "MONOCHROME2", "PALETTE COLOR", "RGB", "HSV", "ARGB", "CMYK", "XYB"}
     | {"YBR_FULL", "YBR_FULL_422", "YBR_PARTIAL_422", "YBR_PARTIAL_420", "YBR_ICT", "YBR_RCT"}

@@ -253,9 +253,15 @@ def test_a_cohort_remembers_how_it_was_read_and_what_was_odd(
 ) -> None:
     film(1, PresentationLUTShape="INVERSE", ShutterShape="CIRCULAR").save_as(studies / "1.dcm")
     film(2, PresentationLUTShape="INVERSE").save_as(studies / "2.dcm")
+    film(3, NumberOfFrames=0, WindowCenter=99999, WindowWidth=9).save_as(studies / "3.dcm")
     place = tmp_path / "c"
     list(ingest(studies, None, folder=place, size=8, key=b"key"))
-    assert Cohort.open(place).warned == {"presentation_lut_conflict": 2, "shutter_ignored": 1}
+    assert Cohort.open(place).warned == {
+        "presentation_lut_conflict": 2,
+        "shutter_ignored": 1,
+        "window_ignored": 1,
+        "frames_zero": 1,
+    }
     before = json.loads((place / "cohort.json").read_text())
     assert Reading.from_json(before["reading"]) == Reading()
     other = Reading(voi="none")
