@@ -60,6 +60,9 @@ def _values(film: FileDataset, index: int) -> tuple[Stored, list[str]]:
     options: dict[str, Any] = {"number_of_frames": count_of(film)}
     if stream and stream.precision > film.BitsAllocated:
         options["bits_allocated"] = 16  # else pydicom cuts the values
+    if film.file_meta.TransferSyntaxUID == uid.JPEGBaseline8Bit:
+        # Decoders give bytes, also where the header has cells of 16 bits for them.
+        options |= {"bits_allocated": 8, "bits_stored": min(int(film.BitsStored), 8)}
     if where is None:
         stored = _decoded(film, index, options)
     else:

@@ -1,5 +1,6 @@
 """Where the bits of a value are, against an oracle that takes each value apart by itself."""
 
+import io
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
+from PIL import Image
 from pydicom import dcmwrite, uid
 from pydicom.encaps import encapsulate
 
@@ -197,3 +199,15 @@ def test_a_lower_resolution_needs_the_depth_and_sign_of_the_header(
         assert 0 < np.abs(fast - whole).mean() < 0.02
     else:
         np.testing.assert_array_equal(fast, whole)
+
+
+@pytest.mark.parametrize("stored", [8, 12])
+def test_jpeg_of_8_bits_may_be_meant_for_cells_of_16(
+    film: Film, tmp_path: Path, stored: int
+) -> None:
+    waves = np.add.outer(np.arange(48), np.arange(48)).astype(np.uint16)
+    data = io.BytesIO()
+    Image.fromarray(waves.astype(np.uint8)).save(data, "JPEG", quality=98)
+    made = film(1, waves, BitsStored=stored, HighBit=stored - 1)
+    found = written(framed(made, uid.JPEGBaseline8Bit, data.getvalue()), tmp_path / "film.dcm")
+    assert np.abs(stored_values(found).astype(int) - waves).max() <= 2
