@@ -6,13 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pydicom import Dataset
-
 from medidd.dicom.errors import Refused
 from medidd.dicom.folder.gathering import Gathered
 from medidd.dicom.folder.scan import examined, files
 from medidd.dicom.header import terms
-from medidd.dicom.header.header import Header, read, refusing, text
+from medidd.dicom.header.elements import optional
+from medidd.dicom.header.header import Header, read, refusing
 from medidd.dicom.isolation import Lost, isolated
 from medidd.dicom.labels.labels import Labels
 from medidd.dicom.refusals import Refusal
@@ -20,7 +19,7 @@ from medidd.dicom.source import Source
 
 NO_HEADER = frozenset(
     {"not_a_file", "symlink_skipped", "dicomdir_ignored", "unreadable", "bad_zip"}
-    | {"nested_archive", "not_dicom", "header_error"}
+    | {"nested_archive", "not_dicom", "header_error", "symlink_loop", "packed"}
 )
 """Reason codes of files without a readable header."""
 
@@ -173,8 +172,8 @@ def _looked_at(source: Source) -> tuple[Header | Refusal, dict[str, str] | None]
     try:
         with refusing("unreadable"), source.open() as file:
             said = read(file, pixels=False)
-            words = {keyword: _word(said, keyword) for keyword in _TAGS}
-            return found, words | {_SYNTAX: _word(said.file_meta, _SYNTAX)}
+            words = {keyword: optional(said, keyword) for keyword in _TAGS}
+            return found, words | {_SYNTAX: optional(said.file_meta, _SYNTAX)}
     except Refused:
         return found, None
 
@@ -192,11 +191,3 @@ def _count(seen: Survey, words: dict[str, str]) -> None:
             counts[int(side)] += 1
     if device := f"{words['Manufacturer']}|{words['ManufacturerModelName']}".strip("|").casefold():
         seen.devices.add(device)
-
-
-def _word(found: Dataset, keyword: str) -> str:
-    """Returns an element as text, or '' if it cannot be read."""
-    try:
-        return text(found, keyword)
-    except Exception:  # pydicom raises nearly every type
-        return ""

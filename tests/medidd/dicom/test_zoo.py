@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from medidd.dicom.errors import Refused
-from medidd.dicom.header.header import MODALITIES, read
+from medidd.dicom.header.header import read
+from medidd.dicom.header.radiograph import MODALITIES
 from medidd.dicom.pixels.decoding import stored_values
 from medidd.dicom.pixels.pixels import RadiographReader
 from medidd.dicom.reading import Reading
