@@ -103,6 +103,13 @@ class Refused(Exception):  # noqa: N818 - a refusal is an outcome; the run goes 
         self.code = code
 
 
+def parted(refused: Mapping[str, int]) -> tuple[dict[str, int], dict[str, int]]:
+    """Returns the refusals by code that lost films, and those that did not; both by code."""
+    lost = {code: count for code, count in sorted(refused.items()) if code not in HARMLESS}
+    harmless = {code: count for code, count in sorted(refused.items()) if code in HARMLESS}
+    return lost, harmless
+
+
 def counts(refused: Mapping[str, int]) -> str:
     """Returns refusals by code, most frequent first: ``color 3, multiframe 1``."""
     ordered = sorted(refused.items(), key=lambda item: (-item[1], item[0]))

@@ -1,7 +1,8 @@
 """Where a file is: on the disk, or in an archive, which is read in memory and never unpacked.
 
 Symbolic links are refused, because they may lead out of the folder or in circles. A user who made a
-folder of links can say so; then they are followed, but no folder is read twice.
+folder of links can say so; then they are followed, but no folder is read twice. Where a disk or a
+copy knows no links, a small file is left that holds the path of another: that is a link, too.
 """
 
 import os
@@ -14,6 +15,9 @@ from typing import IO
 from medidd.dicom import archives
 from medidd.dicom.errors import Refused
 from medidd.dicom.refusals import Refusal
+
+_LONGEST = 4095
+"""Bytes of the longest path that a file may hold in place of a link."""
 
 
 @dataclass(frozen=True, order=True, repr=False, slots=True)
@@ -51,6 +55,8 @@ class Source:
             raise Refused("symlink_skipped")
         if not stat.S_ISREG(self.path.stat().st_mode):
             raise Refused("not_a_file")
+        if not self.follow and _written(self.path):
+            raise Refused("symlink_skipped")
 
     def open(self) -> IO[bytes]:
         """Opens the file to be read.
@@ -59,7 +65,7 @@ class Source:
             OSError: it cannot be opened.
             Refused: its archive is broken, or it is larger than a film can be.
         """
-        return archives.opened(self.path, self.member) if self.member else self.path.open("rb")
+        return archives.opened(self.read, self.member) if self.member else self.read.open("rb")
 
     def state(self) -> tuple[int, int]:
         """Returns values that change if the file changes: its size or check sum, and a time.
@@ -67,7 +73,16 @@ class Source:
         Raises:
             OSError: the file no longer exists.
         """
-        return archives.state(self.path, self.member)
+        return archives.state(self.read, self.member)
+
+    @property
+    def read(self) -> Path:
+        """The file that is opened: ``path``, or where it leads if it holds the path of another.
+
+        Raises:
+            OSError: it cannot be opened.
+        """
+        return (_written(self.path) if self.follow else None) or self.path
 
 
 def sources(root: Path, *, follow: bool = False) -> Iterator[Source | Refusal]:
@@ -152,6 +167,17 @@ class _Walk:
         return False
 
 
+def _written(path: Path) -> Path | None:
+    """Returns the file whose path is all that ``path`` holds, else None."""
+    if path.stat().st_size > _LONGEST:
+        return None
+    held = path.read_bytes()
+    if not held or any(byte < ord(" ") for byte in held):
+        return None
+    target = path.parent / os.fsdecode(held)
+    return target if os.path.isfile(target) else None  # noqa: PTH113 - raises no error
+
+
 def _joined(folder: str, names: list[str]) -> Iterator[Path]:
     return (Path(folder) / name for name in names)
 
@@ -163,8 +189,9 @@ def _is_link(path: Path) -> bool:
 
 def _in(path: Path, *, follow: bool = False) -> Iterator[Source | Refusal]:
     try:
-        Source(path, follow=follow).require_file()
-        found = archives.members(path)
+        one = Source(path, follow=follow)
+        one.require_file()
+        found = archives.members(one.read)
     except OSError:
         yield Refusal(path, "unreadable")
         return
@@ -172,7 +199,7 @@ def _in(path: Path, *, follow: bool = False) -> Iterator[Source | Refusal]:
         yield Refusal(path, refused.code)
         return
     if found is None:
-        yield Source(path, follow=follow)
+        yield one
         return
     for name, code in found:
         one = Source(path, name, follow)

@@ -76,8 +76,7 @@ class Gathered:
         """Adds a radiograph, or the reason why a file is none."""
         if isinstance(header, Refusal):
             raw = header.exposure
-            named = replace(raw, study=self._study(raw.study)) if raw else None
-            self.refusals.append(replace(header, exposure=named))
+            self.refusals.append(replace(header, exposure=self._named(raw)) if raw else header)
             return
         self.headers += 1
         tokens = tokens_of_identifiers(header.identifiers)
@@ -86,9 +85,8 @@ class Gathered:
         try:
             film = self._film(header)
         except Refused as left_out:
-            study, instance = (header.links[of] for of in ("StudyInstanceUID", "SOPInstanceUID"))
-            shown = Exposure(self._study(study), instance, header.view, header.side)
-            self.refusals.append(Refusal(header.path, left_out.code, shown))
+            named = self._named(header.exposure)
+            self.refusals.append(Refusal(header.path, left_out.code, named))
             return
         self.films.append(film)
         self._shared[film.label] = self._shared.get(film.label, tokens) & tokens
@@ -156,6 +154,10 @@ class Gathered:
 
     def _device(self, header: Header) -> str:
         return self._hash(f"device|{header.device}")[:8] if header.device else ""
+
+    def _named(self, exposure: Exposure) -> Exposure:
+        """Returns an exposure by its study's keyed hash."""
+        return replace(exposure, study=self._study(exposure.study))
 
     def _study(self, uid: str) -> str:
         return self._hash(f"study|{uid}")

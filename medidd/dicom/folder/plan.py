@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from medidd.dicom.errors import ACCEPTED_BY, HARMLESS, NO_DICOM, CohortError, TooManyRefused, counts
+from medidd.dicom.errors import ACCEPTED_BY, NO_DICOM, CohortError, TooManyRefused, counts, parted
 from medidd.dicom.folder.duplicates import Film, once
 from medidd.dicom.folder.gathering import Gathered, Unit
 from medidd.dicom.header.identifiers import keyed
@@ -121,7 +121,7 @@ def require_usable(
         raise TooManyRefused(
             f"{root}: no usable film; refused: {counts(refused)}{_accepting(refused)}"
         )
-    lost = {code: count for code, count in refused.items() if code not in HARMLESS}
+    lost, _ = parted(refused)
     if sum(lost.values()) > max_refused * len(films):
         raise TooManyRefused(
             f"{root}: {sum(lost.values())} files refused and {len(films)} films usable "

@@ -9,12 +9,13 @@ from pathlib import Path
 from medidd.dicom.errors import Refused
 from medidd.dicom.folder.gathering import Gathered
 from medidd.dicom.folder.scan import examined, files
+from medidd.dicom.folder.twins import settled
 from medidd.dicom.header import terms
 from medidd.dicom.header.elements import optional
 from medidd.dicom.header.header import Header, read, refusing
 from medidd.dicom.isolation import Lost, isolated
 from medidd.dicom.labels.labels import Labels
-from medidd.dicom.refusals import Refusal
+from medidd.dicom.refusals import Exposure, Refusal
 from medidd.dicom.source import Source
 
 NO_HEADER = frozenset(
@@ -52,6 +53,9 @@ class Survey:
         patients: PatientIDs with their issuers.
         studies: study UIDs of the radiographs.
         objects: SOP instance UIDs of the radiographs.
+        exposures: what the radiographs are of.
+        raws: raw detector data; after the last file, those of a radiograph that is there are
+            counted as such.
     """
 
     files: int = 0
@@ -70,6 +74,8 @@ class Survey:
     patients: set[tuple[str, str]] = field(default_factory=set, repr=False)
     studies: set[str] = field(default_factory=set, repr=False)
     objects: set[str] = field(default_factory=set, repr=False)
+    exposures: list[Exposure] = field(default_factory=list, repr=False)
+    raws: list[Refusal] = field(default_factory=list, repr=False)
 
     @property
     def copies(self) -> int:
@@ -81,6 +87,7 @@ class Survey:
         self.usable += 1
         self.studies.add(header.links["StudyInstanceUID"])
         self.objects.add(header.links["SOPInstanceUID"])
+        self.exposures.append(header.exposure)
         if name := header.links["PatientID"]:
             self.patients.add((header.issuer, name))
         else:
@@ -125,12 +132,15 @@ def survey(root: Path, gathered: Gathered | None = None) -> Iterator[Survey]:
             seen.add(use)
             if gathered is not None:
                 gathered.add(use)
+        elif isinstance(use, Refusal) and use.exposure:
+            seen.raws.append(use)
         else:
             seen.refused[use.code] += 1
         if words is not None:
             _count(seen, words)
         yield seen
     seen.files += len(refused)
+    refused += settled(seen.raws, seen.exposures)
     seen.refused.update(one.code for one in refused)
     yield seen
 

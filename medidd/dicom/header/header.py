@@ -74,6 +74,13 @@ class Header:
     side: str = ""
 
     @property
+    def exposure(self) -> Exposure:
+        """What the film is of."""
+        return Exposure(
+            self.links["StudyInstanceUID"], self.links["SOPInstanceUID"], self.view, self.side
+        )
+
+    @property
     def path(self) -> Path:
         """Where the file is; see ``Source.place``."""
         return self.source.place
@@ -233,7 +240,12 @@ def _view(found: Dataset) -> str:
 
 
 def _require_usable(found: FileDataset, reading: Reading) -> None:
-    require_radiograph(found, reading)
+    try:
+        require_radiograph(found, reading)
+    except Refused as refused:
+        if refused.code == "for_processing" and _view(found):
+            _require_view(found, reading.views)  # raw data of a view that nobody asked for
+        raise
     if reading.burned_in == "reject" and text(found, "BurnedInAnnotation") == "YES":
         raise Refused("burned_in_tag")
     _require_grayscale(found, reading)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from medidd.dicom import source
+from medidd.dicom import archives
 from medidd.dicom.errors import REASONS
 from medidd.dicom.refusals import Refusal
 from medidd.dicom.source import Source, folders, sources
@@ -56,7 +56,7 @@ def test_folders_are_found_in_archives_too(tmp_path: Path) -> None:
     (tmp_path / "table.csv").write_bytes(b"")
     (tmp_path / "link").symlink_to(tmp_path / "a")
     archived(tmp_path / "many.zip", **{"b/2": b"", "b/x/3": b"", "4": b"", "../c/5": b""})
-    assert folders(tmp_path) == {"a", "b", "c"}
+    assert folders(tmp_path) == {"a", "b", "c", "link"}
 
 
 def test_no_name_in_an_archive_leads_out(tmp_path: Path) -> None:
@@ -139,7 +139,7 @@ def overlapping(path: Path) -> None:
 def test_a_bad_archive_is_one_refusal(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make: object, code: str
 ) -> None:
-    monkeypatch.setattr(source, "LARGEST", 10**6)
+    monkeypatch.setattr(archives, "LARGEST", 10**6)
     make(tmp_path / "bad.zip")  # type: ignore[operator]
     assert codes(tmp_path) == {code: 1}
     assert code in REASONS
