@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import IO, Literal, cast
+from weakref import finalize
 
 from medidd.dicom.errors import Refused
 
@@ -184,7 +185,9 @@ def _zip(path: Path, size: int, time: int) -> zipfile.ZipFile:  # noqa: ARG001 -
 @lru_cache(maxsize=1)  # a packed one is in memory as a whole
 def _tar(path: Path, size: int, time: int) -> tarfile.TarFile:
     if _kind(path, size, time) == "tar":
-        return tarfile.open(path, "r:")
+        found = tarfile.open(path, "r:")  # noqa: SIM115 - open for the next file in it
+        finalize(found, cast("IO[bytes]", found.fileobj).close)  # unlike zipfile, it does not
+        return found
     with path.open("rb") as packed:
         outer = kind_of(packed.read(LOOK), path.name)
     with _unpacker(outer)(path) as file:
