@@ -82,11 +82,13 @@ def remarks(found: FileDataset, reading: Reading = DEFAULT) -> tuple[str, ...]:
 def sop_class(found: FileDataset, reading: Reading = DEFAULT) -> str:
     """Returns the SOP class; '' if the object does not say it.
 
-    If films without UIDs are accepted, the file meta information may say it (PS3.10 7.1).
+    If films without UIDs are accepted, the file meta information may say it (PS3.10 7.1), but only
+    by a UID of the standard: what removed the UIDs may have left anything there.
     """
     said = text(found, "SOPClassUID")
     if not said and "no-uid" in reading.accept:
-        return text(found.file_meta, "MediaStorageSOPClassUID")
+        written = uid.UID(text(found.file_meta, "MediaStorageSOPClassUID"))
+        return written if written and not written.is_private and written.name != written else ""
     return said
 
 

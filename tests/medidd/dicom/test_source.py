@@ -13,7 +13,7 @@ import pytest
 from medidd.dicom import archives
 from medidd.dicom.errors import REASONS
 from medidd.dicom.refusals import Refusal
-from medidd.dicom.source import Source, folders, sources
+from medidd.dicom.source import Source, folders, has_files, sources
 
 
 def found(root: Path) -> dict[str, bytes]:
@@ -27,7 +27,12 @@ def found(root: Path) -> dict[str, bytes]:
 
 
 def found_beside_refusals(root: Path) -> dict[str, bytes]:
-    return {one.place.name: one.open().read() for one in sources(root) if isinstance(one, Source)}
+    read = {}
+    for one in sources(root):
+        if isinstance(one, Source):
+            with one.open() as file:
+                read[one.place.name] = file.read()
+    return read
 
 
 def codes(root: Path) -> Counter[str]:
@@ -166,3 +171,79 @@ def test_a_state_changes_where_the_file_does(tmp_path: Path) -> None:
     path.unlink()
     with pytest.raises(FileNotFoundError):
         Source(path, "a").state()
+
+
+def followed(root: Path) -> dict[str, bytes]:
+    """Reads every file, links too; a key is its place under the root."""
+    read = {}
+    for one in sources(root, follow=True):
+        if isinstance(one, Source):
+            one.require_file()
+            with one.open() as file:
+                read[one.place.relative_to(root).as_posix()] = file.read()
+    return read
+
+
+@pytest.fixture
+def linked_cohort(tmp_path: Path) -> Path:
+    """A folder of links: to a film, to an archive, to a folder with a link, and to nothing."""
+    store, root = tmp_path / "store", tmp_path / "cohort"
+    (store / "ill" / "inner").mkdir(parents=True)
+    (store / "1").write_bytes(b"one")
+    (store / "ill" / "inner" / "2").write_bytes(b"two")
+    (store / "ill" / "3").symlink_to(store / "1")
+    archived(store / "many.zip", **{"x/4": b"four"})
+    root.mkdir()
+    (root / "film").symlink_to(Path("..") / "store" / "1")
+    (root / "packed").symlink_to(store / "many.zip")
+    (root / "class").symlink_to(store / "ill", target_is_directory=True)
+    (root / "nothing").symlink_to(store / "gone")
+    return root
+
+
+def test_links_are_followed_if_they_are_meant(linked_cohort: Path) -> None:
+    assert followed(linked_cohort) == {
+        "film": b"one",
+        "x/4": b"four",
+        "class/inner/2": b"two",
+        "class/3": b"one",
+    }
+    found = sources(linked_cohort, follow=True)
+    assert [one.code for one in found if isinstance(one, Refusal)] == ["unreadable"]
+    assert found_beside_refusals(linked_cohort) == {}
+    assert codes(linked_cohort) == {"symlink_skipped": 4}
+
+
+def test_no_link_leads_in_circles_or_twice_into_a_folder(linked_cohort: Path) -> None:
+    before = followed(linked_cohort)
+    outside = linked_cohort.parent / "store" / "ill"
+    for place, target in {
+        linked_cohort / "itself": linked_cohort,
+        linked_cohort / "up": linked_cohort.parent,
+        linked_cohort / "zagain": outside / "inner",
+        outside / "home": linked_cohort,
+        outside / "circle": outside,
+    }.items():
+        place.symlink_to(target, target_is_directory=True)
+    (linked_cohort / "self").symlink_to(linked_cohort / "self")
+    assert followed(linked_cohort) == before
+    found = [one.code for one in sources(linked_cohort, follow=True) if isinstance(one, Refusal)]
+    assert Counter(found) == {"symlink_loop": 5, "unreadable": 2}
+
+
+def test_a_file_that_holds_a_path_is_a_link_where_a_copy_knows_none(linked_cohort: Path) -> None:
+    for name in ("film", "packed"):
+        target = (linked_cohort / name).readlink()
+        (linked_cohort / name).unlink()
+        (linked_cohort / name).write_text(str(target))
+    (linked_cohort / "text").write_text("../store/1\n")
+    assert codes(linked_cohort) == {"symlink_skipped": 4}
+    assert found_beside_refusals(linked_cohort) == {"text": b"../store/1\n"}
+    assert followed(linked_cohort)["film"] == b"one"
+    assert followed(linked_cohort)["x/4"] == b"four"
+
+
+def test_there_are_files_if_a_link_could_lead_to_one(tmp_path: Path) -> None:
+    assert not has_files(tmp_path)
+    (tmp_path / "link").symlink_to(tmp_path, target_is_directory=True)
+    assert has_files(tmp_path)
