@@ -7,6 +7,7 @@ is kept are the films, and identifiers as keyed hashes.
 import os
 import unicodedata
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from sys import intern
 from typing import Literal
@@ -95,7 +96,7 @@ class Gathered:
         """Returns the refusals; raw detector data whose film is there are named as such."""
         unlabelled = (one.exposure for one in self.refusals if one.code != "for_processing")
         films = (film.exposure for film in self.films)
-        return settled(self.refusals, (*films, *filter(None, unlabelled)))
+        return settled(self.refusals, chain(films, filter(None, unlabelled)))
 
     @property
     def unknown_keys(self) -> int:

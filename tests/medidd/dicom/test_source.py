@@ -215,11 +215,15 @@ def test_links_are_followed_if_they_are_meant(linked_cohort: Path) -> None:
 
 
 def test_no_link_leads_in_circles_or_twice_into_a_folder(linked_cohort: Path) -> None:
+    (linked_cohort / "here").mkdir()
+    (linked_cohort / "here" / "5").write_bytes(b"five")
     before = followed(linked_cohort)
+    assert before["here/5"] == b"five"
     outside = linked_cohort.parent / "store" / "ill"
     for place, target in {
         linked_cohort / "itself": linked_cohort,
         linked_cohort / "up": linked_cohort.parent,
+        linked_cohort / "there": linked_cohort / "here",
         linked_cohort / "zagain": outside / "inner",
         outside / "home": linked_cohort,
         outside / "circle": outside,
@@ -228,7 +232,7 @@ def test_no_link_leads_in_circles_or_twice_into_a_folder(linked_cohort: Path) ->
     (linked_cohort / "self").symlink_to(linked_cohort / "self")
     assert followed(linked_cohort) == before
     found = [one.code for one in sources(linked_cohort, follow=True) if isinstance(one, Refusal)]
-    assert Counter(found) == {"symlink_loop": 5, "unreadable": 2}
+    assert Counter(found) == {"symlink_loop": 6, "unreadable": 2}
 
 
 def test_a_file_that_holds_a_path_is_a_link_where_a_copy_knows_none(linked_cohort: Path) -> None:
