@@ -9,22 +9,22 @@ from collections.abc import Mapping
 
 REASONS = {
     "not_a_file": "a socket, pipe or device",
-    "symlink_skipped": "a symbolic link; put the file itself into the folder",
+    "symlink_skipped": "a symbolic link; put the file itself there, or use --accept symlinks",
     "dicomdir_ignored": "a DICOMDIR; the files it lists are found without it",
     "unreadable": "the file could not be opened; check its permissions",
-    "bad_zip": "a broken zip archive, or two files in it have one name",
+    "bad_zip": "a broken archive (zip, tar or gzip), or two files in it have one name",
     "encrypted_zip": "a zip archive with a password; unpack it",
-    "zip_bomb": "a zip archive that unpacks to more than films can be",
-    "nested_archive": "a zip archive within another; unpack it",
+    "zip_bomb": "an archive that unpacks to more than films can be",
+    "nested_archive": "an archive within another; unpack it",
     "not_dicom": "no DICOM file",
     "header_error": "the header cannot be parsed",
-    "no_image": "an object without an image, such as a report",
-    "no_uid": "no SOP class, SOP instance or study UID",
+    "no_image": "an object without an image, such as a report or a presentation state",
+    "no_uid": "no SOP class, SOP instance or study UID; --accept no-uid uses such films",
     "missing_tag": "an attribute that pixels cannot be read without is missing",
-    "modality_excluded": "no radiograph: Modality is not CR, DX or RG",
+    "modality_excluded": "no radiograph: Modality names another kind of image",
     "sop_class_excluded": "no radiograph: neither CR nor DX storage",
     "for_processing": "raw detector data; send the FOR PRESENTATION object",
-    "secondary_capture": "a screenshot or scanned film",
+    "secondary_capture": "a screenshot or scanned film; --accept secondary-capture uses films",
     "multiframe": "more than one frame; --frames takes one of them",
     "color": "a color image",
     "photometric_invalid": "neither MONOCHROME1 nor MONOCHROME2",
@@ -46,6 +46,10 @@ REASONS = {
     "constant_image": "every pixel has the same value",
     "decoder_crash": "the file crashed the process that read it; have it compressed again",
     "timeout": "the file took too long; have it compressed again",
+    "raw_twin": "raw detector data of a film that is there",
+    "symlink_loop": "a symbolic link into a circle, or to a folder that is read anyway",
+    "packed": "packed in a way that medidd does not read, or a packed tar of more than 256 MiB; "
+    "unpack it",
 }
 """Reason codes (a stable interface), and what each means."""
 
@@ -73,13 +77,27 @@ WARNINGS = {
     "lut_swapped": "the entries of a look-up table fit its depth only with their two bytes "
     "exchanged; they are read so",
     "frames_zero": "Number of Frames is less than 1; the first frame is used",
+    "secondary_capture_used": "a secondary capture, accepted as a film",
+    "no_uid_used": "no SOP class, SOP instance or study UID, accepted as a film",
+    "modality_doubtful": "Modality is missing or not CR, DX or RG; the SOP class says radiograph",
 }
 """Codes for films that are used although something is odd about them, and what each means."""
 
 HARMLESS = frozenset(
     {"not_dicom", "dicomdir_ignored", "duplicate", "duplicate_pixels", "view_excluded"}
+    | {"no_image", "raw_twin"}
 )
 """Codes that lose no film that was asked for; a ``labels.csv`` among the films is no failure."""
+
+NO_DICOM = frozenset({"not_dicom", "dicomdir_ignored"})
+"""Codes of files in a folder without DICOM objects."""
+
+ACCEPTED_BY = {
+    "secondary_capture": "secondary-capture",
+    "no_uid": "no-uid",
+    "symlink_skipped": "symlinks",
+}
+"""What ``reading.Reading.accept`` must name so that files with a code are used."""
 
 
 class CohortError(Exception):
@@ -100,6 +118,13 @@ class Refused(Exception):  # noqa: N818 - a refusal is an outcome; the run goes 
     def __init__(self, code: str) -> None:
         super().__init__(f"{code}: {REASONS[code]}")
         self.code = code
+
+
+def parted(refused: Mapping[str, int]) -> tuple[dict[str, int], dict[str, int]]:
+    """Returns the refusals by code that lost films, and those that did not; both by code."""
+    lost = {code: count for code, count in sorted(refused.items()) if code not in HARMLESS}
+    harmless = {code: count for code, count in sorted(refused.items()) if code in HARMLESS}
+    return lost, harmless
 
 
 def counts(refused: Mapping[str, int]) -> str:

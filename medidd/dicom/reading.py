@@ -13,11 +13,13 @@ Voi = Literal["auto", "window", "lut", "percentile", "none"]
 Frames = Literal["reject", "first", "middle"]
 BurnedIn = Literal["reject", "mask", "keep"]
 Crop = Literal["none", "shutter", "auto"]
+Accept = Literal["secondary-capture", "no-uid", "symlinks"]
 
 VOIS: tuple[Voi, ...] = get_args(Voi)
 FRAMES: tuple[Frames, ...] = get_args(Frames)
 BURNED_IN: tuple[BurnedIn, ...] = get_args(BurnedIn)
 CROPS: tuple[Crop, ...] = get_args(Crop)
+ACCEPTS: tuple[Accept, ...] = get_args(Accept)
 
 Choice = TypeVar("Choice", bound=str)
 
@@ -40,6 +42,9 @@ class Reading:
         burned_in: what happens to identifiers in the pixels; see ``burned_in``.
         crop: what is cut away; see ``cropping``.
         fast_j2k: whether JPEG 2000 is decoded at a lower resolution if that is enough.
+        accept: what is used although it is refused by default, sorted: radiographs that are
+            secondary captures, films without SOP class, SOP instance or study UID, and files
+            behind symbolic links.
 
     Raises:
         ValueError: a choice does not exist.
@@ -51,6 +56,7 @@ class Reading:
     burned_in: BurnedIn = "reject"
     crop: Crop = "shutter"
     fast_j2k: bool = False
+    accept: tuple[Accept, ...] = ()
 
     def __post_init__(self) -> None:
         _require("voi", self.voi, VOIS)
@@ -59,6 +65,9 @@ class Reading:
         _require("crop", self.crop, CROPS)
         for view in self.views:
             _require("views", view, CHOICES)
+        for kind in self.accept:
+            _require("accept", kind, ACCEPTS)
+        object.__setattr__(self, "accept", tuple(sorted(set(self.accept))))
         object.__setattr__(self, "views", tuple(sorted(set(self.views))))
         if self.fast_j2k and self.burned_in == "mask":
             raise ValueError(
@@ -68,12 +77,13 @@ class Reading:
 
     def to_json(self) -> dict[str, Any]:
         """Returns a plain dict; nothing in it identifies anybody."""
-        return asdict(self) | {"views": list(self.views)}
+        return asdict(self) | {"views": list(self.views), "accept": list(self.accept)}
 
     @classmethod
     def from_json(cls, found: dict[str, Any]) -> "Reading":
         """Returns what ``to_json`` was made from; TypeError if another version made it."""
-        return cls(**(found | {"views": tuple(found["views"])}))
+        lists = {name: tuple(found.get(name, ())) for name in ("views", "accept")}
+        return cls(**(found | lists))
 
 
 DEFAULT = Reading()

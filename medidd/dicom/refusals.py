@@ -15,16 +15,35 @@ from medidd.dicom.storage import write
 
 
 @dataclass(frozen=True, repr=False, slots=True)
+class Exposure:
+    """One exposure of a detector, of which there may be raw data and a film; without a repr.
+
+    Attributes:
+        study: StudyInstanceUID, or its keyed hash.
+        instance: SOPInstanceUID of the object.
+        view: name of the view; '' if not known.
+        side: "L", "R" or ''.
+    """
+
+    study: str
+    instance: str
+    view: str = ""
+    side: str = ""
+
+
+@dataclass(frozen=True, repr=False, slots=True)
 class Refusal:
     """A file that is left out; without a repr, because its name may be a person's name.
 
     Attributes:
         path: the file.
         code: a key of ``REASONS``.
+        exposure: what it is of, for raw detector data and for films without a label.
     """
 
     path: Path
     code: str
+    exposure: Exposure | None = None
 
 
 def write_refusals(place: Path, root: Path, refusals: Iterable[Refusal]) -> None:

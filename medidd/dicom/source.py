@@ -1,27 +1,23 @@
-"""Where a file is: on the disk, or in a zip archive, which is read in memory and never unpacked.
+"""Where a file is: on the disk, or in an archive, which is read in memory and never unpacked.
 
-Nothing is written, so no name in an archive can lead out of a folder. Nothing larger than a film
-can be is read.
+Symbolic links are refused, because they may lead out of the folder or in circles. A user who made a
+folder of links can say so; then they are followed, but no folder is read twice. Where a disk or a
+copy knows no links, a small file is left that holds the path of another: that is a link, too.
 """
 
 import os
 import stat
-import zipfile
-from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import IO
 
+from medidd.dicom import archives
 from medidd.dicom.errors import Refused
 from medidd.dicom.refusals import Refusal
 
-LARGEST = 2**28
-"""Largest file of an archive that is read, in bytes: twice a film of ``header.MAX_PIXELS``."""
-RATIO = 200
-"""An archive is a zip bomb if it unpacks to more than this many times its size, and to more than
-four times ``LARGEST``. Films shrink to a half or a third."""
+_LONGEST = 4095
+"""Bytes of the longest path that a file may hold in place of a link."""
 
 
 @dataclass(frozen=True, order=True, repr=False, slots=True)
@@ -31,10 +27,12 @@ class Source:
     Attributes:
         path: the file, or the archive that contains it.
         member: its name in the archive; '' for a file on the disk.
+        follow: whether ``path`` may be a symbolic link.
     """
 
     path: Path
     member: str = ""
+    follow: bool = False
 
     @property
     def place(self) -> Path:
@@ -51,26 +49,23 @@ class Source:
 
         Raises:
             OSError: the file does not exist.
-            Refused: it is a symbolic link, a pipe or a device.
+            Refused: it is a pipe or a device, or a symbolic link that is not followed.
         """
-        if self.path.is_symlink():
+        if not self.follow and self.path.is_symlink():
             raise Refused("symlink_skipped")
         if not stat.S_ISREG(self.path.stat().st_mode):
             raise Refused("not_a_file")
+        if not self.follow and _written(self.path):
+            raise Refused("symlink_skipped")
 
     def open(self) -> IO[bytes]:
         """Opens the file to be read.
 
         Raises:
             OSError: it cannot be opened.
-            Refused: its archive is broken.
+            Refused: its archive is broken, or it is larger than a film can be.
         """
-        if not self.member:
-            return self.path.open("rb")
-        try:
-            return _archive(self.path, *_state(self.path)).open(self.member)
-        except (zipfile.BadZipFile, NotImplementedError, KeyError, RuntimeError):
-            raise Refused("bad_zip") from None
+        return archives.opened(self.read, self.member) if self.member else self.read.open("rb")
 
     def state(self) -> tuple[int, int]:
         """Returns values that change if the file changes: its size or check sum, and a time.
@@ -78,33 +73,34 @@ class Source:
         Raises:
             OSError: the file no longer exists.
         """
-        size, time = _state(self.path)
-        if self.member:
-            size = _archive(self.path, size, time).getinfo(self.member).CRC
-        return size, time
+        return archives.state(self.read, self.member)
+
+    @property
+    def read(self) -> Path:
+        """The file that is opened: ``path``, or where it leads if it holds the path of another.
+
+        Raises:
+            OSError: it cannot be opened.
+        """
+        return (_written(self.path) if self.follow else None) or self.path
 
 
-def sources(root: Path) -> Iterator[Source | Refusal]:
+def sources(root: Path, *, follow: bool = False) -> Iterator[Source | Refusal]:
     """Yields every file under ``root`` and in its archives, by name, or why it is refused.
 
-    Symbolic links are refused, not followed: they may lead out of the folder, or in circles.
+    Args:
+        root: the folder.
+        follow: whether symbolic links are followed. A link to a folder that is read anyway, or that
+            holds ``root``, is refused.
     """
-    closed: list[OSError] = []
-    for folder, folders, files in os.walk(root, onerror=closed.append):
-        folders.sort()
-        # Unlike Path.is_symlink, this never raises an error with the path in its text.
-        links = [name for name in folders if os.path.islink(Path(folder) / name)]  # noqa: PTH114
-        for name in sorted(files) + links:
-            yield from _in(Path(folder) / name)
-    for error in closed:
-        yield Refusal(Path(error.filename), "unreadable")
+    yield from _Walk(root, follow=follow).under(root)
 
 
 def folders(root: Path) -> set[str]:
-    """Returns the names of the folders directly in ``root``, and in the archives there."""
+    """Returns the names of folders and links to folders in ``root``, and in archives there."""
     named: set[str] = set()
     for child in root.iterdir():
-        if child.is_dir() and not child.is_symlink():
+        if child.is_dir():
             named.add(child.name)
         elif child.is_file():
             places = (one.place.relative_to(root) for one in _in(child) if isinstance(one, Source))
@@ -112,56 +108,99 @@ def folders(root: Path) -> set[str]:
     return named
 
 
-def _in(path: Path) -> Iterator[Source | Refusal]:
-    try:
-        Source(path).require_file()
-        if not _is_archive(path):
-            yield Source(path)
+def has_files(root: Path) -> bool:
+    """Whether there is any file, or a link that could lead to one."""
+    return any(files or any(map(_is_link, _joined(at, down))) for at, down, files in os.walk(root))
+
+
+@dataclass
+class _Walk:
+    """A walk through a folder that goes into no linked folder twice.
+
+    Attributes:
+        root: the folder.
+        follow: whether symbolic links are followed.
+        entered: device and inode of the linked folders and of those below them.
+    """
+
+    root: Path
+    follow: bool
+    entered: set[tuple[int, int]] = field(default_factory=set)
+
+    def under(self, top: Path, *, linked: bool = False) -> Iterator[Source | Refusal]:
+        """Yields what is under ``top``; ``linked`` if a link led there, so loops are possible."""
+        closed: list[OSError] = []
+        for at, down, files in os.walk(top, onerror=closed.append):
+            down.sort()
+            if linked and self._again(Path(at)):
+                down.clear()
+                yield Refusal(Path(at), "symlink_loop")
+                continue
+            for name in sorted(files):
+                yield from _in(Path(at) / name, follow=self.follow)
+            for link in filter(_is_link, _joined(at, down)):
+                yield from self._behind(link)
+        for error in closed:
+            yield Refusal(Path(error.filename), "unreadable")
+
+    def _behind(self, link: Path) -> Iterator[Source | Refusal]:
+        """Yields what is behind a link to a folder."""
+        if not self.follow:
+            yield Refusal(link, "symlink_skipped")
             return
-        members = _archive(path, *_state(path)).infolist()
+        real, root = link.resolve(), self.root.resolve()
+        if real.is_relative_to(root) or root.is_relative_to(real):
+            yield Refusal(link, "symlink_loop")
+            return
+        yield from self.under(link, linked=True)
+
+    def _again(self, folder: Path) -> bool:
+        """Whether a folder was entered before."""
+        try:
+            found = folder.stat()
+        except OSError:
+            return False  # os.walk says so
+        here = found.st_dev, found.st_ino
+        if here in self.entered:
+            return True
+        self.entered.add(here)
+        return False
+
+
+def _written(path: Path) -> Path | None:
+    """Returns the file whose path is all that ``path`` holds, else None."""
+    if path.stat().st_size > _LONGEST:
+        return None
+    held = path.read_bytes()
+    if not held or any(byte < ord(" ") for byte in held):
+        return None
+    target = path.parent / os.fsdecode(held)
+    return target if os.path.isfile(target) else None  # noqa: PTH113 - raises no error
+
+
+def _joined(folder: str, names: list[str]) -> Iterator[Path]:
+    return (Path(folder) / name for name in names)
+
+
+def _is_link(path: Path) -> bool:
+    # Unlike Path.is_symlink, this never raises an error with the path in its text.
+    return os.path.islink(path)  # noqa: PTH114
+
+
+def _in(path: Path, *, follow: bool = False) -> Iterator[Source | Refusal]:
+    try:
+        one = Source(path, follow=follow)
+        one.require_file()
+        found = archives.members(one.read)
     except OSError:
         yield Refusal(path, "unreadable")
-        return
-    except zipfile.BadZipFile:
-        yield Refusal(path, "bad_zip")
         return
     except Refused as refused:
         yield Refusal(path, refused.code)
         return
-    unpacked = sum(member.file_size for member in members)
-    if unpacked > max(RATIO * path.stat().st_size, 4 * LARGEST):
-        yield Refusal(path, "zip_bomb")
+    if found is None:
+        yield one
         return
-    names = Counter(member.filename for member in members)
-    for member in sorted(members, key=lambda member: member.filename):
-        if not member.is_dir():
-            alone = names[member.filename] == 1
-            one, code = Source(path, member.filename), _why_not(member, alone=alone)
-            yield Refusal(one.place, code) if code else one
-
-
-def _why_not(member: zipfile.ZipInfo, *, alone: bool) -> str | None:
-    """Returns why a member is not read, or None. Of two with one name, only one is readable."""
-    if not alone:
-        return "bad_zip"
-    if stat.S_ISLNK(member.external_attr >> 16):
-        return "symlink_skipped"
-    if member.flag_bits & 1:
-        return "encrypted_zip"
-    return "zip_bomb" if member.file_size > LARGEST else None
-
-
-def _is_archive(path: Path) -> bool:
-    with path.open("rb") as file:
-        start = file.read(4)
-    return start == b"PK\x03\x04" or path.suffix.lower() == ".zip"
-
-
-def _state(path: Path) -> tuple[int, int]:
-    found = path.stat()
-    return found.st_size, found.st_mtime_ns
-
-
-@lru_cache(maxsize=4)
-def _archive(path: Path, size: int, time: int) -> zipfile.ZipFile:  # noqa: ARG001 - of these bytes
-    return zipfile.ZipFile(path)
+    for name, code in found:
+        one = Source(path, name, follow)
+        yield Refusal(one.place, code) if code else one

@@ -34,6 +34,10 @@ def _gathered(command: Command) -> Command:
     return cast("Command", gathering)
 
 
+def _accepted(_: click.Context, __: click.Parameter, given: str) -> tuple[str, ...]:
+    return tuple(kind for kind in given.lower().replace(" ", "").split(",") if kind)
+
+
 def _views(_: click.Context, __: click.Parameter, given: str) -> tuple[str, ...]:
     return tuple(view for view in given.upper().replace(" ", "").split(",") if view)
 
@@ -86,6 +90,15 @@ _OPTIONS = (
         "--fast-j2k",
         is_flag=True,
         help="Decode JPEG 2000 at a lower resolution if that is enough.",
+        panel=FILMS,
+    ),
+    click.option(
+        "--accept",
+        default="",
+        callback=_accepted,
+        metavar="KIND,...",
+        help="Use files that are refused by default: radiographs saved as secondary-capture, films "
+        "with no-uid (SOP class, SOP instance or study UID is missing), and files behind symlinks.",
         panel=FILMS,
     ),
 )

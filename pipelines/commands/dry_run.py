@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import torch
 
-from medidd.dicom.errors import CohortError, TooManyRefused, counts
+from medidd.dicom.errors import CohortError, TooManyRefused
 from medidd.dicom.folder.gathering import Gathered
 from medidd.dicom.folder.plan import make_plan, unnamed
 from medidd.dicom.folder.scan import scan
@@ -65,7 +65,7 @@ def run(job: Distill) -> Answer:
     lines = [
         f"would read {len(plan.films)} films of {patients} patients{unit} "
         f"({', '.join(f'{name} {n}' for name, n in sorted(films.items()))}); "
-        f"left out: {counts(plan.refused)}",
+        f"left out: {remarks.left_out(plan.refused)}",
         f"would make {recipe.shown * len(films)} images of {studies.size} px with {recipe.name}, "
         f"{recipe.steps} steps on {frozen.device_name}, in {place.path}",
         f"would take about {spoken(seconds['distil'])} to distil, "

@@ -5,7 +5,6 @@ from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 
-from medidd.dicom.errors import REASONS
 from medidd.dicom.folder.cohort import Cohort
 from pipelines.commands.answer import Answer
 from pipelines.run import remarks
@@ -69,8 +68,7 @@ def _answer(place: Run, cohort: Cohort) -> Answer:
         *(f"  {name} split: {count} films" for name, count in splits.items()),
     ]
     if cohort.refused:
-        lines.append(f"{sum(cohort.refused.values())} files left out:")
-        lines += [f"  {n} {code}: {REASONS[code]}" for code, n in sorted(cohort.refused.items())]
+        lines += remarks.of_refused(cohort.refused)
         lines.append(f"their list is in {place.refused}; do not share it")
     lines += remarks.of_cohort(cohort)
     value = {

@@ -6,7 +6,7 @@ from collections.abc import Generator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from medidd.dicom.errors import REASONS, CohortError
+from medidd.dicom.errors import CohortError
 from medidd.dicom.folder.survey import Found, Survey, classes, survey, unkept
 from medidd.dicom.labels.labelling import USUAL, Labelling
 from medidd.dicom.labels.labels import read_labels
@@ -96,10 +96,7 @@ def _lines(folder: Path, seen: Survey) -> list[str]:
     if seen.rows and seen.columns:
         lines.append(f"size: {_range(seen.rows)} rows, {_range(seen.columns)} columns")
     lines.append(f"different devices: {len(seen.devices)}")
-    if seen.refused:
-        lines.append(f"not usable: {sum(seen.refused.values())} files")
-        lines += [f"  {n} {code}: {REASONS[code]}" for code, n in seen.refused.most_common()]
-    return lines
+    return lines + remarks.of_refused(seen.refused)
 
 
 def _about_labels(found: Found | None, problem: str) -> list[str]:

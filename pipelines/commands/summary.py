@@ -4,7 +4,6 @@ import shlex
 import time
 from pathlib import Path
 
-from medidd.dicom.errors import counts
 from pipelines.commands.answer import Answer
 from pipelines.commands.audit import sentence
 from pipelines.reports.report import ROWS, next_step
@@ -43,7 +42,7 @@ def of(run: Run, seconds: float) -> Answer:
     ]
     cohort = open_cohort(run)
     if run.refused.exists():
-        lines.append(f"left out: {counts(cohort.refused)}; list of files: {run.refused}")
+        lines.append(f"left out: {remarks.left_out(cohort.refused)}; list of files: {run.refused}")
     lines += remarks.of_cohort(cohort)
     if audit["verdict"] not in ("FAIL", "INVALID"):
         lines.append(f"next:    medidd {command} {shlex.quote(str(run.path))}{target}")

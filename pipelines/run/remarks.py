@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping
 
-from medidd.dicom.errors import WARNINGS
+from medidd.dicom.errors import REASONS, WARNINGS, counts, parted
 from medidd.dicom.folder.cohort import Cohort
+
+_NO_LOSS = "files that lose no film"
 
 
 def of_cohort(cohort: Cohort) -> list[str]:
@@ -13,6 +15,22 @@ def of_cohort(cohort: Cohort) -> list[str]:
         *of_labels(cohort.refused, cohort.unknown_keys),
         *of_patients(0 if cohort.tells_patients_apart else cohort.unnamed),
     ]
+
+
+def of_refused(refused: Mapping[str, int]) -> list[str]:
+    """Returns the files that a cohort does not use, those that lost no film apart, as lines."""
+    lines = []
+    for codes, what in zip(parted(refused), ("files left out", _NO_LOSS), strict=True):
+        if codes:
+            lines.append(f"{sum(codes.values())} {what}:")
+            lines += [f"  {count} {code}: {REASONS[code]}" for code, count in codes.items()]
+    return lines
+
+
+def left_out(refused: Mapping[str, int]) -> str:
+    """Returns the same in a line: ``color 3; files that lose no film: no_image 12``."""
+    lost, harmless = parted(refused)
+    return counts(lost) + (f"; {_NO_LOSS}: {counts(harmless)}" if harmless else "")
 
 
 def of_warnings(warned: Mapping[str, int]) -> list[str]:

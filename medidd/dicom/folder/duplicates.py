@@ -17,7 +17,7 @@ from pydicom import Dataset
 
 from medidd.dicom.errors import Refused
 from medidd.dicom.header.header import read, refusing
-from medidd.dicom.refusals import Refusal
+from medidd.dicom.refusals import Exposure, Refusal
 from medidd.dicom.source import Source
 
 Item = TypeVar("Item")
@@ -38,6 +38,8 @@ class Film:
         names: keyed hashes of PatientID, study and object, whatever counts as one patient; '' for a
             missing PatientID.
         traits: sex, band of age and keyed hash of the device by name; '' if not known.
+        view: name of the view, or ''.
+        side: "L", "R" or ''.
     """
 
     source: Source
@@ -48,6 +50,8 @@ class Film:
     split: str
     names: tuple[str, str, str]
     traits: Mapping[str, str]
+    view: str = ""
+    side: str = ""
 
     @property
     def changed(self) -> bool:
@@ -56,6 +60,11 @@ class Film:
             return self.source.state() != self.state
         except OSError:
             return True
+
+    @property
+    def exposure(self) -> Exposure:
+        """What the film is of."""
+        return Exposure(self.names[1], self.instance, self.view, self.side)
 
     @property
     def path(self) -> Path:

@@ -6,16 +6,21 @@ is kept are the films, and identifiers as keyed hashes.
 
 import os
 import unicodedata
+from dataclasses import replace
+from itertools import chain
 from pathlib import Path
+from sys import intern
 from typing import Literal
 
 from medidd.dicom.errors import CohortError, Refused
 from medidd.dicom.folder.duplicates import Film
+from medidd.dicom.folder.twins import settled
 from medidd.dicom.header.header import Header
 from medidd.dicom.header.identifiers import keyed, tokens_of, tokens_of_identifiers
 from medidd.dicom.labels.labelling import USUAL, Labelling
 from medidd.dicom.labels.labels import Labels, read_labels
-from medidd.dicom.refusals import Refusal
+from medidd.dicom.refusals import Exposure, Refusal
+from medidd.dicom.source import has_files
 
 Unit = Literal["patient", "study", "image"]
 """What counts as one patient. A user who says "study" or "image" answers for it that no patient has
@@ -64,14 +69,15 @@ class Gathered:
             raise CohortError(
                 f"{root}: no folder that can be read; name the folder that holds the films"
             )
-        if not any(files for _, _, files in os.walk(root)):
+        if not has_files(root):
             raise CohortError(f"{root}: no DICOM file in it; name the folder that holds the films")
         return cls(read_labels(root, labelling or USUAL), key, unit)
 
     def add(self, header: Header | Refusal) -> None:
         """Adds a radiograph, or the reason why a file is none."""
         if isinstance(header, Refusal):
-            self.refusals.append(header)
+            raw = header.exposure
+            self.refusals.append(replace(header, exposure=self._named(raw)) if raw else header)
             return
         self.headers += 1
         tokens = tokens_of_identifiers(header.identifiers)
@@ -80,10 +86,17 @@ class Gathered:
         try:
             film = self._film(header)
         except Refused as left_out:
-            self.refusals.append(Refusal(header.path, left_out.code))
+            named = self._named(header.exposure)
+            self.refusals.append(Refusal(header.path, left_out.code, named))
             return
         self.films.append(film)
         self._shared[film.label] = self._shared.get(film.label, tokens) & tokens
+
+    def settled(self) -> list[Refusal]:
+        """Returns the refusals; raw detector data whose film is there are named as such."""
+        unlabelled = (one.exposure for one in self.refusals if one.code != "for_processing")
+        films = (film.exposure for film in self.films)
+        return settled(self.refusals, chain(films, filter(None, unlabelled)))
 
     @property
     def unknown_keys(self) -> int:
@@ -124,7 +137,7 @@ class Gathered:
         label, split = self.labels.of(header)
         links = header.links
         patient = self._hash(f"{header.issuer}|{links['PatientID']}") if links["PatientID"] else ""
-        study = self._hash(f"study|{links['StudyInstanceUID']}")
+        study = self._study(links["StudyInstanceUID"])
         image = self._hash(f"image|{links['SOPInstanceUID']}")
         stands_for: dict[Unit, str] = {"patient": patient or study, "study": study, "image": image}
         return Film(
@@ -136,10 +149,19 @@ class Gathered:
             split,
             names=(patient, study, image),
             traits={"sex": header.sex, "age": header.age, "device": self._device(header)},
+            view=intern(header.view),
+            side=intern(header.side),
         )
 
     def _device(self, header: Header) -> str:
         return self._hash(f"device|{header.device}")[:8] if header.device else ""
+
+    def _named(self, exposure: Exposure) -> Exposure:
+        """Returns an exposure by its study's keyed hash."""
+        return replace(exposure, study=self._study(exposure.study))
+
+    def _study(self, uid: str) -> str:
+        return self._hash(f"study|{uid}")
 
     def _hash(self, text: str) -> str:
         return keyed(self.key, text)

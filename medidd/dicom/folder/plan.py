@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from medidd.dicom.errors import HARMLESS, CohortError, TooManyRefused, counts
+from medidd.dicom.errors import ACCEPTED_BY, NO_DICOM, CohortError, TooManyRefused, counts, parted
 from medidd.dicom.folder.duplicates import Film, once
 from medidd.dicom.folder.gathering import Gathered, Unit
 from medidd.dicom.header.identifiers import keyed
@@ -63,7 +63,8 @@ def make_plan(root: Path, seen: Gathered, *, size: int, reading: Reading = DEFAU
     Raises:
         CohortError: no film can be used, or classes are patients.
     """
-    refused = Counter(refusal.code for refusal in seen.refusals)
+    refusals = seen.settled()
+    refused = Counter(refusal.code for refusal in refusals)
     _require_labelled(root, seen, refused)
     seen.require_printable_classes()
     seen.require_anonymous_classes()
@@ -72,7 +73,7 @@ def make_plan(root: Path, seen: Gathered, *, size: int, reading: Reading = DEFAU
         tuple(films),
         seen.unit,
         refused + Counter(copy.code for copy in copies),
-        (*seen.refusals, *copies),
+        (*refusals, *copies),
         frozenset(seen.tokens),
         _fingerprint(seen.key, [VERSION, size, seen.unit, reading.to_json()], films),
         seen.labels.key == "folder",
@@ -88,6 +89,12 @@ def _fingerprint(key: bytes, choices: Sequence[object], films: Iterable[Film]) -
         row = [film.instance, film.patient, film.label, film.split, *film.state]
         digest.update(json.dumps(row).encode())
     return keyed(key, digest.hexdigest())
+
+
+def _accepting(refused: Iterable[str]) -> str:
+    """Returns which options would use refused files."""
+    found = sorted(ACCEPTED_BY[code] for code in refused if code in ACCEPTED_BY)
+    return f"; if they are your films, add --accept {','.join(found)}" if found else ""
 
 
 _FOLDERS = (
@@ -111,13 +118,15 @@ def require_usable(
         CohortError: the films give no cohort that can be distilled and audited.
     """
     if not films:
-        raise TooManyRefused(f"{root}: no usable film; refused: {counts(refused)}")
-    lost = {code: count for code, count in refused.items() if code not in HARMLESS}
+        raise TooManyRefused(
+            f"{root}: no usable film; refused: {counts(refused)}{_accepting(refused)}"
+        )
+    lost, _ = parted(refused)
     if sum(lost.values()) > max_refused * len(films):
         raise TooManyRefused(
             f"{root}: {sum(lost.values())} files refused and {len(films)} films usable "
             f"({counts(lost)}); fix the refused files, take them out of the folder or raise the "
-            f"limit of {max_refused:g} per usable film"
+            f"limit of {max_refused:g} per usable film{_accepting(lost)}"
         )
     of_class = _sets((film.label, film.patient) for film in films)
     hint = _FOLDERS if by_folder else ""
@@ -146,7 +155,7 @@ def unnamed(films: Iterable[Film]) -> int:
 
 
 def _require_labelled(root: Path, seen: Gathered, refused: Mapping[str, int]) -> None:
-    if not seen.headers and refused.keys() <= HARMLESS:
+    if not seen.headers and refused.keys() <= NO_DICOM:
         raise CohortError(f"{root}: no DICOM file in it; name the folder that holds the films")
     if seen.headers and not seen.films:
         key = seen.labels.key

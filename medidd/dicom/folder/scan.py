@@ -1,11 +1,12 @@
 """A folder of DICOM files: which of them are radiographs, and why the others are not."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
 from medidd.dicom.errors import Refused
-from medidd.dicom.header.header import Header, read_header
+from medidd.dicom.header.header import Header, read_exposure, read_header
 from medidd.dicom.isolation import Lost, isolated
 from medidd.dicom.reading import DEFAULT, Reading
 from medidd.dicom.refusals import Refusal
@@ -19,14 +20,16 @@ def scan(root: Path, reading: Reading = DEFAULT) -> Iterator[Header | Refusal]:
     whole before its header is known.
     """
     refused: list[Refusal] = []
-    for source, found in isolated(partial(examined, reading=reading), files(root, refused)):
+    for source, found in isolated(
+        partial(examined, reading=reading), files(root, refused, reading)
+    ):
         yield Refusal(source.place, found.code) if isinstance(found, Lost) else found
     yield from refused
 
 
-def files(root: Path, refused: list[Refusal]) -> Iterator[Source]:
+def files(root: Path, refused: list[Refusal], reading: Reading = DEFAULT) -> Iterator[Source]:
     """Yields the files under ``root`` that may be read; the others go to ``refused``."""
-    for one in sources(root):
+    for one in sources(root, follow="symlinks" in reading.accept):
         if isinstance(one, Source):
             yield one
         else:
@@ -38,4 +41,9 @@ def examined(source: Source, reading: Reading = DEFAULT) -> Header | Refusal:
     try:
         return read_header(source, reading)
     except Refused as refused:
-        return Refusal(source.place, refused.code)
+        code = refused.code
+    exposure = None
+    if code == "for_processing":
+        with suppress(Refused):
+            exposure = read_exposure(source)
+    return Refusal(source.place, code, exposure)

@@ -6,22 +6,22 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pydicom import Dataset
-
 from medidd.dicom.errors import Refused
 from medidd.dicom.folder.gathering import Gathered
 from medidd.dicom.folder.scan import examined, files
+from medidd.dicom.folder.twins import settled
 from medidd.dicom.header import terms
-from medidd.dicom.header.header import Header, read, refusing, text
+from medidd.dicom.header.elements import optional
+from medidd.dicom.header.header import Header, read, refusing
 from medidd.dicom.isolation import Lost, isolated
 from medidd.dicom.labels.labels import Labels
-from medidd.dicom.refusals import Refusal
+from medidd.dicom.refusals import Exposure, Refusal
 from medidd.dicom.source import Source
 from medidd.dicom.views import CHOICES, view_of
 
 NO_HEADER = frozenset(
     {"not_a_file", "symlink_skipped", "dicomdir_ignored", "unreadable", "bad_zip"}
-    | {"nested_archive", "not_dicom", "header_error"}
+    | {"nested_archive", "not_dicom", "header_error", "symlink_loop", "packed"}
 )
 """Reason codes of files without a readable header."""
 
@@ -54,6 +54,9 @@ class Survey:
         patients: PatientIDs with their issuers.
         studies: study UIDs of the radiographs.
         objects: SOP instance UIDs of the radiographs.
+        exposures: what the radiographs are of.
+        raws: raw detector data; after the last file, those of a radiograph that is there are
+            counted as such.
     """
 
     files: int = 0
@@ -72,6 +75,8 @@ class Survey:
     patients: set[tuple[str, str]] = field(default_factory=set, repr=False)
     studies: set[str] = field(default_factory=set, repr=False)
     objects: set[str] = field(default_factory=set, repr=False)
+    exposures: list[Exposure] = field(default_factory=list, repr=False)
+    raws: list[Refusal] = field(default_factory=list, repr=False)
 
     @property
     def copies(self) -> int:
@@ -83,6 +88,7 @@ class Survey:
         self.usable += 1
         self.studies.add(header.links["StudyInstanceUID"])
         self.objects.add(header.links["SOPInstanceUID"])
+        self.exposures.append(header.exposure)
         if name := header.links["PatientID"]:
             self.patients.add((header.issuer, name))
         else:
@@ -127,12 +133,15 @@ def survey(root: Path, gathered: Gathered | None = None) -> Iterator[Survey]:
             seen.add(use)
             if gathered is not None:
                 gathered.add(use)
+        elif isinstance(use, Refusal) and use.exposure:
+            seen.raws.append(use)
         else:
             seen.refused[use.code] += 1
         if words is not None:
             _count(seen, words)
         yield seen
     seen.files += len(refused)
+    refused += settled(seen.raws, seen.exposures)
     seen.refused.update(one.code for one in refused)
     yield seen
 
@@ -174,11 +183,11 @@ def _looked_at(source: Source) -> tuple[Header | Refusal, dict[str, str] | None]
     try:
         with refusing("unreadable"), source.open() as file:
             said = read(file, pixels=False)
-            words = {keyword: _word(said, keyword) for keyword in _TAGS}
+            words = {keyword: optional(said, keyword) for keyword in _TAGS}
             # As --views finds it; "other" is a view that has no name or is not understood.
             view = view_of(said)
             words["ViewPosition"] = view or (terms.OTHER if view is None else words["ViewPosition"])
-            return found, words | {_SYNTAX: _word(said.file_meta, _SYNTAX)}
+            return found, words | {_SYNTAX: optional(said.file_meta, _SYNTAX)}
     except Refused:
         return found, None
 
@@ -196,11 +205,3 @@ def _count(seen: Survey, words: dict[str, str]) -> None:
             counts[int(side)] += 1
     if device := f"{words['Manufacturer']}|{words['ManufacturerModelName']}".strip("|").casefold():
         seen.devices.add(device)
-
-
-def _word(found: Dataset, keyword: str) -> str:
-    """Returns an element as text, or '' if it cannot be read."""
-    try:
-        return text(found, keyword)
-    except Exception:  # pydicom raises nearly every type
-        return ""

@@ -1,9 +1,10 @@
-"""One file's header: is the file a radiograph, and which patient and study is it from?
+"""One file's header: can the film be used, and which patient and study is it from?
 
 pydicom's warnings and errors repeat element values, so none of their text leaves this module:
 ``quiet`` silences it, and ``refusing`` turns it into a reason code.
 """
 
+import hashlib
 import logging
 import warnings
 from collections.abc import Iterator
@@ -14,29 +15,28 @@ from typing import IO, BinaryIO, cast
 
 from pydicom import Dataset, dcmread, uid
 from pydicom.dataset import FileDataset
-from pydicom.multival import MultiValue
 from pydicom.pixels.decoders.base import get_decoder
 
 from medidd.dicom import codecs
+from medidd.dicom.archives import LOOK, kind_of
 from medidd.dicom.errors import Refused
+from medidd.dicom.header.elements import optional, text
+from medidd.dicom.header.radiograph import TAGS, require_radiograph, side_of, without_uid
 from medidd.dicom.header.traits import age_band, maker, sex_of
 from medidd.dicom.reading import DEFAULT, Reading
+from medidd.dicom.refusals import Exposure
 from medidd.dicom.source import Source
 from medidd.dicom.views import FIELDS, matches, view_of
 
 MAX_PIXELS = 2**26
-MODALITIES = frozenset({"CR", "DX", "RG"})
-RADIOGRAPHS = (uid.ComputedRadiographyImageStorage, uid.DigitalXRayImageStorageForPresentation)
-
 _LINKS = ("SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "AccessionNumber", "PatientID")
 _NAMES = ("PatientName", "PatientBirthDate", "PatientBirthName", "OtherPatientIDs", "StudyID")
 _STAFF = ("InstitutionName", "ReferringPhysicianName", "PerformingPhysicianName", "OperatorsName")
-_KINDS = ("SOPClassUID", "Modality", "ImageType", "PresentationIntentType", "BurnedInAnnotation")
 _PIXELS = ("Rows", "Columns", "SamplesPerPixel", "PhotometricInterpretation")
 _BITS = ("BitsAllocated", "BitsStored", "PixelRepresentation")
-_OTHERS = ("IssuerOfPatientID", "NumberOfFrames")
+_OTHERS = ("IssuerOfPatientID", "NumberOfFrames", "BurnedInAnnotation")
 _TRAITS = ("PatientSex", "PatientAge", "StudyDate", "Manufacturer", "ManufacturerModelName")
-_TAGS = [*_LINKS, *_NAMES, *_STAFF, *_KINDS, *_PIXELS, *_BITS, *_OTHERS, *FIELDS, *_TRAITS]
+_TAGS = [*{*TAGS, *_LINKS, *_NAMES, *_STAFF, *_PIXELS, *_BITS, *_OTHERS, *FIELDS, *_TRAITS}]
 codecs.register()
 
 _PIXEL_DATA = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
@@ -50,13 +50,15 @@ class Header:
     Attributes:
         source: the file.
         links: SOP instance, study and series UID, accession number and PatientID by keyword; empty
-            if the file has none.
+            if the file has none. A film that is used without UIDs has a hash of its file instead.
         issuer: IssuerOfPatientID, which separates equal PatientIDs of two hospitals.
         identifiers: all values that could identify patient, staff, study or hospital.
         sex: "M", "F", "O" or ''.
         age: band of years, or ''.
         device: manufacturer and model in words, or ''.
         state: the file's state before it was read; see ``Source.state``.
+        view: name of the view, or ''.
+        side: "L", "R" or ''.
     """
 
     source: Source
@@ -67,6 +69,15 @@ class Header:
     age: str = ""
     device: str = ""
     state: tuple[int, int] = (0, 0)
+    view: str = ""
+    side: str = ""
+
+    @property
+    def exposure(self) -> Exposure:
+        """What the film is of."""
+        return Exposure(
+            self.links["StudyInstanceUID"], self.links["SOPInstanceUID"], self.view, self.side
+        )
 
     @property
     def path(self) -> Path:
@@ -120,6 +131,18 @@ def read_header(source: Source, reading: Reading = DEFAULT) -> Header:
         return replace(_header(source, file, reading), state=state)
 
 
+def read_exposure(source: Source) -> Exposure:
+    """Returns what raw detector data are of.
+
+    Raises:
+        Refused: the header cannot be read any more.
+    """
+    with _opened(source) as file:
+        found = read(file, pixels=False)
+        study, instance = (text(found, of) for of in ("StudyInstanceUID", "SOPInstanceUID"))
+        return Exposure(study, instance, _view(found), side_of(found))
+
+
 def read_film(source: Source, reading: Reading = DEFAULT) -> FileDataset:
     """Returns the object in a file, its header checked as by ``read_header``, with its pixels.
 
@@ -145,7 +168,7 @@ def _opened(source: Source) -> Iterator[IO[bytes]]:
     with refusing("unreadable"):
         source.require_file()
         with source.open() as file:
-            _require_dicom(file.read(132))
+            _require_dicom(file.read(LOOK))
             file.seek(0)
             with refusing("header_error"):
                 yield file
@@ -164,19 +187,11 @@ def read(file: IO[bytes], *, pixels: bool) -> FileDataset:
     return found
 
 
-def text(found: Dataset, keyword: str) -> str:
-    """Returns an element's value as text, several values joined by a backslash, or ''."""
-    value = found.get(keyword)
-    if isinstance(value, MultiValue):
-        return "\\".join(str(item) for item in value)
-    return "" if value is None else str(value).strip(" \0")
-
-
 def _require_dicom(start: bytes) -> None:
-    if start[:4] == b"PK\x03\x04":
+    if kind_of(start):
         raise Refused("nested_archive")
     # Without a preamble pydicom would accept any text, so require group 0002 or 0008.
-    if start[128:] != b"DICM" and start[:2] not in (b"\x02\x00", b"\x08\x00"):
+    if start[128:132] != b"DICM" and start[:2] not in (b"\x02\x00", b"\x08\x00"):
         raise Refused("not_dicom")
 
 
@@ -186,60 +201,55 @@ def _header(source: Source, file: IO[bytes], reading: Reading) -> Header:
     deflated = found.file_meta.TransferSyntaxUID == uid.DeflatedExplicitVRLittleEndian
     # pydicom stops at the pixels; a deflated file it reads to the end.
     if not deflated and file.read(2) not in _AT_PIXELS:
-        raise Refused("no_image")
+        raise Refused("pixels_truncated")
     links = {keyword: text(found, keyword) for keyword in _LINKS}
     names = {text(found, keyword) for keyword in (*_NAMES, *_STAFF)}
     identifiers = frozenset({*links.values(), *names} - {""})
+    if without_uid(found):
+        links["SOPInstanceUID"] = links["SOPInstanceUID"] or _content(file)
+        links["StudyInstanceUID"] = links["StudyInstanceUID"] or links["SOPInstanceUID"]
     return Header(
         source,
         links,
         text(found, "IssuerOfPatientID"),
         identifiers,
-        sex=sex_of(_optional(found, "PatientSex")),
+        sex=sex_of(optional(found, "PatientSex")),
         age=age_band(
-            *(_optional(found, of) for of in ("PatientAge", "PatientBirthDate", "StudyDate"))
+            *(optional(found, of) for of in ("PatientAge", "PatientBirthDate", "StudyDate"))
         ),
-        device=maker(_optional(found, "Manufacturer"), _optional(found, "ManufacturerModelName")),
+        device=maker(optional(found, "Manufacturer"), optional(found, "ManufacturerModelName")),
+        view=_view(found),
+        side=side_of(found),
     )
 
 
+def _content(file: IO[bytes]) -> str:
+    """Returns what stands for the UID of a film without one: equal for equal files only."""
+    digest = hashlib.sha256()
+    file.seek(0)
+    while block := file.read(2**20):
+        digest.update(block)
+    return digest.hexdigest()
+
+
+def _view(found: Dataset) -> str:
+    with suppress(Exception):
+        return view_of(found) or ""
+    return ""
+
+
 def _require_usable(found: FileDataset, reading: Reading) -> None:
-    _require_radiograph(found)
+    try:
+        require_radiograph(found, reading)
+    except Refused as refused:
+        if refused.code == "for_processing" and _view(found):
+            _require_view(found, reading.views)  # raw data of a view that nobody asked for
+        raise
     if reading.burned_in == "reject" and text(found, "BurnedInAnnotation") == "YES":
         raise Refused("burned_in_tag")
     _require_grayscale(found, reading)
     _require_view(found, reading.views)
     _require_decoder(found.file_meta.get("TransferSyntaxUID"))
-
-
-def _optional(found: Dataset, keyword: str) -> str:
-    """As ``text``, but '' if the value cannot be read: a trait must not cost a film."""
-    with suppress(Exception):
-        return text(found, keyword)
-    return ""
-
-
-def _require_radiograph(found: Dataset) -> None:
-    kind = text(found, "SOPClassUID")
-    if kind == uid.MediaStorageDirectoryStorage:
-        raise Refused("dicomdir_ignored")
-    if not (kind and text(found, "SOPInstanceUID") and text(found, "StudyInstanceUID")):
-        raise Refused("no_uid")
-    if not text(found, "Rows"):
-        raise Refused("no_image")
-    if not text(found, "Modality"):
-        raise Refused("missing_tag")
-    if text(found, "Modality") not in MODALITIES:
-        raise Refused("modality_excluded")
-    raw = kind == uid.DigitalXRayImageStorageForProcessing
-    if raw or text(found, "PresentationIntentType") == "FOR PROCESSING":
-        raise Refused("for_processing")
-    # DERIVED in value 1 is normal for films for presentation. Value 2 marks a screenshot.
-    value_2 = text(found, "ImageType").split("\\")[1:2]
-    if kind == uid.SecondaryCaptureImageStorage or value_2 == ["SECONDARY"]:
-        raise Refused("secondary_capture")
-    if kind not in RADIOGRAPHS:
-        raise Refused("sop_class_excluded")
 
 
 def _require_view(found: Dataset, wanted: tuple[str, ...]) -> None:

@@ -58,9 +58,15 @@ class Labels:
         """Returns the key by which the table knows the film, or '' if it does not."""
         if self.key != "path":
             return header.links.get(self.key, "")
-        path = header.path.resolve()
-        below = [path.relative_to(base) for base in self.bases if path.is_relative_to(base)]
-        written = (one.as_posix() for one in (*below, path))
+        # Where a film is a link, the table may name the link, or the film that it leads to.
+        places = dict.fromkeys((header.path.absolute(), header.path.resolve()))
+        below = [
+            path.relative_to(base)
+            for path in places
+            for base in self.bases
+            if path.is_relative_to(base)
+        ]
+        written = (one.as_posix() for one in (*below, *places))
         return next((one for one in written if one in self.rows), "")
 
 
@@ -78,7 +84,8 @@ def read_labels(root: Path, labelling: Labelling) -> Labels:
     table = labelling.table or next((t for t in _usual(root) if t.is_file()), None)
     if table is not None:
         read = read_datalist if table.suffix.lower() == ".json" else read_csv
-        return _by_table(read(table), (root.resolve(), table.resolve().parent), labelling)
+        bases = (root.resolve(), root.absolute(), table.resolve().parent)
+        return _by_table(read(table), bases, labelling)
     found = folders(root)
     if not found:
         raise CohortError(
@@ -109,7 +116,7 @@ def _by_folder(root: Path, names: Iterable[str], labelling: Labelling) -> Labels
     return Labels("folder", (root,), {}, one_among(labelling, target))
 
 
-def _by_table(table: LabelTable, bases: tuple[Path, Path], labelling: Labelling) -> Labels:
+def _by_table(table: LabelTable, bases: tuple[Path, ...], labelling: Labelling) -> Labels:
     key, key_column = _key_column(table, labelling)
     split_column = next(iter(table.named("split")), None)
     label_column, says = _label_column(table, labelling)

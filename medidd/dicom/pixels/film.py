@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from medidd.dicom.errors import Refused
 from medidd.dicom.header.header import read_film
+from medidd.dicom.header.radiograph import remarks
 from medidd.dicom.pixels.preparation import prepared
 from medidd.dicom.reading import Reading
 from medidd.dicom.refusals import Refusal
@@ -29,7 +30,9 @@ class Shown:
 def decoded(source: Source, size: int, reading: Reading) -> Shown | Refusal:
     """Returns a film as a square of ``size`` by ``size`` pixels, or why it cannot be used."""
     try:
-        picture, about = prepared(read_film(source, reading), size, reading)
+        film = read_film(source, reading)
+        picture, about = prepared(film, size, reading)
     except Refused as refused:
         return Refusal(source.place, refused.code)
-    return Shown(np.rint(picture * 65535).astype(np.uint16), about["warnings"])
+    warnings = (*about["warnings"], *remarks(film, reading))
+    return Shown(np.rint(picture * 65535).astype(np.uint16), warnings)

@@ -6,8 +6,8 @@ import numpy as np
 from pydicom.dataset import FileDataset
 
 from medidd.dicom.errors import Refused
+from medidd.dicom.header.elements import text as said
 from medidd.dicom.header.header import refusing
-from medidd.dicom.header.header import text as said
 from medidd.dicom.header.numbers import odd
 from medidd.dicom.pixels import burned_in, cropping
 from medidd.dicom.pixels.cropping import Opening

@@ -35,6 +35,7 @@ STORED = np.arange(0, 4095, 13, np.uint16).reshape(9, 35)
         ("frames", "last"),
         ("burned_in", "yes"),
         ("crop", "all"),
+        ("accept", ("secondary",)),
     ],
 )
 def test_a_choice_that_there_is_not_is_refused(choice: str, value: Any) -> None:
@@ -47,9 +48,10 @@ def test_text_is_not_masked_at_a_lower_resolution() -> None:
         Reading(burned_in="mask", fast_j2k=True)
 
 
-def test_it_survives_json_and_pickle_and_views_have_no_order() -> None:
-    reading = Reading("lut", ("PA", "AP", "PA"), "first", "keep", "auto", True)
-    assert reading.views == ("AP", "PA")
+def test_it_survives_json_and_pickle_and_lists_have_no_order() -> None:
+    accepted = ("symlinks", "no-uid", "symlinks")
+    reading = Reading("lut", ("PA", "AP", "PA"), "first", "keep", "auto", True, accepted)
+    assert (reading.views, reading.accept) == (("AP", "PA"), ("no-uid", "symlinks"))
     assert Reading.from_json(json.loads(json.dumps(reading.to_json()))) == reading
     assert pickle.loads(pickle.dumps(reading)) == reading
 

@@ -15,6 +15,7 @@ import pytest
 from pydicom import Dataset, uid
 from pydicom.pixels.decoders.base import get_decoder
 
+from medidd.dicom.archives import LARGEST
 from medidd.dicom.errors import REASONS
 from medidd.dicom.folder import cohort, scan
 from medidd.dicom.folder.cohort import Cohort, ingest
@@ -24,7 +25,7 @@ from medidd.dicom.isolation import isolated
 from medidd.dicom.pixels.film import Shown, decoded
 from medidd.dicom.reading import Reading
 from medidd.dicom.refusals import Refusal
-from medidd.dicom.source import LARGEST, Source
+from medidd.dicom.source import Source
 
 Film = Callable[..., Any]
 Case = Callable[[Path, Film], None]
@@ -88,6 +89,14 @@ def bomb(root: Path, film: Film) -> None:  # noqa: ARG001
     ):
         for _ in range(LARGEST // 2**22 + 1):
             member.write(bytes(2**22))
+
+
+def raw_of(number: int) -> Case:
+    def add(root: Path, film: Film) -> None:
+        raw = uid.DigitalXRayImageStorageForProcessing
+        film(number, SOPClassUID=raw, SOPInstanceUID="1.2.3.4").save_as(root / "bad.dcm")
+
+    return add
 
 
 def unlabelled(root: Path, film: Film) -> None:
@@ -162,13 +171,13 @@ CASES: dict[str, Case] = {
     "zip_bomb": bomb,
     "not_dicom": with_bytes(b"ZZPHI"),
     "header_error": nonsense_number,
-    "no_image": with_elements(PixelData=None),
+    "no_image": with_elements(SOPClassUID=uid.BasicTextSRStorage, Modality="SR", Rows=None),
     "no_uid": with_elements(SOPInstanceUID=None),
     "missing_tag": with_elements(PixelRepresentation=None),
     "modality_excluded": with_elements(Modality="CT"),
     "sop_class_excluded": with_elements(SOPClassUID=uid.CTImageStorage),
     "for_processing": with_elements(PresentationIntentType="FOR PROCESSING"),
-    "secondary_capture": with_elements(ImageType=["DERIVED", "SECONDARY"]),
+    "secondary_capture": with_elements(SOPClassUID=uid.SecondaryCaptureImageStorage),
     "multiframe": with_elements(NumberOfFrames=2),
     "color": with_elements(SamplesPerPixel=3),
     "photometric_invalid": with_elements(PhotometricInterpretation="RGB"),
@@ -190,6 +199,9 @@ CASES: dict[str, Case] = {
     "constant_image": with_elements(stored=np.full((4, 4), 7, np.uint16)),
     "decoder_crash": named("kills.dcm"),
     "timeout": named("hangs.dcm"),
+    "raw_twin": raw_of(1),
+    "symlink_loop": link,
+    "packed": with_bytes(b"7z\xbc\xaf\x27\x1c\x00\x04", "bad.7z"),
 }
 
 
@@ -217,7 +229,10 @@ def test_a_bad_file_is_refused_for_one_reason(
         monkeypatch.setattr(cohort, "isolated", partial(isolated, seconds=2))
     if code == "unreadable":
         monkeypatch.setattr(Path, "open", open_unless_closed)
-    reading = Reading(views=("PA",) if code.startswith("view_") else ())
+    reading = Reading(
+        views=("PA",) if code.startswith("view_") else (),
+        accept=("symlinks",) if code == "symlink_loop" else (),
+    )
     options: dict[str, Any] = {"size": 8, "key": b"key", "max_refused": 1.0, "reading": reading}
     steps = ingest(studies, None, folder=tmp_path / "c", **options)
     assert len(list(steps)) > 1

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from medidd.dicom import source
+from medidd.dicom import archives
 from medidd.dicom.errors import REASONS
 from medidd.dicom.refusals import Refusal
-from medidd.dicom.source import Source, folders, sources
+from medidd.dicom.source import Source, folders, has_files, sources
 
 
 def found(root: Path) -> dict[str, bytes]:
@@ -27,7 +27,12 @@ def found(root: Path) -> dict[str, bytes]:
 
 
 def found_beside_refusals(root: Path) -> dict[str, bytes]:
-    return {one.place.name: one.open().read() for one in sources(root) if isinstance(one, Source)}
+    read = {}
+    for one in sources(root):
+        if isinstance(one, Source):
+            with one.open() as file:
+                read[one.place.name] = file.read()
+    return read
 
 
 def codes(root: Path) -> Counter[str]:
@@ -56,7 +61,7 @@ def test_folders_are_found_in_archives_too(tmp_path: Path) -> None:
     (tmp_path / "table.csv").write_bytes(b"")
     (tmp_path / "link").symlink_to(tmp_path / "a")
     archived(tmp_path / "many.zip", **{"b/2": b"", "b/x/3": b"", "4": b"", "../c/5": b""})
-    assert folders(tmp_path) == {"a", "b", "c"}
+    assert folders(tmp_path) == {"a", "b", "c", "link"}
 
 
 def test_no_name_in_an_archive_leads_out(tmp_path: Path) -> None:
@@ -139,7 +144,7 @@ def overlapping(path: Path) -> None:
 def test_a_bad_archive_is_one_refusal(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make: object, code: str
 ) -> None:
-    monkeypatch.setattr(source, "LARGEST", 10**6)
+    monkeypatch.setattr(archives, "LARGEST", 10**6)
     make(tmp_path / "bad.zip")  # type: ignore[operator]
     assert codes(tmp_path) == {code: 1}
     assert code in REASONS
@@ -166,3 +171,83 @@ def test_a_state_changes_where_the_file_does(tmp_path: Path) -> None:
     path.unlink()
     with pytest.raises(FileNotFoundError):
         Source(path, "a").state()
+
+
+def followed(root: Path) -> dict[str, bytes]:
+    """Reads every file, links too; a key is its place under the root."""
+    read = {}
+    for one in sources(root, follow=True):
+        if isinstance(one, Source):
+            one.require_file()
+            with one.open() as file:
+                read[one.place.relative_to(root).as_posix()] = file.read()
+    return read
+
+
+@pytest.fixture
+def linked_cohort(tmp_path: Path) -> Path:
+    """A folder of links: to a film, to an archive, to a folder with a link, and to nothing."""
+    store, root = tmp_path / "store", tmp_path / "cohort"
+    (store / "ill" / "inner").mkdir(parents=True)
+    (store / "1").write_bytes(b"one")
+    (store / "ill" / "inner" / "2").write_bytes(b"two")
+    (store / "ill" / "3").symlink_to(store / "1")
+    archived(store / "many.zip", **{"x/4": b"four"})
+    root.mkdir()
+    (root / "film").symlink_to(Path("..") / "store" / "1")
+    (root / "packed").symlink_to(store / "many.zip")
+    (root / "class").symlink_to(store / "ill", target_is_directory=True)
+    (root / "nothing").symlink_to(store / "gone")
+    return root
+
+
+def test_links_are_followed_if_they_are_meant(linked_cohort: Path) -> None:
+    assert followed(linked_cohort) == {
+        "film": b"one",
+        "x/4": b"four",
+        "class/inner/2": b"two",
+        "class/3": b"one",
+    }
+    found = sources(linked_cohort, follow=True)
+    assert [one.code for one in found if isinstance(one, Refusal)] == ["unreadable"]
+    assert found_beside_refusals(linked_cohort) == {}
+    assert codes(linked_cohort) == {"symlink_skipped": 4}
+
+
+def test_no_link_leads_in_circles_or_twice_into_a_folder(linked_cohort: Path) -> None:
+    (linked_cohort / "here").mkdir()
+    (linked_cohort / "here" / "5").write_bytes(b"five")
+    before = followed(linked_cohort)
+    assert before["here/5"] == b"five"
+    outside = linked_cohort.parent / "store" / "ill"
+    for place, target in {
+        linked_cohort / "itself": linked_cohort,
+        linked_cohort / "up": linked_cohort.parent,
+        linked_cohort / "there": linked_cohort / "here",
+        linked_cohort / "zagain": outside / "inner",
+        outside / "home": linked_cohort,
+        outside / "circle": outside,
+    }.items():
+        place.symlink_to(target, target_is_directory=True)
+    (linked_cohort / "self").symlink_to(linked_cohort / "self")
+    assert followed(linked_cohort) == before
+    found = [one.code for one in sources(linked_cohort, follow=True) if isinstance(one, Refusal)]
+    assert Counter(found) == {"symlink_loop": 6, "unreadable": 2}
+
+
+def test_a_file_that_holds_a_path_is_a_link_where_a_copy_knows_none(linked_cohort: Path) -> None:
+    for name in ("film", "packed"):
+        target = (linked_cohort / name).readlink()
+        (linked_cohort / name).unlink()
+        (linked_cohort / name).write_text(str(target))
+    (linked_cohort / "text").write_text("../store/1\n")
+    assert codes(linked_cohort) == {"symlink_skipped": 4}
+    assert found_beside_refusals(linked_cohort) == {"text": b"../store/1\n"}
+    assert followed(linked_cohort)["film"] == b"one"
+    assert followed(linked_cohort)["x/4"] == b"four"
+
+
+def test_there_are_files_if_a_link_could_lead_to_one(tmp_path: Path) -> None:
+    assert not has_files(tmp_path)
+    (tmp_path / "link").symlink_to(tmp_path, target_is_directory=True)
+    assert has_files(tmp_path)

@@ -1,8 +1,10 @@
 """A folder of films becomes a cohort: whole, in order, resumable and without identifiers."""
 
+import gzip
 import os
 import shutil
 import signal
+import tarfile
 import zipfile
 from collections.abc import Callable
 from multiprocessing import get_context
@@ -17,6 +19,7 @@ from medidd.dicom.errors import CohortError, TooManyRefused
 from medidd.dicom.folder import cohort as module
 from medidd.dicom.folder.cohort import Cohort, ingest
 from medidd.dicom.header.identifiers import keyed
+from medidd.dicom.reading import Reading
 
 Film = Callable[..., Any]
 KEY = b"a key that lies elsewhere"
@@ -77,6 +80,56 @@ def test_films_in_archives_are_the_same_films(studies: Path, tmp_path: Path) -> 
     one, two = content(tmp_path / "one"), content(tmp_path / "two")
     for name in ("images.npy", "films.jsonl", "tokens"):
         assert one[name] == two[name]
+
+
+def test_packed_films_and_links_are_the_same_films(studies: Path, tmp_path: Path) -> None:
+    run(studies, tmp_path / "one")
+    (studies / "1.dcm").rename(tmp_path / "1")
+    (studies / "1.dcm").symlink_to(tmp_path / "1")
+    (studies / "2.dcm.gz").write_bytes(gzip.compress((studies / "2.dcm").read_bytes()))
+    with tarfile.open(studies / "3.tgz", "w:gz") as made:
+        for number in (3, 4):
+            made.add(studies / f"{number}.dcm", f"ward/{number}")
+    with zipfile.ZipFile(studies / "5.zip", "w") as nested:
+        nested.writestr("5.gz", gzip.compress((studies / "5.dcm").read_bytes()))
+    for number in (2, 3, 4):
+        (studies / f"{number}.dcm").unlink()
+    cohort = run(studies, tmp_path / "two", reading=Reading(accept=("symlinks",)))
+    assert cohort.refused == {"nested_archive": 1, "not_dicom": 1}
+    one, two = content(tmp_path / "one"), content(tmp_path / "two")
+    for name in ("images.npy", "films.jsonl", "tokens"):
+        assert one[name] == two[name]
+
+
+@pytest.mark.parametrize("column", ["link", "store", "whole"])
+def test_a_table_finds_a_linked_film_by_the_link_or_by_where_it_leads(
+    studies: Path, tmp_path: Path, column: str
+) -> None:
+    (tmp_path / "store").mkdir()
+    lines = ["path,label"]
+    for number in range(1, 7):
+        film, link = tmp_path / "store" / f"{number}", studies / f"{number}.dcm"
+        link.rename(film)
+        link.symlink_to(film)
+        place = {"link": link.name, "store": f"store/{number}", "whole": film}[column]
+        lines.append(f"{place},{('normal', 'ill')[number % 2]}")
+    (studies / "labels.csv").unlink()
+    (tmp_path / "labels.csv").write_text("\n".join(lines))
+    assert len(run(studies, tmp_path / "c", reading=Reading(accept=("symlinks",))).labels) == 6
+
+
+def test_links_to_folders_are_classes(studies: Path, tmp_path: Path) -> None:
+    (studies / "labels.csv").unlink()
+    for number in range(1, 7):
+        store = tmp_path / "store" / ("well", "ill")[number % 2]
+        store.mkdir(parents=True, exist_ok=True)
+        (studies / f"{number}.dcm").rename(store / f"{number}")
+    for name in ("well", "ill"):
+        (studies / name).symlink_to(tmp_path / "store" / name, target_is_directory=True)
+    with pytest.raises(TooManyRefused, match=r"symlink_skipped 2; .* add --accept symlinks"):
+        run(studies, tmp_path / "c")
+    found = run(studies, tmp_path / "c", reading=Reading(accept=("symlinks",)))
+    assert found.classes == ("ill", "well")
 
 
 def test_an_archive_is_a_folder_of_classes_too(studies: Path, tmp_path: Path) -> None:

@@ -12,7 +12,8 @@ from PIL import Image, ImageDraw, ImageFont
 from scipy import ndimage
 
 from medidd.dicom.errors import Refused
-from medidd.dicom.header.header import MODALITIES, quiet, read
+from medidd.dicom.header.header import quiet, read
+from medidd.dicom.header.radiograph import MODALITIES
 from medidd.dicom.pixels.burned_in import masked, text
 from medidd.dicom.pixels.pixels import RadiographReader
 from medidd.dicom.pixels.preparation import prepared
