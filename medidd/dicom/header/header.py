@@ -28,8 +28,12 @@ MAX_PIXELS = 2**26
 MODALITIES = frozenset({"CR", "DX", "RG"})
 RADIOGRAPHS = (uid.ComputedRadiographyImageStorage, uid.DigitalXRayImageStorageForPresentation)
 
-_LINKS = ("SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "AccessionNumber", "PatientID")
-_NAMES = ("PatientName", "PatientBirthDate", "PatientBirthName", "OtherPatientIDs", "StudyID")
+_LINKS = (
+    *("SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "AccessionNumber", "PatientID"),
+    *("PatientName", "OtherPatientIDs", "StudyID"),
+)
+_TRIAL = ("ClinicalTrialSubjectID", "ClinicalTrialSubjectReadingID")
+_NAMES = ("PatientBirthDate", "PatientBirthName")
 _STAFF = ("InstitutionName", "ReferringPhysicianName", "PerformingPhysicianName", "OperatorsName")
 _KINDS = ("SOPClassUID", "Modality", "ImageType", "PresentationIntentType", "BurnedInAnnotation")
 _PIXELS = ("Rows", "Columns", "SamplesPerPixel", "PhotometricInterpretation")
@@ -37,7 +41,7 @@ _BITS = ("BitsAllocated", "BitsStored", "PixelRepresentation")
 _OTHERS = ("IssuerOfPatientID", "NumberOfFrames")
 _VIEWS = ("ViewPosition", "ViewCodeSequence", "SeriesDescription")
 _TRAITS = ("PatientSex", "PatientAge", "StudyDate", "Manufacturer", "ManufacturerModelName")
-_TAGS = [*_LINKS, *_NAMES, *_STAFF, *_KINDS, *_PIXELS, *_BITS, *_OTHERS, *_VIEWS, *_TRAITS]
+_TAGS = [*_LINKS, *_TRIAL, *_NAMES, *_STAFF, *_KINDS, *_PIXELS, *_BITS, *_OTHERS, *_VIEWS, *_TRAITS]
 codecs.register()
 
 _PIXEL_DATA = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
@@ -50,8 +54,8 @@ class Header:
 
     Attributes:
         source: the file.
-        links: SOP instance, study and series UID, accession number and PatientID by keyword; empty
-            if the file has none.
+        links: SOP instance, study and series UID, accession number, and what may name a patient,
+            by keyword; empty if the file has none.
         issuer: IssuerOfPatientID, which separates equal PatientIDs of two hospitals.
         identifiers: all values that could identify patient, staff, study or hospital.
         sex: "M", "F", "O" or ''.
@@ -189,6 +193,7 @@ def _header(source: Source, file: IO[bytes], reading: Reading) -> Header:
     if not deflated and file.read(2) not in _AT_PIXELS:
         raise Refused("no_image")
     links = {keyword: text(found, keyword) for keyword in _LINKS}
+    links |= {keyword: _optional(found, keyword) for keyword in _TRIAL}
     names = {text(found, keyword) for keyword in (*_NAMES, *_STAFF)}
     identifiers = frozenset({*links.values(), *names} - {""})
     return Header(
