@@ -6,6 +6,7 @@ from pathlib import Path
 
 from medidd.dicom.errors import CohortError
 from medidd.dicom.folder.cohort import Cohort
+from medidd.dicom.folder.names import sought
 from medidd.dicom.labels.labelling import Labelling
 from pipelines.learning.opened_run import OpenedRun
 from pipelines.run.errors import Exit, Stop
@@ -65,7 +66,7 @@ def read_reference(
 
 def _shared(own: Cohort, other: Cohort) -> int:
     """Returns how many patients of ``other`` share a keyed hash or a film with ``own``."""
-    names = {name for film in own.names for name in film}
+    names = sought(name for film in own.names for name in film)
     pixels = {hashlib.sha256(image.tobytes()).digest() for image in own.images}
     return len(
         {

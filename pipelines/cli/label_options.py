@@ -15,7 +15,7 @@ import rich_click as click
 if TYPE_CHECKING:
     from medidd.dicom.labels.labelling import Uncertain
 
-from pipelines.cli.groups import LABELS
+from pipelines.cli.groups import FILMS, LABELS
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -33,12 +33,13 @@ def labelled(command: Command) -> Command:
         key: str | None,
         target: str | None,
         uncertain: Uncertain,
+        patient_column: str | None,
         **rest: Any,
     ) -> Any:
         from medidd.dicom.labels.labelling import Labelling
 
         try:
-            how = Labelling(labels, key, target, uncertain)
+            how = Labelling(labels, key, target, uncertain, patient_column)
         except ValueError as error:
             raise click.UsageError(f"--target: {error}.") from None
         return command(*args, labels=how, **rest)
@@ -80,5 +81,12 @@ _ABOUT_LABELS = (
         show_default=True,
         help="How to count a film whose target is -1, ? or uncertain.",
         panel=LABELS,
+    ),
+    click.option(
+        "--patient-column",
+        metavar="NAME",
+        help="Where each film's patient is, if PatientID is a placeholder: a column of the table "
+        "of labels, or a DICOM attribute such as AccessionNumber or ClinicalTrialSubjectID.",
+        panel=FILMS,
     ),
 )

@@ -132,11 +132,12 @@ def films(command: Command) -> Command:
         unit: Any,
         max_refused: float,
         reading: Any,
+        strict: bool,
         **rest: Any,
     ) -> Any:
         from pipelines.run.films import Studies
 
-        studies = Studies(dicom_dir, labels, size, unit, max_refused, reading)
+        studies = Studies(dicom_dir, labels, size, unit, max_refused, reading, strict)
         return command(*args, studies=studies, **rest)
 
     return _about_films(cast("Command", gathered))
@@ -156,6 +157,14 @@ _about_films = options(
         panel=FILMS,
     ),
     unit,
+    click.option(
+        "--strict",
+        is_flag=True,
+        help="Refuse films that contradict themselves about whose they are: a study with several "
+        "PatientIDs, a PatientID with several issuers, an accession number or a key of the table "
+        "of labels that finds several patients. Without this option, they are counted.",
+        panel=FILMS,
+    ),
     max_refused,
     reading,
 )

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from medidd.dicom.folder.cohort import Cohort
-from medidd.dicom.folder.gathering import Unit
+from medidd.dicom.folder.patients import Unit
 from medidd.dicom.labels.labelling import Labelling
 from medidd.dicom.reading import DEFAULT, Reading
 from pipelines.auditing.encoder import read_encoder

@@ -9,6 +9,7 @@ import torch
 
 from medidd.dicom.errors import CohortError, TooManyRefused
 from medidd.dicom.folder.gathering import Gathered
+from medidd.dicom.folder.patients import require_consistent
 from medidd.dicom.folder.plan import make_plan, unnamed
 from medidd.dicom.folder.scan import scan
 from medidd.starts import BASELINES
@@ -39,6 +40,8 @@ def run(job: Distill) -> Answer:
             seen.add(found)
         plan = make_plan(studies.folder, seen, size=studies.size, reading=studies.reading)
         plan.require_usable(studies.folder, studies.max_refused)
+        if studies.strict:
+            require_consistent(plan.evidence)
     except TooManyRefused as error:
         raise Stop(str(error), Exit.REFUSED_FILES) from None
     except CohortError as error:
@@ -74,6 +77,7 @@ def run(job: Distill) -> Answer:
         f"would need about {memory / 2**30:.1f} GiB of memory",
     ]
     lines += remarks.of_labels(plan.refused, plan.unknown_keys)
+    lines += remarks.of_evidence(plan.evidence)
     if studies.unit == "patient":
         lines += remarks.of_patients(unnamed(plan.films))
     value = {
@@ -82,6 +86,7 @@ def run(job: Distill) -> Answer:
         "patients": patients,
         "refused": dict(sorted(plan.refused.items())),
         "unknown_keys": plan.unknown_keys,
+        "evidence": dict(plan.evidence),
         "steps": recipe.steps,
         "seconds": {name: round(value, 1) for name, value in seconds.items()},
         "memory_bytes": memory,

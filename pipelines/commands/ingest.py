@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from medidd.dicom.folder.cohort import Cohort
+from medidd.dicom.storage import COHORT
 from pipelines.commands.answer import Answer
 from pipelines.run import remarks
 from pipelines.run.errors import Exit, Stop
@@ -34,7 +35,8 @@ class Ingest:
 def run(job: Ingest) -> Generator[Progress, None, Answer]:
     """Makes the cohort, or continues it; the generator's value is the answer.
 
-    If too many files are refused, their list stays, because it says what to fix.
+    If too many files are refused, their list stays, because it says what to fix. The folder is then
+    free for other options.
 
     Raises:
         Stop: the folder gives no cohort.
@@ -44,10 +46,13 @@ def run(job: Ingest) -> Generator[Progress, None, Answer]:
     try:
         yield from read_films(place.cohort, job.studies, refused_list=place.refused)
     except Stop as stop:
-        if stop.code == Exit.REFUSED_FILES:
-            raise Stop(f"{stop}; their list is in {place.refused}", stop.code) from None
-        if fresh:
+        refused = stop.code == Exit.REFUSED_FILES
+        if fresh and not refused:
             place.discard()
+        elif not (place.cohort / COHORT).exists():
+            place.end(job.asked())
+        if refused:
+            raise Stop(f"{stop}; their list is in {place.refused}", stop.code) from None
         raise
     return _answer(place, open_cohort(place))
 
@@ -81,5 +86,6 @@ def _answer(place: Run, cohort: Cohort) -> Answer:
         "refused_list": str(place.refused) if cohort.refused else None,
         "warned": cohort.warned,
         "unknown_keys": cohort.unknown_keys,
+        "evidence": cohort.evidence,
     }
     return Answer(lines, value)

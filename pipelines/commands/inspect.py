@@ -58,7 +58,11 @@ def run(job: Inspect) -> Generator[Progress, None, Answer]:
         except CohortError as error:
             problem = _minded(job, error)
     return Answer(
-        [*_lines(job.folder, seen), *_about_labels(about, problem)],
+        [
+            *_lines(job.folder, seen),
+            *_about_labels(about, problem),
+            *remarks.of_evidence(seen.odd),
+        ],
         _value(seen)
         | {"labels": asdict(about) if about else None, "labels_problem": problem or None},
     )
@@ -77,7 +81,7 @@ def _minded(job: Inspect, error: CohortError) -> str:
 def _lines(folder: Path, seen: Survey) -> list[str]:
     lines = [
         f"{folder}: {seen.files} files, {seen.headers} of them DICOM with a header",
-        f"usable: {seen.usable} radiographs of {len(seen.patients)} patients in "
+        f"usable: {seen.usable} radiographs of {seen.patients} patients in "
         f"{len(seen.studies)} studies, judged by their headers",
     ]
     if seen.unnamed:
@@ -119,8 +123,9 @@ def _value(seen: Survey) -> dict[str, object]:
         "files": seen.files,
         "dicom": seen.headers,
         "usable": seen.usable,
-        "patients": len(seen.patients),
+        "patients": seen.patients,
         "patient_id_missing": seen.unnamed,
+        "evidence": seen.odd,
         "studies": len(seen.studies),
         "copies": seen.copies,
         "modalities": _sorted(seen.modalities),

@@ -56,6 +56,7 @@ def of(run: Run, seconds: float) -> Answer:
         "refused": cohort.refused,
         "warned": cohort.warned,
         "unknown_keys": cohort.unknown_keys,
+        "evidence": cohort.evidence,
         "seconds": seconds,
     }
     return Answer(lines, value)

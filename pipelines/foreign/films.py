@@ -5,6 +5,7 @@ patient and no film is on both sides, and both sides show the classes of the set
 """
 
 import hashlib
+from collections import Counter
 from collections.abc import Generator
 from pathlib import Path
 
@@ -13,7 +14,8 @@ import numpy.typing as npt
 
 from medidd.dicom.errors import CohortError
 from medidd.dicom.folder.cohort import Cohort
-from medidd.dicom.folder.gathering import Unit
+from medidd.dicom.folder.names import sought
+from medidd.dicom.folder.patients import Unit
 from medidd.dicom.header.identifiers import keyed, tokens_of_identifiers
 from medidd.split import Role
 from pipelines.foreign.arrays import Scale
@@ -61,7 +63,8 @@ def sides(members: Cohort, controls: Cohort, classes: tuple[str, ...]) -> Patien
     """
     for role, cohort in (("members", members), ("controls", controls)):
         _require_classes(role, cohort, classes)
-    names = {name for film in members.names for name in film} | set(members.patients.tolist())
+    names = sought(name for film in members.names for name in film)
+    names |= set(members.patients.tolist())
     pixels = {_digest(film) for film in members.images}
     shared = {
         patient
@@ -126,6 +129,7 @@ def _joined(members: Cohort, controls: Cohort, classes: tuple[str, ...]) -> Coho
             if name in controls.traits
         },
         unknown_keys=members.unknown_keys + controls.unknown_keys,
+        evidence=Counter(members.evidence) + Counter(controls.evidence),
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from medidd.dicom.folder.gathering import Unit
+from medidd.dicom.folder.patients import Unit
 from medidd.dicom.reading import DEFAULT, Reading
 from pipelines.learning.recipe import Recipe, recipe
 from pipelines.run.errors import Exit, Stop

@@ -63,6 +63,7 @@ def write_report(run: Run, patients: Patients, *, networks: int) -> None:
             class_counts=_class_counts(patients),
             refused=_counted(patients.cohort.refused),
             warned=_counted(patients.cohort.warned),
+            evidence=_counted(patients.cohort.evidence),
             unmatched=unmatched(patients.cohort.refused, patients.cohort.unknown_keys),
             summary=summary(release, metrics),
             next_step=next_step(audit),

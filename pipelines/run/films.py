@@ -9,7 +9,7 @@ from pathlib import Path
 
 from medidd.dicom.errors import CohortError, TooManyRefused
 from medidd.dicom.folder.cohort import Cohort, ingest
-from medidd.dicom.folder.gathering import Unit
+from medidd.dicom.folder.patients import Unit
 from medidd.dicom.header.identifiers import keyed
 from medidd.dicom.labels.labelling import USUAL, Labelling
 from medidd.dicom.reading import DEFAULT, Reading
@@ -31,6 +31,7 @@ class Studies:
         unit: what counts as one patient, "patient", "study" or "image".
         max_refused: refused files allowed per usable film.
         reading: how films are read.
+        strict: whether contradictions about whose film it is are an error.
     """
 
     folder: Path
@@ -39,9 +40,13 @@ class Studies:
     unit: Unit = "patient"
     max_refused: float = 0.2
     reading: Reading = DEFAULT
+    strict: bool = False
 
     def asked(self) -> Json:
-        """Returns everything that decides the cohort, and nothing that names a patient."""
+        """Returns everything that decides the cohort, and nothing that names a patient.
+
+        ``strict`` decides only whether there is one.
+        """
         return {
             "source": source_of(key(), self.folder, self.labels.table),
             "labelling": self.labels.choices(),
@@ -74,6 +79,7 @@ def read_films(
         unit=studies.unit,
         reading=studies.reading,
         refused_list=refused_list,
+        strict=studies.strict,
     )
     try:
         for done, total in steps:

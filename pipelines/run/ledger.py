@@ -28,6 +28,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from medidd.dicom.folder.cohort import Cohort
+from medidd.dicom.folder.names import sought
 from pipelines.run.errors import Exit, Stop
 from pipelines.run.installation import HOME, home
 from pipelines.run.patients import Patients
@@ -125,7 +126,7 @@ def earlier(cohort: Cohort) -> list[Earlier]:
         Earlier(
             entry.kind,
             entry.release,
-            frozenset(patient for name in entry.people for patient in whose.get(name, ())),
+            frozenset(patient for name in sought(entry.people) for patient in whose.get(name, ())),
         )
         for entry in entries()
     ]

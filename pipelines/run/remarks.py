@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from medidd.dicom.errors import REASONS, WARNINGS, counts, parted
 from medidd.dicom.folder.cohort import Cohort
+from medidd.dicom.folder.patients import CONTRADICTIONS, JOINS
 
 _NO_LOSS = "files that lose no film"
 
@@ -13,6 +14,7 @@ def of_cohort(cohort: Cohort) -> list[str]:
     return [
         *of_warnings(cohort.warned),
         *of_labels(cohort.refused, cohort.unknown_keys),
+        *of_evidence(cohort.evidence),
         *of_patients(0 if cohort.tells_patients_apart else cohort.unnamed),
     ]
 
@@ -63,6 +65,16 @@ def unmatched(refused: Mapping[str, int], unknown_keys: int) -> str:
     return ", ".join(f"{count} {what}" for what, count in counts.items() if count)
 
 
+def of_evidence(said: Mapping[str, int]) -> list[str]:
+    """Returns a line for each thing that is odd about whose films these are.
+
+    Args:
+        said: counts by code of ``JOINS`` and ``CONTRADICTIONS``.
+    """
+    texts = JOINS | CONTRADICTIONS
+    return [f"note: {said[code]} {text}" for code, text in texts.items() if said.get(code)]
+
+
 def of_patients(films: int) -> list[str]:
     """Returns a line about the films without a patient, if there are any."""
     if not films:
@@ -70,5 +82,7 @@ def of_patients(films: int) -> list[str]:
     return [
         f"note: {films} films have no PatientID, so medidd cannot tell which films show one "
         "patient, and no audit is valid; if you are sure that no patient has two studies, use "
-        "--unit study; if no patient has two films, use --unit image"
+        "--unit study; if no patient has two films, use --unit image; if the patient is in a "
+        "column of the table of labels, or in an attribute such as AccessionNumber, use "
+        "--patient-column NAME"
     ]

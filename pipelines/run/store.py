@@ -28,6 +28,12 @@ RUNS = Path("runs")
 """The folder of runs, unless the user names another one."""
 
 
+_READ = frozenset({"cohort", "members", "controls", "ledger.json", "refused-files.csv"})
+"""What is in the private part of a run before anything is made of its films."""
+
+_ENDED = "ended"
+
+
 @dataclass(frozen=True)
 class Run:
     """The folder of one run.
@@ -123,6 +129,16 @@ class Run:
         strange = any(found.name not in traces for found in self.path.iterdir())
         return strange or (self.private.exists() and any(self.private.iterdir()))
 
+    def holds_results(self) -> bool:
+        """Tells whether anything was made of the films that were read."""
+        strange = {found.name for found in self.path.iterdir()} - {"private", self.job.name}
+        return bool(strange) or any(found.name not in _READ for found in self.private.glob("*"))
+
+    def end(self, asked: Json) -> None:
+        """Notes that the job ended before it made anything, so the folder is free for any job."""
+        self.ledger.unlink(missing_ok=True)
+        write_json(self.job, {"job": asked, _ENDED: True})
+
     def discard(self) -> None:
         """Removes the folder of a run that could not begin, and ``RUNS`` if it is then empty."""
         shutil.rmtree(self.path, ignore_errors=True)
@@ -134,18 +150,25 @@ class Run:
 def claim(place: Run, asked: Json, *, resume: bool) -> bool:
     """Takes a folder for a job, and tells whether it is new.
 
+    A folder whose job ended before it made anything can be taken by any job. Its films stay,
+    because the same films need not be read again.
+
     Raises:
         Stop: the place holds something else, the run of another job, or the run of this job
             without ``resume``.
     """
     if place.job.exists():
+        found = read_json(place.job)
+        if found.get(_ENDED):
+            write_json(place.job, {"job": asked})
+            return False
         if not resume:
             raise Stop(
                 f"{place.path}: already holds a run; continue it with --resume, or name another "
                 "folder with --out",
                 Exit.USAGE,
             )
-        if different := differences(asked, read_json(place.job)["job"]):
+        if different := differences(asked, found["job"]):
             raise Stop(
                 f"{place.path}: the run in it differs in {', '.join(different)}; repeat the "
                 "command of that run, or name another folder with --out",
@@ -166,7 +189,8 @@ def claim(place: Run, asked: Json, *, resume: bool) -> bool:
 def claimed(place: Run, asked: Json, *, resume: bool) -> Iterator[None]:
     """Claims a folder for the body; discards a new one if the body ends in a ``Stop``.
 
-    The same job would stop at the same point, and another job may not use its folder.
+    The same job would stop at the same point. If the folder is not new, but nothing was made
+    because of the films, another job may use it.
 
     Raises:
         Stop: as ``claim``.
@@ -174,9 +198,11 @@ def claimed(place: Run, asked: Json, *, resume: bool) -> Iterator[None]:
     fresh = claim(place, asked, resume=resume)
     try:
         yield
-    except Stop:
+    except Stop as stop:
         if fresh:
             place.discard()
+        elif stop.code in (Exit.DATA, Exit.REFUSED_FILES) and not place.holds_results():
+            place.end(asked)
         raise
 
 

@@ -8,9 +8,11 @@ import pytest
 from invented_cohort import ROOT
 
 from medidd.dicom.errors import HARMLESS, REASONS, WARNINGS, Refused
+from medidd.dicom.folder.patients import CONTRADICTIONS, JOINS
 from medidd.dicom.header.header import Header
 from medidd.dicom.labels.labelling import Labelling, Uncertain
 from medidd.dicom.labels.labels import Labels, read_labels
+from medidd.dicom.labels.patient_column import KEYWORDS
 from medidd.dicom.source import Source
 from pipelines.cli.film_commands import COMMANDS
 from pipelines.commands.purge import HOLD_FILMS
@@ -90,9 +92,14 @@ def test_the_files_that_are_named_are_those_that_are_written() -> None:
 
 def test_every_code_is_explained_in_its_own_words() -> None:
     explained = re.findall(r"^\| `(\w+)` \| (.+) \|$", INGEST, re.MULTILINE)
-    assert dict(explained) == REASONS | WARNINGS
+    assert dict(explained) == REASONS | WARNINGS | JOINS | CONTRADICTIONS
 
 
 def test_the_codes_that_do_not_count_are_named() -> None:
     sentence = INGEST.partition("do not count\nagainst")[0].rpartition("\n\n")[2]
     assert set(re.findall(r"`(\w+)`", sentence)) == HARMLESS
+
+
+def test_every_attribute_that_may_name_the_patient_is_listed() -> None:
+    section = INGEST.partition("## Whose film it is\n")[2].partition("\n## ")[0]
+    assert all(re.search(rf"\b{keyword}\b", section) for keyword in KEYWORDS)

@@ -15,8 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from medidd.dicom.errors import CohortError
-from medidd.dicom.folder.duplicates import same_pixels
-from medidd.dicom.folder.gathering import Gathered, Unit
+from medidd.dicom.folder.duplicates import copies_in, joined_by, same_pixels
+from medidd.dicom.folder.gathering import Gathered
+from medidd.dicom.folder.patients import Unit, require_consistent
 from medidd.dicom.folder.plan import VERSION, Plan, make_plan, require_usable, unnamed
 from medidd.dicom.folder.scan import scan
 from medidd.dicom.isolation import Lost, isolated
@@ -43,12 +44,13 @@ class Cohort:
         refused: files left out, by reason code.
         tokens: keyed hashes of the identifiers' tokens, to search outgoing files for them.
         unit: what counts as one patient.
-        unnamed: films without PatientID.
+        unnamed: films of no known PatientID.
         names: keyed hashes of each film's PatientID (if it has one), study and object, (n,). They
-            find a film again in a cohort with another unit.
+            find a film again in another cohort, see ``names.sought``.
         traits: sex, band of age and device of each film by name, (n,); '' if not known.
         warned: films that are used although something is odd about them, by code.
         unknown_keys: keys in the table of labels that no film has.
+        evidence: what is odd about whose films these are, counts by code; see ``patients``.
     """
 
     images: npt.NDArray[np.uint16]
@@ -64,6 +66,7 @@ class Cohort:
     traits: Mapping[str, Sequence[str]] = field(default_factory=dict)
     warned: Mapping[str, int] = field(default_factory=dict)
     unknown_keys: int = 0
+    evidence: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def tells_patients_apart(self) -> bool:
@@ -105,6 +108,7 @@ class Cohort:
             {name: [film[name] for film in films] for name in ("sex", "age", "device")},
             about["warned"],
             about.get("unknown_keys", 0),
+            about["evidence"],
         )
 
 
@@ -119,6 +123,7 @@ def ingest(
     unit: Unit = "patient",
     reading: Reading = DEFAULT,
     refused_list: Path | None = None,
+    strict: bool = False,
 ) -> Iterator[tuple[int, int]]:
     """Makes a cohort from the radiographs under ``root``.
 
@@ -135,6 +140,7 @@ def ingest(
         reading: how films are read.
         refused_list: file for the list of refused files by name; None for no list. The list
             identifies people, and is also written if too many files are refused.
+        strict: whether contradictions about whose film it is are an error.
 
     Yields:
         Films done, and films in all; before the first, files looked at so far.
@@ -153,6 +159,8 @@ def ingest(
     if refused_list is not None and not finished:
         write_refusals(refused_list, root, plan.refusals)
     plan.require_usable(root, max_refused)
+    if strict:
+        require_consistent(plan.evidence)
     total = len(plan.films)
     if finished:
         yield total, total
@@ -198,15 +206,22 @@ def _finish(
     refused_list: Path | None,
 ) -> None:
     filled = rows.filled()
-    copies, stands_for = same_pixels(rows.images, filled, plan.films)
+    equal = same_pixels(rows.images, filled)
+    copies = copies_in(equal, plan.films)
     kept = [row for row in filled if row not in copies]
-    films = [replace(plan.films[row], patient=stands_for[plan.films[row].patient]) for row in kept]
+    patients = joined_by([plan.films[row].patient for row in group] for group in equal)
+    films = [
+        replace(film, patient=patients.first(film.patient))
+        for film in (plan.films[row] for row in kept)
+    ]
+    merged = {p for p in {plan.films[row].patient for row in filled} if patients.first(p) != p}
+    evidence = {**plan.evidence, **({"equal_pixels": len(merged)} if merged else {})}
     lost = rows.refused() | copies
     if refused_list is not None:
         by_name = (Refusal(plan.films[row].path, code) for row, code in lost.items())
         write_refusals(refused_list, root, [*plan.refusals, *by_name])
     refused = plan.refused + Counter(lost.values())
-    require_usable(root, films, refused, max_refused, by_folder=plan.by_folder)
+    require_usable(root, films, refused, max_refused, by_folder=plan.by_folder, said=evidence)
     classes = sorted({film.label for film in films})
     about = {
         "version": VERSION,
@@ -218,7 +233,8 @@ def _finish(
         "unit": plan.unit,
         "patient_id_missing": unnamed(films),
         "unknown_keys": plan.unknown_keys,
-        "patients_merged": sum(one != other for one, other in stands_for.items()),
+        "patients_merged": len(merged),
+        "evidence": dict(sorted(evidence.items())),
         "fingerprint": plan.fingerprint,
     }
     table = (

@@ -16,6 +16,8 @@ import numpy.typing as npt
 from pydicom import Dataset
 
 from medidd.dicom.errors import Refused
+from medidd.dicom.folder.evidence import Evidence
+from medidd.dicom.folder.union import Joined
 from medidd.dicom.header.header import read, refusing
 from medidd.dicom.refusals import Exposure, Refusal
 from medidd.dicom.source import Source
@@ -33,10 +35,12 @@ class Film:
         state: the file's state when its header was read.
         instance: SOPInstanceUID.
         patient: keyed hash of what counts as one patient.
+        person: keyed hash of the patient, whatever counts as one.
         label: name of the class.
         split: "train", "val", "test" or ''.
-        names: keyed hashes of PatientID, study and object, whatever counts as one patient; '' for a
-            missing PatientID.
+        names: keyed hashes of PatientID, study and object, whatever counts as one patient; '' if
+            the PatientID is not known. A fourth one may follow, see ``names``.
+        evidence: what its header says about whose film it is.
         traits: sex, band of age and keyed hash of the device by name; '' if not known.
         view: name of the view, or ''.
         side: "L", "R" or ''.
@@ -46,9 +50,11 @@ class Film:
     state: tuple[int, int]
     instance: str
     patient: str
+    person: str
     label: str
     split: str
-    names: tuple[str, str, str]
+    names: tuple[str, ...]
+    evidence: Evidence
     traits: Mapping[str, str]
     view: str = ""
     side: str = ""
@@ -86,33 +92,29 @@ def once(films: Iterable[Film]) -> tuple[list[Film], list[Refusal]]:
     return kept, refused
 
 
-def same_pixels(
-    images: npt.NDArray[np.uint16], rows: Sequence[int], films: Sequence[Film]
-) -> tuple[dict[int, str], dict[str, str]]:
-    """Finds equal pixels among the ``rows`` of ``images``.
-
-    One patient's films with equal pixels are one film: the first is kept, or none if their labels
-    differ. If films of two patients have equal pixels, the two count as one patient, because an
-    audit must hold out both together.
+def same_pixels(images: npt.NDArray[np.uint16], rows: Sequence[int]) -> list[list[int]]:
+    """Returns the rows with equal pixels together, in groups.
 
     Args:
         images: all films, (n, size, size).
         rows: the rows to compare.
-        films: the film of each row of ``images``.
+    """
+    equal = _grouped((hashlib.sha256(images[row].tobytes()).digest(), row) for row in rows)
+    return [group for group in equal.values() if len(group) > 1]
 
-    Returns:
-        The code for each refused row, and for each patient the patient to count as.
+
+def copies_in(groups: Iterable[Sequence[int]], films: Sequence[Film]) -> dict[int, str]:
+    """Returns the code for each row that is refused, because its film is there once more.
+
+    One patient's films with equal pixels are one film: the first is kept, or none if their labels
+    differ.
+
+    Args:
+        groups: rows with equal pixels.
+        films: the film of each row.
     """
     refused: dict[int, str] = {}
-    stands_for = {films[row].patient: films[row].patient for row in rows}
-
-    def first(patient: str) -> str:
-        while stands_for[patient] != patient:
-            patient = stands_for[patient]
-        return patient
-
-    equal = _grouped((hashlib.sha256(images[row].tobytes()).digest(), row) for row in rows)
-    for group in equal.values():
+    for group in groups:
         for copies in _grouped((films[row].patient, row) for row in group).values():
             clash = len({(films[row].label, films[row].split) for row in copies}) > 1
             refused.update(
@@ -120,9 +122,22 @@ def same_pixels(
                 if clash
                 else dict.fromkeys(copies[1:], "duplicate_pixels")
             )
-        patients = sorted({first(films[row].patient) for row in group})
-        stands_for.update(dict.fromkeys(patients, patients[0]))
-    return refused, {patient: first(patient) for patient in stands_for}
+    return refused
+
+
+def joined_by(groups: Iterable[Sequence[str]]) -> Joined:
+    """Returns whom patients count as if films with equal pixels are of one patient.
+
+    An audit must hold out two such patients together.
+
+    Args:
+        groups: the patients of films with equal pixels.
+    """
+    joined = Joined()
+    for first, *others in groups:
+        for other in others:
+            joined.join(first, other)
+    return joined
 
 
 def _agree(copies: Sequence[Film]) -> bool:

@@ -10,10 +10,12 @@ from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from sys import intern
-from typing import Literal
 
 from medidd.dicom.errors import CohortError, Refused
 from medidd.dicom.folder.duplicates import Film
+from medidd.dicom.folder.evidence import Evidence, evidence_of
+from medidd.dicom.folder.names import marked
+from medidd.dicom.folder.patients import Unit, Whose, whose
 from medidd.dicom.folder.twins import settled
 from medidd.dicom.header.header import Header
 from medidd.dicom.header.identifiers import keyed, tokens_of, tokens_of_identifiers
@@ -22,9 +24,9 @@ from medidd.dicom.labels.labels import Labels, read_labels
 from medidd.dicom.refusals import Exposure, Refusal
 from medidd.dicom.source import has_files
 
-Unit = Literal["patient", "study", "image"]
-"""What counts as one patient. A user who says "study" or "image" answers for it that no patient has
-two of them."""
+_TRAITS = ("sex", "age", "device")
+_FINDS_ONE = frozenset({"folder", "path", "SOPInstanceUID", "StudyInstanceUID"})
+"""Keys of a table of labels that find the films of one patient."""
 
 
 class Gathered:
@@ -35,7 +37,8 @@ class Gathered:
         key: the key for hashing identifiers.
         unit: what counts as one patient.
         headers: radiographs seen.
-        films: radiographs with a label.
+        films: radiographs with a label; ``of_patients`` says whose they are.
+        evidence: what all radiographs say about whose they are.
         refusals: radiographs without a label or with several, and files that are no radiograph.
         tokens: keyed hashes of the tokens of all identifiers.
     """
@@ -44,11 +47,14 @@ class Gathered:
         """Starts empty."""
         self.headers = 0
         self.films: list[Film] = []
+        self.evidence: list[Evidence] = []
         self.refusals: list[Refusal] = []
         self.tokens: set[str] = set()
         self.labels, self.key, self.unit = labels, key, unit
         self._unknown = set(labels.rows)
         self._shared: dict[str, set[str]] = {}
+        self._in_id: set[str] = set()
+        self._traits: dict[tuple[str, str, str], dict[str, str]] = {}
 
     @classmethod
     def under(
@@ -80,17 +86,42 @@ class Gathered:
             self.refusals.append(replace(header, exposure=self._named(raw)) if raw else header)
             return
         self.headers += 1
-        tokens = tokens_of_identifiers(header.identifiers)
+        row, column = self.labels.row_of(header), self.labels.patient_of(header)
+        tokens = tokens_of_identifiers({*header.identifiers, column or ""})
         self.tokens.update(keyed(self.key, token) for token in tokens)
-        self._unknown.discard(self.labels.row_of(header))
+        self._unknown.discard(row)
+        row = "" if self.labels.key in _FINDS_ONE else row
+        evidence = evidence_of(header, self.key, column=column, row=row)
+        self.evidence.append(evidence)
         try:
-            film = self._film(header)
+            film = self._film(header, evidence)
         except Refused as left_out:
             named = self._named(header.exposure)
             self.refusals.append(Refusal(header.path, left_out.code, named))
             return
         self.films.append(film)
-        self._shared[film.label] = self._shared.get(film.label, tokens) & tokens
+        self._note_class(film.label, header, tokens)
+
+    def of_patients(self) -> tuple[list[Film], Whose]:
+        """Returns the films with their patients, and how these were found."""
+        found = whose(self.evidence, self.unit)
+
+        def given(film: Film) -> Film:
+            person = found.of(film.evidence)
+            own, study, image = film.evidence.person, *film.names[1:3]
+            bare = marked(film.evidence)
+            if not found.named(film.evidence):
+                own, bare = person if found.known(film.evidence) else "", ""
+            if self.unit == "image" and not own and found.loose(film.evidence):
+                person = image  # neither ID nor study says anything, and the user answers for it
+            stands_for: dict[Unit, str] = {"patient": person, "study": study, "image": image}
+            return replace(
+                film, patient=stands_for[self.unit], person=person, names=(own, study, image, bare)
+            )
+
+        for place, film in enumerate(self.films):
+            self.films[place] = given(film)  # in place, because there may be many
+        return self.films, found
 
     def settled(self) -> list[Refusal]:
         """Returns the refusals; raw detector data whose film is there are named as such."""
@@ -109,12 +140,20 @@ class Gathered:
         Raises:
             CohortError: a class's name contains an identifier that all its films share.
         """
-        shared = self._shared.items()
-        if named := sum(bool(tokens_of(label) & tokens) for label, tokens in shared):
-            raise CohortError(
-                f"{named} of {len(shared)} classes are named by an identifier of their films; give "
-                "a labels.csv, or name folders by class, not by patient, study or hospital"
-            )
+        named = [label for label, words in self._shared.items() if words]
+        if not named:
+            return
+        where = "PatientID" if self._in_id.issuperset(named) else "such as PatientID or hospital"
+        remedy = (
+            "give a labels.csv, or name folders by class, not by patient, study or hospital"
+            if self.labels.key == "folder"
+            else "class names are published, so give these classes other names in the table of "
+            "labels, or other IDs to the patients"
+        )
+        raise CohortError(
+            f"{len(named)} of {len(self._shared)} classes are named by an identifier of their "
+            f"films ({where}); {remedy}"
+        )
 
     def require_printable_classes(self) -> None:
         """Refuses classes whose names cannot be in a line of text: classes are published.
@@ -128,27 +167,37 @@ class Gathered:
                 "characters or letters that are no UTF-8; rename them"
             )
 
-    def _film(self, header: Header) -> Film:
-        """Returns what a cohort would keep of a film.
+    def _note_class(self, label: str, header: Header, tokens: set[str]) -> None:
+        """Keeps the words of a class's name that are in the identifiers of all its films."""
+        words = self._shared.get(label)
+        if words is None:
+            words = tokens_of(label)
+            self._in_id.add(label)
+        words &= tokens
+        self._shared[label] = words
+        if words and not words & tokens_of_identifiers([header.links["PatientID"]]):
+            self._in_id.discard(label)
+
+    def _film(self, header: Header, evidence: Evidence) -> Film:
+        """Returns what a cohort would keep of a film, its patient not yet known.
 
         Raises:
             Refused: the film has no label, or several.
         """
         label, split = self.labels.of(header)
-        links = header.links
-        patient = self._hash(f"{header.issuer}|{links['PatientID']}") if links["PatientID"] else ""
-        study = self._study(links["StudyInstanceUID"])
-        image = self._hash(f"image|{links['SOPInstanceUID']}")
-        stands_for: dict[Unit, str] = {"patient": patient or study, "study": study, "image": image}
+        instance = header.links["SOPInstanceUID"]
+        traits = (header.sex, header.age, self._device(header))
         return Film(
             header.source,
             header.state,
-            links["SOPInstanceUID"],
-            stands_for[self.unit],
-            label,
-            split,
-            names=(patient, study, image),
-            traits={"sex": header.sex, "age": header.age, "device": self._device(header)},
+            instance,
+            patient="",
+            person="",
+            label=label,
+            split=split,
+            names=(evidence.person, evidence.study, self._hash(f"image|{instance}")),
+            evidence=evidence,
+            traits=self._traits.setdefault(traits, dict(zip(_TRAITS, traits, strict=True))),
             view=intern(header.view),
             side=intern(header.side),
         )

@@ -4,12 +4,14 @@ import hashlib
 import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from medidd.dicom.errors import ACCEPTED_BY, NO_DICOM, CohortError, TooManyRefused, counts, parted
 from medidd.dicom.folder.duplicates import Film, once
-from medidd.dicom.folder.gathering import Gathered, Unit
+from medidd.dicom.folder.gathering import Gathered
+from medidd.dicom.folder.patients import Unit, shared
 from medidd.dicom.header.identifiers import keyed
 from medidd.dicom.reading import DEFAULT, Reading
 from medidd.dicom.refusals import Refusal
@@ -31,6 +33,7 @@ class Plan:
         by_folder: whether folders were used as classes, because there is no table.
         reading: how the films are read.
         unknown_keys: keys in the table of labels that no film has.
+        evidence: what is odd about whose films these are, counts by code; see ``patients``.
     """
 
     films: tuple[Film, ...]
@@ -42,6 +45,7 @@ class Plan:
     by_folder: bool
     unknown_keys: int
     reading: Reading = DEFAULT
+    evidence: Mapping[str, int] = field(default_factory=dict)
 
     def require_unchanged(self, root: Path) -> None:
         """Checks that the films have not changed since the plan was made.
@@ -54,7 +58,14 @@ class Plan:
 
     def require_usable(self, root: Path, max_refused: float) -> None:
         """Checks what is known about the films before decoding; see ``require_usable``."""
-        require_usable(root, self.films, self.refused, max_refused, by_folder=self.by_folder)
+        require_usable(
+            root,
+            self.films,
+            self.refused,
+            max_refused,
+            by_folder=self.by_folder,
+            said=self.evidence,
+        )
 
 
 def make_plan(root: Path, seen: Gathered, *, size: int, reading: Reading = DEFAULT) -> Plan:
@@ -68,17 +79,20 @@ def make_plan(root: Path, seen: Gathered, *, size: int, reading: Reading = DEFAU
     _require_labelled(root, seen, refused)
     seen.require_printable_classes()
     seen.require_anonymous_classes()
-    films, copies = once(seen.films)
+    labelled, whose = seen.of_patients()
+    films, copies = once(labelled)
+    said = {**whose.said, **shared((film.evidence, film.person) for film in films)}
     return Plan(
         tuple(films),
         seen.unit,
         refused + Counter(copy.code for copy in copies),
         (*refusals, *copies),
         frozenset(seen.tokens),
-        _fingerprint(seen.key, [VERSION, size, seen.unit, reading.to_json()], films),
+        _fingerprint(seen.key, [VERSION, size, seen.unit, reading.to_json(), said], films),
         seen.labels.key == "folder",
         seen.unknown_keys,
         reading,
+        said,
     )
 
 
@@ -86,7 +100,8 @@ def _fingerprint(key: bytes, choices: Sequence[object], films: Iterable[Film]) -
     """Returns the keyed hash of everything that determines the rows."""
     digest = hashlib.sha256(json.dumps(choices).encode())
     for film in films:
-        row = [film.instance, film.patient, film.label, film.split, *film.state]
+        whose = (film.patient, film.person, film.names[0])
+        row = [film.instance, *whose, film.label, film.split, *film.state]
         digest.update(json.dumps(row).encode())
     return keyed(key, digest.hexdigest())
 
@@ -110,6 +125,7 @@ def require_usable(
     max_refused: float,
     *,
     by_folder: bool,
+    said: Mapping[str, int],
 ) -> None:
     """Checks what only the whole cohort can show.
 
@@ -133,24 +149,38 @@ def require_usable(
     if len(of_class) < 2:
         raise CohortError(f"{root}: one class only, but at least two are needed{hint}")
     alone = sum(len(patients) < 2 for patients in of_class.values())
+    if alone and (studies := said.get("id_on_most_studies")):
+        raise CohortError(
+            f"{root}: {alone} of {len(of_class)} classes have a single patient, because one "
+            f"PatientID is on {studies} studies; if it names nobody, use --unit study (if no "
+            "patient has two studies) or --patient-column NAME (a column of the table of labels, "
+            "or an attribute such as AccessionNumber)"
+        )
+    if alone and (studies := said.get("study_of_several_ids")):
+        hint = (
+            f"{hint}; {studies} studies have several PatientIDs, which medidd counts as one patient"
+        )
     if alone:
         raise CohortError(
             f"{root}: {alone} of {len(of_class)} classes have a single patient, so this patient "
             f"would be published as the class; merge or drop these classes{hint}"
         )
-    # By PatientID, too: it names one person, whatever counts as one patient.
-    of_patient = _sets((name, film.split) for film in films for name in _people(film))
-    torn = sum(len(splits) > 1 for splits in of_patient.values())
+    # By person, too, whatever counts as one patient.
+    torn = _torn(films, "person") or _torn(films, "patient")
     if torn:
-        raise CohortError(f"{root}: {torn} patients are in two splits; give each patient one")
+        raise CohortError(
+            f"{root}: {torn} patients are in two splits, by PatientID, study or equal pixels; give "
+            "each patient one split"
+        )
 
 
-def _people(film: Film) -> set[str]:
-    return {film.patient, film.names[0]} - {""}
+def _torn(films: Iterable[Film], by: Literal["person", "patient"]) -> int:
+    splits = _sets((getattr(film, by), film.split) for film in films)
+    return sum(len(found) > 1 for found in splits.values())
 
 
 def unnamed(films: Iterable[Film]) -> int:
-    """Returns how many films have no PatientID; their study then counts as one patient."""
+    """Returns how many films are of no known PatientID; their study then counts as one patient."""
     return sum(not film.names[0] for film in films)
 
 

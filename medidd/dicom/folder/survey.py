@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from medidd.dicom.errors import Refused
+from medidd.dicom.folder.evidence import Evidence, evidence_of
 from medidd.dicom.folder.gathering import Gathered
+from medidd.dicom.folder.patients import shared, whose
 from medidd.dicom.folder.scan import examined, files
 from medidd.dicom.folder.twins import settled
 from medidd.dicom.header import terms
@@ -50,8 +52,10 @@ class Survey:
         columns: by width in pixels.
         devices: keys of the different devices.
         usable: radiographs.
-        unnamed: radiographs without PatientID.
-        patients: PatientIDs with their issuers.
+        evidence: what the radiographs say about whose they are.
+        patients: number of patients, once all files were seen; see ``patients``.
+        unnamed: radiographs of no known PatientID, likewise.
+        odd: what is odd about whose films these are, counts by code, likewise.
         studies: study UIDs of the radiographs.
         objects: SOP instance UIDs of the radiographs.
         exposures: what the radiographs are of.
@@ -71,8 +75,10 @@ class Survey:
     columns: Counter[int] = field(default_factory=Counter)
     devices: set[str] = field(default_factory=set, repr=False)
     usable: int = 0
+    evidence: list[Evidence] = field(default_factory=list, repr=False)
+    patients: int = 0
     unnamed: int = 0
-    patients: set[tuple[str, str]] = field(default_factory=set, repr=False)
+    odd: dict[str, int] = field(default_factory=dict)
     studies: set[str] = field(default_factory=set, repr=False)
     objects: set[str] = field(default_factory=set, repr=False)
     exposures: list[Exposure] = field(default_factory=list, repr=False)
@@ -83,16 +89,21 @@ class Survey:
         """Number of repeated radiographs: those with the SOPInstanceUID of another."""
         return self.usable - len(self.objects)
 
-    def add(self, header: Header) -> None:
+    def add(self, header: Header, evidence: Evidence) -> None:
         """Counts a radiograph."""
         self.usable += 1
+        self.evidence.append(evidence)
         self.studies.add(header.links["StudyInstanceUID"])
         self.objects.add(header.links["SOPInstanceUID"])
         self.exposures.append(header.exposure)
-        if name := header.links["PatientID"]:
-            self.patients.add((header.issuer, name))
-        else:
-            self.unnamed += 1
+
+    def count_patients(self) -> None:
+        """Counts patients among the radiographs seen so far."""
+        found = whose(self.evidence)
+        of = [(one, found.of(one)) for one in self.evidence]
+        self.patients = len({patient for _, patient in of})
+        self.unnamed = sum(not found.known(one) for one in self.evidence)
+        self.odd = {**found.said, **shared(of)}
 
 
 @dataclass(frozen=True)
@@ -123,16 +134,18 @@ def survey(root: Path, gathered: Gathered | None = None) -> Iterator[Survey]:
         root: the folder.
         gathered: collects the radiographs, if there are labels for them.
     """
-    seen = Survey()
+    seen, secret = Survey(), secrets.token_bytes(32)
     refused: list[Refusal] = []
     yield seen
     for _, found in isolated(_looked_at, files(root, refused)):
         seen.files += 1
         use, words = (found, None) if isinstance(found, Lost) else found
         if isinstance(use, Header):
-            seen.add(use)
             if gathered is not None:
                 gathered.add(use)
+                seen.add(use, gathered.evidence[-1])
+            else:
+                seen.add(use, evidence_of(use, secret))
         elif isinstance(use, Refusal) and use.exposure:
             seen.raws.append(use)
         else:
@@ -143,6 +156,7 @@ def survey(root: Path, gathered: Gathered | None = None) -> Iterator[Survey]:
     seen.files += len(refused)
     refused += settled(seen.raws, seen.exposures)
     seen.refused.update(one.code for one in refused)
+    seen.count_patients()
     yield seen
 
 
@@ -159,7 +173,7 @@ def classes(gathered: Gathered) -> Found:
     """
     gathered.require_printable_classes()
     gathered.require_anonymous_classes()
-    films = gathered.films
+    films, _ = gathered.of_patients()
     patients: dict[str, set[str]] = defaultdict(set)
     for film in films:
         patients[film.label].add(film.patient)

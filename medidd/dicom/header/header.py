@@ -29,14 +29,20 @@ from medidd.dicom.source import Source
 from medidd.dicom.views import FIELDS, matches, view_of
 
 MAX_PIXELS = 2**26
-_LINKS = ("SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "AccessionNumber", "PatientID")
-_NAMES = ("PatientName", "PatientBirthDate", "PatientBirthName", "OtherPatientIDs", "StudyID")
+_LINKS = (
+    *("SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "AccessionNumber", "PatientID"),
+    *("PatientName", "OtherPatientIDs", "StudyID"),
+)
+_TRIAL = ("ClinicalTrialSubjectID", "ClinicalTrialSubjectReadingID")
+_NAMES = ("PatientBirthDate", "PatientBirthName")
 _STAFF = ("InstitutionName", "ReferringPhysicianName", "PerformingPhysicianName", "OperatorsName")
 _PIXELS = ("Rows", "Columns", "SamplesPerPixel", "PhotometricInterpretation")
 _BITS = ("BitsAllocated", "BitsStored", "PixelRepresentation")
 _OTHERS = ("IssuerOfPatientID", "NumberOfFrames", "BurnedInAnnotation")
 _TRAITS = ("PatientSex", "PatientAge", "StudyDate", "Manufacturer", "ManufacturerModelName")
-_TAGS = [*{*TAGS, *_LINKS, *_NAMES, *_STAFF, *_PIXELS, *_BITS, *_OTHERS, *FIELDS, *_TRAITS}]
+_TAGS = [
+    *{*TAGS, *_LINKS, *_TRIAL, *_NAMES, *_STAFF, *_PIXELS, *_BITS, *_OTHERS, *FIELDS, *_TRAITS}
+]
 codecs.register()
 
 _PIXEL_DATA = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
@@ -49,8 +55,9 @@ class Header:
 
     Attributes:
         source: the file.
-        links: SOP instance, study and series UID, accession number and PatientID by keyword; empty
-            if the file has none. A film that is used without UIDs has a hash of its file instead.
+        links: SOP instance, study and series UID, accession number, and what may name a patient,
+            by keyword; empty if the file has none. A film that is used without UIDs has a hash of
+            its file instead.
         issuer: IssuerOfPatientID, which separates equal PatientIDs of two hospitals.
         identifiers: all values that could identify patient, staff, study or hospital.
         sex: "M", "F", "O" or ''.
@@ -203,6 +210,7 @@ def _header(source: Source, file: IO[bytes], reading: Reading) -> Header:
     if not deflated and file.read(2) not in _AT_PIXELS:
         raise Refused("pixels_truncated")
     links = {keyword: text(found, keyword) for keyword in _LINKS}
+    links |= {keyword: optional(found, keyword) for keyword in _TRIAL}
     names = {text(found, keyword) for keyword in (*_NAMES, *_STAFF)}
     identifiers = frozenset({*links.values(), *names} - {""})
     if without_uid(found):

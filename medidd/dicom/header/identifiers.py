@@ -6,7 +6,6 @@ cohort's own tokens. Both sides must split text into tokens in the same way, so 
 only here.
 """
 
-import hashlib
 import hmac
 import re
 import unicodedata
@@ -57,4 +56,4 @@ def tokens_of_identifiers(values: Iterable[str]) -> set[str]:
 
 def keyed(key: bytes, token: str) -> str:
     """Returns HMAC-SHA256 of ``token`` under ``key``, its first 16 hexadecimal digits."""
-    return hmac.new(key, token.encode(errors="replace"), hashlib.sha256).hexdigest()[:16]
+    return hmac.digest(key, token.encode(errors="replace"), "sha256").hex()[:16]

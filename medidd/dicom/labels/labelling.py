@@ -37,6 +37,8 @@ class Labelling:
         target: column, or finding in a cell, that becomes the class; None if the table has one
             label per film.
         uncertain: what an uncertain target counts as: no label, present or absent.
+        patient_column: column, or DICOM attribute, that names each film's patient; None for
+            PatientID.
 
     Raises:
         ValueError: the key is unknown, or a target is empty or missing.
@@ -46,6 +48,7 @@ class Labelling:
     key: str | None = None
     target: str | None = None
     uncertain: Uncertain = "drop"
+    patient_column: str | None = None
 
     def __post_init__(self) -> None:
         if self.key is not None and self.key not in KEYS:
@@ -57,7 +60,12 @@ class Labelling:
 
     def choices(self) -> dict[str, str | None]:
         """Returns everything except the table: two labellings of one table can differ in this."""
-        return {"key": self.key, "target": self.target, "uncertain": self.uncertain}
+        return {
+            "key": self.key,
+            "target": self.target,
+            "uncertain": self.uncertain,
+            "patient_column": self.patient_column,
+        }
 
 
 USUAL = Labelling()

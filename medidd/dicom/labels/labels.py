@@ -17,6 +17,7 @@ from medidd.dicom.labels.labelling import (
     one_among,
     yes_or_no,
 )
+from medidd.dicom.labels.patient_column import PatientColumn, patient_column
 from medidd.dicom.labels.splits import split_of
 from medidd.dicom.source import folders
 
@@ -30,12 +31,14 @@ class Labels:
         bases: folders to which paths in the table may be relative, the root first.
         rows: label and split by the key's value.
         says: returns the class for a folder's name.
+        column: where each film's patient is; None for PatientID.
     """
 
     key: str
     bases: tuple[Path, ...]
     rows: dict[str, tuple[str, str]]
     says: Says = str
+    column: PatientColumn | None = None
 
     def of(self, header: Header) -> tuple[str, str]:
         """Returns a film's label and its split, '' if the table has no split.
@@ -53,6 +56,10 @@ class Labels:
         if "|" in found[0]:
             raise Refused("label_unmapped")
         return found
+
+    def patient_of(self, header: Header) -> str | None:
+        """Returns the patient that the user's column names, '' if none; None without a column."""
+        return None if self.column is None else self.column.of(header, self.row_of(header))
 
     def row_of(self, header: Header) -> str:
         """Returns the key by which the table knows the film, or '' if it does not."""
@@ -105,15 +112,16 @@ def _by_folder(root: Path, names: Iterable[str], labelling: Labelling) -> Labels
         raise CohortError(
             f"{root}: no table of labels for --label-key; name the table with --labels"
         )
+    column = patient_column(labelling.patient_column)
     if labelling.target is None:
-        return Labels("folder", (root,), {})
+        return Labels("folder", (root,), {}, column=column)
     target = labelling.target.strip()
     if not any(is_named(target, name) for name in names):
         raise CohortError(
             f"{root}: no table of labels, and no folder in it has the name of --target; name the "
             "table with --labels, or check the spelling"
         )
-    return Labels("folder", (root,), {}, one_among(labelling, target))
+    return Labels("folder", (root,), {}, one_among(labelling, target), column)
 
 
 def _by_table(table: LabelTable, bases: tuple[Path, ...], labelling: Labelling) -> Labels:
@@ -132,7 +140,9 @@ def _by_table(table: LabelTable, bases: tuple[Path, ...], labelling: Labelling) 
             f"the table of labels contradicts itself for {clashes} values of {key}; "
             "give each one label and one split"
         )
-    return Labels(key, bases, {value: found.pop() for value, found in seen.items()})
+    keys = [_posix(row[key_column]) if key == "path" else row[key_column] for row in table.rows]
+    column = patient_column(labelling.patient_column, table, keys)
+    return Labels(key, bases, {value: one.pop() for value, one in seen.items()}, column=column)
 
 
 def _key_column(table: LabelTable, labelling: Labelling) -> tuple[str, int]:
@@ -157,7 +167,7 @@ def _split(cell: str) -> str:
 
 def _label_column(table: LabelTable, labelling: Labelling) -> tuple[int, Says]:
     """Returns the column of the label, and the function that reads its cells."""
-    known = {"split", *(key.lower() for key in KEYS)}
+    known = {"split", *(key.lower() for key in KEYS), plain(labelling.patient_column or "")}
     others = [at for at, name in enumerate(table.header) if plain(name) not in known]
     if labelling.target is not None:
         return _target_column(table, others, labelling, labelling.target.strip())

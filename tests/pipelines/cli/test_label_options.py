@@ -56,6 +56,7 @@ def test_a_target_is_distilled_and_remembered(source: Source, tmp_path: Path) ->
         "key": "StudyInstanceUID",
         "target": "first",
         "uncertain": "drop",
+        "patient_column": None,
     }
     again = distill(source, table, run, "--target", "first", "--resume")
     assert again.code == 2

@@ -71,7 +71,7 @@ def test_json_prints_one_object_and_nothing_else(made: Made) -> None:
     assert made.ended.out.count("\n") == 1
     said = json.loads(made.ended.out)
     parts = {"run", "method", "ipc", "classes", "metrics", "audit", "seconds"}
-    assert set(said) == parts | {"refused", "warned", "unknown_keys"}
+    assert set(said) == parts | {"refused", "warned", "unknown_keys", "evidence"}
     assert said["run"] == str(made.path)
     assert said["method"] == "dm"
     assert said["ipc"] == 3

@@ -12,6 +12,7 @@ import pytest
 from invented_cohort import ROOT, SMALL, Source, called, files_of, found_in, traces
 
 from medidd.dicom.folder.cohort import Cohort
+from pipelines.run.store import Run, read_json, write_json
 
 
 @pytest.fixture
@@ -153,3 +154,40 @@ def test_neither_torch_nor_monai_is_loaded(source: Source, tmp_path: Path) -> No
         command, cwd=tmp_path, env=settings, capture_output=True, text=True, check=True
     )
     assert ended.stdout.endswith("\n[]\n")
+
+
+def test_after_an_error_the_same_folder_takes_other_options(broken: Path, tmp_path: Path) -> None:
+    films = ("ingest", "--dicom-dir", broken, "--out", tmp_path / "out")
+    assert called(*films, "--max-rejected", 0).code == 4
+    kept = tmp_path / "out" / "private" / "refused-files.csv"
+    assert kept.exists()
+    (tmp_path / "labels.csv").rename(tmp_path / "moved.csv")
+    assert called(*films, "--voi", "percentile").code == 3
+    (tmp_path / "moved.csv").rename(tmp_path / "labels.csv")
+    ended = called(*films, "--max-rejected", 1, "--voi", "percentile", "--size", 16)
+    assert ended.code == 0, ended.err
+    assert Cohort.open(tmp_path / "out" / "private" / "cohort").images.shape[1:] == (16, 16)
+    ended = called(*films, "--max-rejected", 1, "--size", 32)
+    assert (ended.code, "differs in" in ended.err) == (2, True)
+
+
+@pytest.mark.parametrize(("options", "code"), [(("--max-rejected", 0), 4), (("--ipc", 50), 3)])
+def test_a_run_that_was_killed_and_then_ends_with_an_error_takes_other_options(
+    broken: Path, tmp_path: Path, options: tuple[str, ...], code: int
+) -> None:
+    """Nothing was made of its films, so they may serve another job."""
+    films = ("distill", "--dicom-dir", broken, "--ipc", 1, *SMALL, "--max-rejected", 1)
+    place = Run(tmp_path / "run")
+    command = (*films, *options, "--out", place.path)
+    place.create()
+    place.end({})
+    assert called(*command).code == code
+    asked = read_json(place.job)
+    assert asked.pop("ended")
+    write_json(place.job, asked)  # as a run leaves it that was killed while it read
+    assert called(*films, "--out", place.path).code == 2
+    assert called(*command, "--resume").code == code
+    assert not place.ledger.exists()
+    ended = called(*films, "--out", place.path)
+    assert ended.code == 0, ended.err
+    assert "ended" not in read_json(place.job)

@@ -299,13 +299,14 @@ def test_a_film_without_patient_id_that_cannot_be_used_does_not_count(
     assert (cohort.unnamed, cohort.tells_patients_apart) == (0, True)
 
 
-@pytest.mark.parametrize(("unit", "units"), [("patient", 2), ("study", 3), ("image", 6)])
+@pytest.mark.parametrize(("unit", "units"), [("patient", 2), ("study", 4), ("image", 6)])
 def test_what_counts_as_a_patient_is_what_was_asked(
     studies: Path, tmp_path: Path, film: Film, unit: str, units: int
 ) -> None:
     lines = ["path,label"]
     for number in range(1, 7):
-        of = {"PatientID": f"ZZPHI-{number % 2}", "StudyInstanceUID": f"1.2.{number % 3}"}
+        study = f"1.2.{number % 2 + 1}{number // 4}"
+        of = {"PatientID": f"ZZPHI-{number % 2}", "StudyInstanceUID": study}
         film(number, **of).save_as(studies / f"{number}.dcm")
         lines.append(f"{number}.dcm,{'ab'[number % 2]}")
     lines[1] = "1.dcm,a"
@@ -319,7 +320,7 @@ def test_what_counts_as_a_patient_is_what_was_asked(
         uid = f"1.2.826.0.1.3680043.10.1.{number}"
         names = {
             "patient": keyed(KEY, f"|ZZPHI-{number % 2}"),
-            "study": keyed(KEY, f"study|1.2.{number % 3}"),
+            "study": keyed(KEY, f"study|1.2.{number % 2 + 1}{number // 4}"),
             "image": keyed(KEY, f"image|{uid}"),
         }
         assert cohort.patients[row] == names[unit]
@@ -384,6 +385,7 @@ def test_no_film_is_lost_for_a_trait_that_cannot_be_read(
 def test_one_patient_id_of_two_hospitals_is_two_patients(
     studies: Path, tmp_path: Path, film: Film
 ) -> None:
+    film(1, IssuerOfPatientID="ZZPHI A").save_as(studies / "1.dcm")
     film(9, PatientID="ZZPHI-0001", IssuerOfPatientID="ZZPHI B").save_as(studies / "9.dcm")
     assert len(set(run(studies, tmp_path / "c").patients)) == 7
 

@@ -42,7 +42,7 @@ def test_headers_are_counted_by_what_they_say(studies: Path, film: Film) -> None
     film(7, Modality="CT").save_as(studies / "7.dcm")
     found = looked(studies)
     assert (found.files, found.headers, found.usable) == (9, 8, 7)
-    assert (len(found.patients), found.unnamed, len(found.studies), found.copies) == (5, 1, 5, 1)
+    assert (found.patients, found.unnamed, len(found.studies), found.copies) == (5, 1, 5, 1)
     assert found.refused == {"modality_excluded": 1, "not_dicom": 1}
     assert found.modalities == {"CR": 7, "CT": 1}
     assert found.views == {"PA": 5, "AP": 1, "LL": 1, "not said": 1}
