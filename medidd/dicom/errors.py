@@ -46,6 +46,9 @@ REASONS = {
     "constant_image": "every pixel has the same value",
     "decoder_crash": "the file crashed the process that read it; have it compressed again",
     "timeout": "the file took too long; have it compressed again",
+    "label_ambiguous": "the name of the file, or the StudyID, does not say which row of the table "
+    "is about this film alone; use a key that no two films or patients share",
+    "split_missing": "no split in the table that --splits names",
 }
 """Reason codes (a stable interface), and what each means."""
 

@@ -13,6 +13,7 @@ from medidd.dicom.errors import CohortError, Refused
 from medidd.dicom.folder.duplicates import Film
 from medidd.dicom.header.header import Header
 from medidd.dicom.header.identifiers import keyed, tokens_of, tokens_of_identifiers
+from medidd.dicom.labels.finder import Sharing
 from medidd.dicom.labels.labelling import USUAL, Labelling
 from medidd.dicom.labels.labels import Labels, read_labels
 from medidd.dicom.refusals import Refusal
@@ -44,6 +45,7 @@ class Gathered:
         self.labels, self.key, self.unit = labels, key, unit
         self._unknown = set(labels.rows)
         self._shared: dict[str, set[str]] = {}
+        self._sharing = Sharing()
 
     @classmethod
     def under(
@@ -82,6 +84,12 @@ class Gathered:
         except Refused as left_out:
             self.refusals.append(Refusal(header.path, left_out.code))
             return
+        for table, match, by_file in self.labels.shared(header):
+            # The issuer is left out: a film without one may be of the same patient.
+            links = header.links
+            patient = self._hash(links["PatientID"] or f"study|{links['StudyInstanceUID']}")
+            whose = film.instance if by_file else patient
+            self._sharing.add(table, match, len(self.films), whose)
         self.films.append(film)
         self._shared[film.label] = self._shared.get(film.label, tokens) & tokens
 
@@ -89,6 +97,13 @@ class Gathered:
     def unknown_keys(self) -> int:
         """Number of keys in the table of labels that no radiograph has."""
         return len(self._unknown)
+
+    def refuse_doubtful(self) -> None:
+        """Refuses films whose key in a table turned out to find other films or patients, too."""
+        doubtful = self._sharing.doubtful()
+        self.refusals += [Refusal(self.films[at].path, "label_ambiguous") for at in doubtful]
+        self.films = [film for at, film in enumerate(self.films) if at not in doubtful]
+        self._sharing = Sharing()
 
     def require_anonymous_classes(self) -> None:
         """Refuses classes that are patients, such as one folder per patient: classes are published.

@@ -28,8 +28,11 @@ MAX_PIXELS = 2**26
 MODALITIES = frozenset({"CR", "DX", "RG"})
 RADIOGRAPHS = (uid.ComputedRadiographyImageStorage, uid.DigitalXRayImageStorageForPresentation)
 
-_LINKS = ("SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "AccessionNumber", "PatientID")
-_NAMES = ("PatientName", "PatientBirthDate", "PatientBirthName", "OtherPatientIDs", "StudyID")
+_LINKS = (
+    *("SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "AccessionNumber", "StudyID"),
+    "PatientID",
+)
+_NAMES = ("PatientName", "PatientBirthDate", "PatientBirthName", "OtherPatientIDs")
 _STAFF = ("InstitutionName", "ReferringPhysicianName", "PerformingPhysicianName", "OperatorsName")
 _KINDS = ("SOPClassUID", "Modality", "ImageType", "PresentationIntentType", "BurnedInAnnotation")
 _PIXELS = ("Rows", "Columns", "SamplesPerPixel", "PhotometricInterpretation")
@@ -50,8 +53,8 @@ class Header:
 
     Attributes:
         source: the file.
-        links: SOP instance, study and series UID, accession number and PatientID by keyword; empty
-            if the file has none.
+        links: SOP instance, study and series UID, accession number, study and patient ID by
+            keyword; empty if the file has none.
         issuer: IssuerOfPatientID, which separates equal PatientIDs of two hospitals.
         identifiers: all values that could identify patient, staff, study or hospital.
         sex: "M", "F", "O" or ''.

@@ -21,6 +21,7 @@ from medidd.dicom.folder.cohort import Cohort, ingest
 from medidd.dicom.header import header
 from medidd.dicom.header.header import Header
 from medidd.dicom.isolation import isolated
+from medidd.dicom.labels.labelling import Labelling
 from medidd.dicom.pixels.film import Shown, decoded
 from medidd.dicom.reading import Reading
 from medidd.dicom.refusals import Refusal
@@ -97,6 +98,20 @@ def unlabelled(root: Path, film: Film) -> None:
 def two_labels(root: Path, film: Film) -> None:
     film(9).save_as(root / "bad.dcm")
     label(root, 9, "normal|pneumonia")
+
+
+def named_twice(root: Path, film: Film) -> None:
+    film(9).save_as(root / "bad.dcm")
+    kinds = [f"{n},{('normal', 'pneumonia')[n % 2]}" for n in range(1, 7)]
+    rows = ["file,label", *kinds, "bad.png,normal", "bad.jpg,normal"]
+    (root / "labels.csv").write_text("\n".join(rows))
+
+
+def without_split(root: Path, film: Film) -> None:
+    film(9).save_as(root / "bad.dcm")
+    label(root, 9)
+    rows = ["PatientID,split", *(f"ZZPHI-{n:04},train" for n in range(1, 7))]
+    (root.parent / "splits.csv").write_text("\n".join(rows))
 
 
 def copy(root: Path, film: Film) -> None:
@@ -190,6 +205,8 @@ CASES: dict[str, Case] = {
     "constant_image": with_elements(stored=np.full((4, 4), 7, np.uint16)),
     "decoder_crash": named("kills.dcm"),
     "timeout": named("hangs.dcm"),
+    "label_ambiguous": named_twice,
+    "split_missing": without_split,
 }
 
 
@@ -219,7 +236,9 @@ def test_a_bad_file_is_refused_for_one_reason(
         monkeypatch.setattr(Path, "open", open_unless_closed)
     reading = Reading(views=("PA",) if code.startswith("view_") else ())
     options: dict[str, Any] = {"size": 8, "key": b"key", "max_refused": 1.0, "reading": reading}
-    steps = ingest(studies, None, folder=tmp_path / "c", **options)
+    second = tmp_path / "splits.csv"
+    labels = Labelling(splits=second) if second.exists() else None
+    steps = ingest(studies, labels, folder=tmp_path / "c", **options)
     assert len(list(steps)) > 1
     made = Cohort.open(tmp_path / "c")
     expected = {"not_dicom": 1}  # the table of labels

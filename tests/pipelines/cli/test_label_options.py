@@ -9,8 +9,9 @@ import pytest
 from invented_cohort import SMALL, Ended, Source, called, train_experts
 
 from medidd.dicom.folder.cohort import Cohort
-from medidd.dicom.labels.label_table import KEYS
-from medidd.dicom.labels.labelling import UNCERTAIN
+from medidd.dicom.labels.keys import KEYS
+from medidd.dicom.labels.labelling import BLANK, UNCERTAIN
+from medidd.dicom.labels.votes import READERS
 from pipelines.cli import label_options
 
 
@@ -41,6 +42,8 @@ def distill(source: Source, table: Path, run: Path, *more: object) -> Ended:
 def test_the_options_know_what_the_library_knows() -> None:
     assert label_options.KEYS == KEYS
     assert label_options.UNCERTAINS == UNCERTAIN
+    assert label_options.BLANKS == BLANK
+    assert label_options.READERS == READERS
 
 
 def test_a_target_is_distilled_and_remembered(source: Source, tmp_path: Path) -> None:
@@ -56,6 +59,8 @@ def test_a_target_is_distilled_and_remembered(source: Source, tmp_path: Path) ->
         "key": "StudyInstanceUID",
         "target": "first",
         "uncertain": "drop",
+        "blank": "drop",
+        "readers": None,
     }
     again = distill(source, table, run, "--target", "first", "--resume")
     assert again.code == 2

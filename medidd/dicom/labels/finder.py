@@ -1,0 +1,87 @@
+"""Which row of a table is about a film."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from medidd.dicom.header.header import Header
+from medidd.dicom.labels.places import SEVERAL, Places
+
+BY_FILE = ("path", "file")
+"""Keys that are names of files."""
+
+
+@dataclass(frozen=True)
+class Match:
+    """The row about a film.
+
+    Attributes:
+        row: the key in the table; '' if the table does not know the film.
+        sure: whether no other film can have this key.
+        several: whether several rows could mean the film, so none of them counts.
+    """
+
+    row: str = ""
+    sure: bool = True
+    several: bool = False
+
+
+@dataclass(frozen=True, repr=False)
+class Finder:
+    """The keys of a table; without a repr, because keys identify people.
+
+    Attributes:
+        key: one of ``keys.KEYS``.
+        bases: folders to which paths in the table may be relative, the folder of the films first.
+        rows: the keys; paths as ``places.posix`` gives them.
+    """
+
+    key: str
+    bases: tuple[Path, ...]
+    rows: frozenset[str]
+
+    def match(self, header: Header) -> Match:
+        """Returns the row about a film."""
+        if self.key not in BY_FILE:
+            value = header.links.get(self.key, "")
+            # A StudyID (PS3.3 C.7.2.1) is any number that a department gives, often just 1.
+            return Match(value, self.key != "StudyID") if value in self.rows else Match()
+        row, sure = self._places.row_of(header.path.resolve())
+        # SIIM's names of files are the films' UIDs, whatever the files are called here.
+        if not row and header.links.get("SOPInstanceUID", "") in self.rows:
+            return Match(header.links["SOPInstanceUID"])
+        return Match(several=True) if row == SEVERAL else Match(row, sure)
+
+    @cached_property
+    def _places(self) -> Places:
+        return Places(self.rows, self.bases)
+
+
+class Sharing:
+    """Films that were found by a key which need not be theirs alone: the name of a file, a StudyID.
+
+    Only when all films were seen is it known whether a key found one film, or one patient.
+    """
+
+    def __init__(self) -> None:
+        """Starts empty."""
+        self._found: dict[tuple[str, str], list[tuple[int, str, bool]]] = {}
+
+    def add(self, table: str, match: Match, film: int, whose: str) -> None:
+        """Adds a film that a row is about.
+
+        Args:
+            table: which table the row is in.
+            match: the row.
+            film: number of the film.
+            whose: what a key may find one of only: the film's own UID, or its patient.
+        """
+        self._found.setdefault((table, match.row), []).append((film, whose, match.sure))
+
+    def doubtful(self) -> set[int]:
+        """Returns the films whose key found other films as well; a sure film keeps its row."""
+        lost: set[int] = set()
+        for films in self._found.values():
+            if len({whose for _, whose, _ in films}) > 1:
+                lost.update(film for film, _, sure in films if not sure)
+        return lost
