@@ -1,7 +1,8 @@
 """Which row of a table is about a film."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 from medidd.dicom.header.header import Header
@@ -46,15 +47,17 @@ class Finder:
             value = header.links.get(self.key, "")
             # A StudyID (PS3.3 C.7.2.1) is any number that a department gives, often just 1.
             return Match(value, self.key != "StudyID") if value in self.rows else Match()
-        row, sure = self._places.row_of(header.path.resolve())
+        row, sure = self._row_at(header.path)
         # SIIM's names of files are the films' UIDs, whatever the files are called here.
         if not row and header.links.get("SOPInstanceUID", "") in self.rows:
             return Match(header.links["SOPInstanceUID"])
         return Match(several=True) if row == SEVERAL else Match(row, sure)
 
     @cached_property
-    def _places(self) -> Places:
-        return Places(self.rows, self.bases)
+    def _row_at(self) -> Callable[[Path], tuple[str, bool]]:
+        """Returns the row about a file. A film is asked for several times, and the disk is slow."""
+        places = Places(self.rows, self.bases)
+        return lru_cache(maxsize=1)(lambda path: places.row_of(path.resolve()))
 
 
 class Sharing:

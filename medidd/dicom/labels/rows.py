@@ -1,6 +1,6 @@
 """From the rows of a table to one class and one split per key."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from medidd.dicom.errors import CohortError
@@ -14,26 +14,46 @@ from medidd.dicom.labels.splits import split_of
 from medidd.dicom.labels.votes import joined
 
 
-@dataclass(repr=False)
-class _About:
-    """What the rows with one key say: classes by reader, splits, and splits of empty cells."""
+@dataclass(frozen=True, repr=False)
+class _Said:
+    """What rows say by key. A large table fills memory, so only what is asked for is kept.
 
-    said: dict[str, set[str]] = field(default_factory=dict)
-    splits: set[str] = field(default_factory=set)
-    blank: set[str] = field(default_factory=set)
+    Attributes:
+        pairs: labels and splits.
+        blank: splits of the rows with an empty cell, if such a cell counts.
+        readers: labels of each reader, if readers are joined.
+    """
 
-    def found(self, labelling: Labelling) -> set[tuple[str, str]]:
-        """Returns all labels and splits that the rows give; more than one is a contradiction."""
-        if not self.said:
-            meant = labelling.if_blank() if self.blank else ""
-            return {(meant, split) for split in self.blank} if meant else set()
-        if labelling.readers is None:
-            labels = {label for of_reader in self.said.values() for label in of_reader}
-        else:
-            target = (labelling.target or "").strip()
-            one = joined(self.said, target, labelling.readers, tie=labelling.if_unsure())
-            labels = {one} - {""}
-        return {(label, split) for label in labels for split in self.splits}
+    labelling: Labelling
+    pairs: dict[str, set[tuple[str, str]]] = field(default_factory=dict)
+    blank: dict[str, set[str]] = field(default_factory=dict)
+    readers: dict[str, dict[str, set[str]]] = field(default_factory=dict)
+
+    def add(self, value: str, label: str, split: str, reader: str) -> None:
+        """Adds a row; the label is '' if its cell is empty."""
+        if not label:
+            if self.labelling.if_blank():
+                self.blank.setdefault(value, set()).add(split)
+            return
+        self.pairs.setdefault(value, set()).add((label, split))
+        if self.labelling.readers is not None:
+            self.readers.setdefault(value, {}).setdefault(reader, set()).add(label)
+
+    def found(self) -> Iterator[tuple[str, set[tuple[str, str]]]]:
+        """Yields all labels and splits of each key; more than one is a contradiction."""
+        for value, pairs in self.pairs.items():
+            yield value, self._joined(value, pairs)
+        meant = self.labelling.if_blank()
+        for value in self.blank.keys() - self.pairs.keys():
+            yield value, {(meant, split) for split in self.blank[value]}
+
+    def _joined(self, value: str, pairs: set[tuple[str, str]]) -> set[tuple[str, str]]:
+        if self.labelling.readers is None:
+            return pairs
+        target = (self.labelling.target or "").strip()
+        tie = self.labelling.if_unsure()
+        label = joined(self.readers[value], target, self.labelling.readers, tie=tie)
+        return {(label, split) for _, split in pairs} if label else set()
 
 
 def by_key(table: LabelTable, labelling: Labelling) -> tuple[str, dict[str, tuple[str, str]]]:
@@ -46,24 +66,16 @@ def by_key(table: LabelTable, labelling: Labelling) -> tuple[str, dict[str, tupl
     at_label, says = label_column(table, labelling)
     at_split = next(iter(table.named("split")), None)
     at_reader = next((at for at, name in enumerate(table.header) if is_reader(name)), None)
-    about: dict[str, _About] = {}
+    said = _Said(labelling)
     for number, row in enumerate(table.rows):
-        if not (value := written(key, row[at_key])):
-            continue
         cell, split = row[at_label], _split(row[at_split]) if at_split is not None else ""
-        # Without a column of readers, each row is one person's.
-        reader = str(number) if at_reader is None else row[at_reader]
-        if label := says(cell):
-            one = about.setdefault(value, _About())
-            one.said.setdefault(reader, set()).add(label)
-            one.splits.add(split)
-        elif is_empty(cell):
-            about.setdefault(value, _About()).blank.add(split)
+        label = says(cell)
+        if (value := written(key, row[at_key])) and (label or is_empty(cell)):
+            # Without a column of readers, each row is one person's.
+            said.add(value, label, split, str(number) if at_reader is None else row[at_reader])
     several = at_reader is not None or labelling.target is not None
     remedy = ", or say with --readers how the rows of a film count together" if several else ""
-    return key, _agreed(
-        key, ((value, one.found(labelling)) for value, one in about.items()), remedy
-    )
+    return key, _agreed(key, said.found(), remedy)
 
 
 def splits_by_key(table: LabelTable) -> tuple[str, dict[str, tuple[str, str]]]:
