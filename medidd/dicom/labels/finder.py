@@ -68,7 +68,9 @@ class Sharing:
 
     def __init__(self) -> None:
         """Starts empty."""
-        self._found: dict[tuple[str, str], list[tuple[int, str, bool]]] = {}
+        # Most films are alone with their row, so theirs must be small.
+        self._sure: dict[str, dict[str, str]] = {}
+        self._found: dict[str, dict[str, list[tuple[int, str]]]] = {}
 
     def add(self, table: str, match: Match, film: int, whose: str) -> None:
         """Adds a film that a row is about.
@@ -79,12 +81,17 @@ class Sharing:
             film: number of the film.
             whose: what a key may find one of only: the film's own UID, or its patient.
         """
-        self._found.setdefault((table, match.row), []).append((film, whose, match.sure))
+        if match.sure:
+            self._sure.setdefault(table, {})[match.row] = whose
+        else:
+            self._found.setdefault(table, {}).setdefault(match.row, []).append((film, whose))
 
     def doubtful(self) -> set[int]:
         """Returns the films whose key found other films as well; a sure film keeps its row."""
         lost: set[int] = set()
-        for films in self._found.values():
-            if len({whose for _, whose, _ in films}) > 1:
-                lost.update(film for film, _, sure in films if not sure)
+        for table, rows in self._found.items():
+            sure = self._sure.get(table, {})
+            for row, films in rows.items():
+                if len({whose for _, whose in films} | {sure.get(row, films[0][1])}) > 1:
+                    lost.update(film for film, _ in films)
         return lost

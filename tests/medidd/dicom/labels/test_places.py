@@ -102,7 +102,10 @@ def test_a_name_that_finds_two_films_labels_neither(tmp_path: Path) -> None:
     assert codes(labels, [first, second, other]) == ["well", "label_ambiguous", "label_ambiguous"]
     assert codes(labels, [other, copy]) == ["well", "well"]
     whole = film(tmp_path / "a.dcm", "1.4")
-    assert codes(labels, [first, whole]) == ["ill", "label_ambiguous"]
+    for both in ([first, whole], [whole, first]):
+        assert codes(labels, both) == ["ill", "label_ambiguous"]
+    again = film(tmp_path / "z" / "a.dcm", "1.4")
+    assert codes(labels, [again, whole]) == ["ill", "ill"]
 
 
 def test_a_study_id_is_of_one_patient(tmp_path: Path) -> None:
