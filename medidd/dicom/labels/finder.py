@@ -1,5 +1,6 @@
 """Which row of a table is about a film."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -10,6 +11,8 @@ from medidd.dicom.labels.places import SEVERAL, Places
 
 BY_FILE = ("path", "file")
 """Keys that are names of files."""
+
+_STUDY = re.compile(r"s\d{8}")
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,8 @@ class Finder:
         """Returns the row about a film."""
         if self.key not in BY_FILE:
             value = header.links.get(self.key, "")
+            if self.key == "StudyID" and not value:
+                value = _study_of_folder(header.path)
             # A StudyID (PS3.3 C.7.2.1) is any number that a department gives, often just 1.
             return Match(value, self.key != "StudyID") if value in self.rows else Match()
         row, sure = self._row_at(header.path)
@@ -58,6 +63,12 @@ class Finder:
         """Returns the row about a file. A film is asked for several times, and the disk is slow."""
         places = Places(self.rows, self.bases)
         return lru_cache(maxsize=1)(lambda path: places.row_of(path.resolve()))
+
+
+def _study_of_folder(path: Path) -> str:
+    """Returns the study that a folder of MIMIC-CXR is named after, as s50414267; '' if none is."""
+    named = (part[1:] for part in reversed(path.parts) if _STUDY.fullmatch(part))
+    return next(named, "")
 
 
 class Sharing:

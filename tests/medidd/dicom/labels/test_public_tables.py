@@ -162,7 +162,11 @@ def test_mimic_cxr(tmp_path: Path) -> None:
     assert seen["split_missing", ""] == 1
     assert {split for _, split in seen} == {"train", "val", "test", ""}
     assert sum(n for (label, _), n in seen.items() if label == "not Pneumonia") == 15
-    assert told(tmp_path, Labelling(found, target="Pneumonia"), films)["Pneumonia", ""] == 15
+    how = Labelling(found, target="Pneumonia")
+    assert told(tmp_path, how, films)["Pneumonia", ""] == 15
+    assert told(tmp_path, how, [(name, {}) for name, _ in films])["Pneumonia", ""] == 15
+    another = [(name, {"StudyID": "1"}) for name, _ in films]
+    assert told(tmp_path, how, another) == {("label_missing", ""): FILMS}
 
 
 def test_rsna(tmp_path: Path) -> None:
