@@ -50,6 +50,9 @@ REASONS = {
     "symlink_loop": "a symbolic link into a circle, or to a folder that is read anyway",
     "packed": "packed in a way that medidd does not read, or a packed tar of more than 256 MiB; "
     "unpack it",
+    "label_ambiguous": "the name of the file, or the StudyID, does not say which row of the table "
+    "is about this film alone; use a key that no two films or patients share",
+    "split_missing": "no split in the table that --splits names",
 }
 """Reason codes (a stable interface), and what each means."""
 

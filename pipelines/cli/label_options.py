@@ -13,14 +13,20 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import rich_click as click
 
 if TYPE_CHECKING:
-    from medidd.dicom.labels.labelling import Uncertain
+    from medidd.dicom.labels.labelling import Blank, Uncertain
+    from medidd.dicom.labels.votes import Readers
 
 from pipelines.cli.groups import FILMS, LABELS
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-KEYS = ("path", "SOPInstanceUID", "StudyInstanceUID", "AccessionNumber", "PatientID")
+KEYS = (
+    *("path", "SOPInstanceUID", "file", "StudyInstanceUID", "AccessionNumber", "StudyID"),
+    "PatientID",
+)
 UNCERTAINS: tuple[Uncertain, ...] = ("drop", "positive", "negative")
+BLANKS: tuple[Blank, ...] = ("drop", "negative", "positive")
+READERS: tuple[Readers, ...] = ("majority", "any", "all")
 
 
 def labelled(command: Command) -> Command:
@@ -34,12 +40,24 @@ def labelled(command: Command) -> Command:
         target: str | None,
         uncertain: Uncertain,
         patient_column: str | None,
+        blank: Blank,
+        readers: Readers | None,
+        splits: Path | None,
         **rest: Any,
     ) -> Any:
         from medidd.dicom.labels.labelling import Labelling
 
         try:
-            how = Labelling(labels, key, target, uncertain, patient_column)
+            how = Labelling(
+                labels,
+                key,
+                target,
+                uncertain,
+                patient_column=patient_column,
+                blank=blank,
+                readers=readers,
+                splits=splits,
+            )
         except ValueError as error:
             raise click.UsageError(f"--target: {error}.") from None
         return command(*args, labels=how, **rest)
@@ -54,8 +72,16 @@ _ABOUT_LABELS = (
     click.option(
         "--labels",
         type=click.Path(exists=True, dir_okay=False, path_type=Path),
-        help="CSV table or MONAI datalist (JSON) with the labels. Default: labels.csv or "
-        "labels.json in the folder or next to it; else one folder per class.",
+        help="CSV table (also .csv.gz or .csv.zip) or MONAI datalist (JSON) with the labels. "
+        "Default: labels.csv or labels.json in the folder or next to it; else one folder per "
+        "class.",
+        panel=LABELS,
+    ),
+    click.option(
+        "--splits",
+        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        help="Second table with the column split, if the table of labels has no splits. It finds "
+        "films by its own key.",
         panel=LABELS,
     ),
     click.option(
@@ -88,5 +114,20 @@ _ABOUT_LABELS = (
         help="Where each film's patient is, if PatientID is a placeholder: a column of the table "
         "of labels, or a DICOM attribute such as AccessionNumber or ClinicalTrialSubjectID.",
         panel=FILMS,
+    ),
+    click.option(
+        "--blank",
+        type=click.Choice(BLANKS),
+        default="drop",
+        show_default=True,
+        help="How to count a film whose target is an empty cell.",
+        panel=LABELS,
+    ),
+    click.option(
+        "--readers",
+        type=click.Choice(READERS),
+        help="How many of a film's readers must see the target, if the table has several rows per "
+        "film. Default: all rows must agree.",
+        panel=LABELS,
     ),
 )

@@ -115,7 +115,7 @@ def _about_labels(found: Found | None, problem: str) -> list[str]:
     lines = [f"labels: {', '.join(named) or 'none for these films'}"]
     if found.splits:
         lines.append(f"splits: {', '.join(f'{name} {n}' for name, n in found.splits.items())}")
-    return lines + remarks.of_labels(found.refused, found.unknown_keys)
+    return lines + remarks.of_labels(found.refused, found.unknown_keys, found.films)
 
 
 def _value(seen: Survey) -> dict[str, object]:

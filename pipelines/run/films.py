@@ -16,7 +16,7 @@ from medidd.dicom.reading import DEFAULT, Reading
 from pipelines.run.errors import Exit, Stop
 from pipelines.run.installation import key
 from pipelines.run.progress import Progress
-from pipelines.run.remarks import unmatched
+from pipelines.run.remarks import alike, unmatched
 from pipelines.run.store import Json, Run
 
 
@@ -48,7 +48,7 @@ class Studies:
         ``strict`` decides only whether there is one.
         """
         return {
-            "source": source_of(key(), self.folder, self.labels.table),
+            "source": source_of(key(), self.folder, self.labels.table, self.labels.splits),
             "labelling": self.labels.choices(),
             "size": self.size,
             "unit": self.unit,
@@ -89,8 +89,9 @@ def read_films(
         raise Stop(str(error), Exit.REFUSED_FILES) from None
     except CohortError as error:
         raise Stop(str(error), Exit.DATA) from None
-    if note := unmatched(made.refused, made.unknown_keys):
-        yield Progress(stage, total, total, note)
+    for note in (unmatched(made.refused, made.unknown_keys), alike(made.classes)):
+        if note:
+            yield Progress(stage, total, total, note)
 
 
 def open_cohort(run: Run) -> Cohort:
@@ -112,7 +113,7 @@ def open_cohort(run: Run) -> Cohort:
         raise Stop(str(error), Exit.DATA) from None
 
 
-def source_of(secret: bytes, folder: Path, labels: Path | None) -> str:
+def source_of(secret: bytes, folder: Path, labels: Path | None, splits: Path | None = None) -> str:
     """Returns the keyed hash by which a source is recognised.
 
     Folders may be named after people. The hash shows whether a run continues on the same films. It
@@ -122,5 +123,7 @@ def source_of(secret: bytes, folder: Path, labels: Path | None) -> str:
         secret: the installation's secret.
         folder: the folder of the films.
         labels: the table of labels.
+        splits: the table of splits.
     """
-    return keyed(secret, f"{folder.resolve()}|{labels.resolve() if labels else ''}")
+    second = f"|{splits.resolve()}" if splits else ""
+    return keyed(secret, f"{folder.resolve()}|{labels.resolve() if labels else ''}{second}")

@@ -58,7 +58,8 @@ def test_the_columns_are_read_as_said(tmp_path: Path, uncertain: Uncertain, thir
 def test_the_cells_are_read_as_said(tmp_path: Path) -> None:
     table = example("Several findings in a cell", tmp_path, "a.csv")
     labels = read_labels(tmp_path, Labelling(table, target="Pneumonia"))
-    found = [told(labels, tmp_path, PatientID=patient) for patient in "123"]
+    names = ("00000001_000.dcm", "x/00000002_000.dcm", "00000002_001.png")
+    found = [told(labels, tmp_path, name=name, PatientID="2") for name in names]
     assert found == ["Pneumonia/", "not Pneumonia/", "Pneumonia/"]
 
 
@@ -78,7 +79,7 @@ def test_every_command_and_option_of_the_documents_exists() -> None:
 
     commands = {**medidd.commands, **{f"cache {n}": c for n, c in COMMANDS[-1].commands.items()}}  # type: ignore[attr-defined]
     known = {option for one in commands.values() for p in one.params for option in p.opts}
-    for line in re.findall(r"^    medidd (.*)$", HOSPITAL, re.MULTILINE):
+    for line in re.findall(r"^    medidd (.*)$", LABELS + HOSPITAL, re.MULTILINE):
         name, *words = shlex.split(line)
         assert name in medidd.commands
         assert {word for word in words if word.startswith("--")} <= known

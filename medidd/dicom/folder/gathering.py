@@ -19,13 +19,14 @@ from medidd.dicom.folder.patients import Unit, Whose, whose
 from medidd.dicom.folder.twins import settled
 from medidd.dicom.header.header import Header
 from medidd.dicom.header.identifiers import keyed, tokens_of, tokens_of_identifiers
+from medidd.dicom.labels.finder import Sharing
 from medidd.dicom.labels.labelling import USUAL, Labelling
 from medidd.dicom.labels.labels import Labels, read_labels
 from medidd.dicom.refusals import Exposure, Refusal
 from medidd.dicom.source import has_files
 
 _TRAITS = ("sex", "age", "device")
-_FINDS_ONE = frozenset({"folder", "path", "SOPInstanceUID", "StudyInstanceUID"})
+_FINDS_ONE = frozenset({"folder", "path", "file", "SOPInstanceUID", "StudyInstanceUID"})
 """Keys of a table of labels that find the films of one patient."""
 
 
@@ -55,6 +56,7 @@ class Gathered:
         self._shared: dict[str, set[str]] = {}
         self._in_id: set[str] = set()
         self._traits: dict[tuple[str, str, str], dict[str, str]] = {}
+        self._sharing = Sharing()
 
     @classmethod
     def under(
@@ -99,6 +101,12 @@ class Gathered:
             named = self._named(header.exposure)
             self.refusals.append(Refusal(header.path, left_out.code, named))
             return
+        for table, match, by_file in self.labels.shared(header):
+            # The issuer is left out: a film without one may be of the same patient.
+            links = header.links
+            patient = self._hash(links["PatientID"] or f"study|{links['StudyInstanceUID']}")
+            whose = film.instance if by_file else patient
+            self._sharing.add(table, match, len(self.films), whose)
         self.films.append(film)
         self._note_class(film.label, header, tokens)
 
@@ -133,6 +141,13 @@ class Gathered:
     def unknown_keys(self) -> int:
         """Number of keys in the table of labels that no radiograph has."""
         return len(self._unknown)
+
+    def refuse_doubtful(self) -> None:
+        """Refuses films whose key in a table turned out to find other films or patients, too."""
+        doubtful = self._sharing.doubtful()
+        self.refusals += [Refusal(self.films[at].path, "label_ambiguous") for at in doubtful]
+        self.films = [film for at, film in enumerate(self.films) if at not in doubtful]
+        self._sharing = Sharing()
 
     def require_anonymous_classes(self) -> None:
         """Refuses classes that are patients, such as one folder per patient: classes are published.

@@ -74,6 +74,7 @@ def make_plan(root: Path, seen: Gathered, *, size: int, reading: Reading = DEFAU
     Raises:
         CohortError: no film can be used, or classes are patients.
     """
+    seen.refuse_doubtful()
     refusals = seen.settled()
     refused = Counter(refusal.code for refusal in refusals)
     _require_labelled(root, seen, refused)
@@ -118,6 +119,12 @@ _FOLDERS = (
 )
 
 
+_UNLABELLED = (
+    "; label_missing counts empty and uncertain cells, too: with --target, use --blank and "
+    "--uncertain to say what they mean"
+)
+
+
 def require_usable(
     root: Path,
     films: Sequence[Film],
@@ -139,10 +146,11 @@ def require_usable(
         )
     lost, _ = parted(refused)
     if sum(lost.values()) > max_refused * len(films):
+        hint = _UNLABELLED if "label_missing" in lost else ""
         raise TooManyRefused(
             f"{root}: {sum(lost.values())} files refused and {len(films)} films usable "
-            f"({counts(lost)}); fix the refused files, take them out of the folder or raise the "
-            f"limit of {max_refused:g} per usable film{_accepting(lost)}"
+            f"({counts(lost)}){hint}; fix the refused files, take them out of the folder or raise "
+            f"the limit of {max_refused:g} per usable film{_accepting(lost)}"
         )
     of_class = _sets((film.label, film.patient) for film in films)
     hint = _FOLDERS if by_folder else ""

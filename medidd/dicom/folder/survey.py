@@ -171,6 +171,7 @@ def classes(gathered: Gathered) -> Found:
     Raises:
         CohortError: a class is named by an identifier of its films, or its name is no line of text.
     """
+    gathered.refuse_doubtful()
     gathered.require_printable_classes()
     gathered.require_anonymous_classes()
     films, _ = gathered.of_patients()

@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from medidd.dicom.errors import CohortError
-from medidd.dicom.labels.label_table import KEYS, LabelTable, plain, text_of
+from medidd.dicom.labels.keys import is_key, plain
+from medidd.dicom.labels.label_table import LabelTable
+from medidd.dicom.labels.packed import text_of
 from medidd.dicom.labels.splits import split_of
 
 _IMAGE = "image"
@@ -72,7 +74,7 @@ def _fields(entries: list[tuple[Mapping[str, Any], str]]) -> list[str]:
 def _finds(entry: Mapping[str, Any]) -> bool:
     if _IMAGE in entry:
         return bool(cell := _cell(entry[_IMAGE])) and "|" not in cell
-    return any(plain(field) == key.lower() and entry[field] for field in entry for key in KEYS)
+    return any(is_key(field) and entry[field] for field in entry)
 
 
 def _cell(value: Any) -> str:

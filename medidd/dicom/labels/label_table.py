@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from medidd.dicom.errors import CohortError
-
-KEYS = ("path", "SOPInstanceUID", "StudyInstanceUID", "AccessionNumber", "PatientID")
-"""Columns by which a row finds its films; the first in this order that a table has counts."""
+from medidd.dicom.labels.keys import is_key, names_of, plain
+from medidd.dicom.labels.packed import kind, text_of
 
 DELIMITERS = ",;\t|"
 SPREADSHEETS = (".xlsx", ".xls", ".ods")
@@ -38,14 +37,13 @@ class LabelTable:
         """Returns the columns with that name; case, spacing and punctuation do not matter."""
         return [at for at, found in enumerate(self.header) if plain(found) == plain(name)]
 
+    def finding(self, key: str) -> list[int]:
+        """Returns the columns that are this key, see ``keys.KEYS``."""
+        return [at for at, found in enumerate(self.header) if plain(found) in names_of(key)]
+
     def cells(self, column: int) -> set[str]:
         """Returns the cells of a column."""
         return {row[column] for row in self.rows}
-
-
-def plain(name: str) -> str:
-    """Returns a column's name without case, spacing and punctuation."""
-    return "".join(filter(str.isalnum, name)).lower()
 
 
 def read_csv(path: Path) -> LabelTable:
@@ -54,7 +52,7 @@ def read_csv(path: Path) -> LabelTable:
     Raises:
         CohortError: the file is a spreadsheet, no CSV in UTF-8 or empty, or a row is too long.
     """
-    if path.suffix.lower() in SPREADSHEETS:
+    if kind(path) in SPREADSHEETS:
         raise CohortError(f"the table of labels is a spreadsheet; {_HINT}")
     text = text_of(path, f"the table of labels is no CSV in UTF-8; {_HINT}")
     found = [_split(text, delimiter) for delimiter in DELIMITERS]
@@ -66,20 +64,6 @@ def read_csv(path: Path) -> LabelTable:
             "the table of labels is empty; give it a header line and one row per film"
         )
     return _table(lines)
-
-
-def text_of(path: Path, otherwise: str) -> str:
-    """Returns a file's text; ``otherwise`` is the message if the text is no UTF-8.
-
-    Raises:
-        CohortError: the text is no UTF-8, or cannot be read.
-    """
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except OSError:
-        raise CohortError("the table of labels cannot be read; check its permissions") from None
-    except UnicodeDecodeError:
-        raise CohortError(otherwise) from None
 
 
 def _split(text: str, delimiter: str) -> list[list[str]] | None:
@@ -98,8 +82,7 @@ def _fit(lines: Sequence[Sequence[str]]) -> tuple[bool, float, int]:
         return (False, 0.0, 0)
     width = len(lines[0])
     alike = sum(len(line) == width for line in lines) / len(lines)
-    names = {plain(name) for name in lines[0]}
-    return (any(key.lower() in names for key in KEYS), alike, width)
+    return (any(map(is_key, lines[0])), alike, width)
 
 
 def _table(lines: Sequence[Sequence[str]]) -> LabelTable:

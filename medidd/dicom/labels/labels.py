@@ -1,24 +1,21 @@
 """Which class each film belongs to: a table, a datalist, or one folder per class."""
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
 
 from medidd.dicom.errors import CohortError, Refused
 from medidd.dicom.header.header import Header
 from medidd.dicom.labels.datalist import read_datalist
-from medidd.dicom.labels.label_table import KEYS, SPREADSHEETS, LabelTable, plain, read_csv
-from medidd.dicom.labels.labelling import (
-    Labelling,
-    Says,
-    as_it_stands,
-    is_named,
-    is_yes_or_no,
-    one_among,
-    yes_or_no,
-)
+from medidd.dicom.labels.finder import BY_FILE, Finder, Match
+from medidd.dicom.labels.findings import is_named
+from medidd.dicom.labels.keys import KEYS
+from medidd.dicom.labels.label_table import SPREADSHEETS, LabelTable, read_csv
+from medidd.dicom.labels.labelling import Labelling, Says, one_among
+from medidd.dicom.labels.packed import kind
 from medidd.dicom.labels.patient_column import PatientColumn, patient_column
-from medidd.dicom.labels.splits import split_of
+from medidd.dicom.labels.rows import by_key, keys_of, splits_by_key
 from medidd.dicom.source import folders
 
 
@@ -31,31 +28,37 @@ class Labels:
         bases: folders to which paths in the table may be relative, the root first.
         rows: label and split by the key's value.
         says: returns the class for a folder's name.
+        splits: a second table, with the splits; its own labels are ''.
         column: where each film's patient is; None for PatientID.
     """
 
     key: str
     bases: tuple[Path, ...]
-    rows: dict[str, tuple[str, str]]
+    rows: Mapping[str, tuple[str, str]]
     says: Says = str
+    splits: "Labels | None" = field(default=None)
     column: PatientColumn | None = None
 
     def of(self, header: Header) -> tuple[str, str]:
-        """Returns a film's label and its split, '' if the table has no split.
+        """Returns a film's label and its split, '' if no table has a split.
 
         Raises:
-            Refused: the film has no label, or several.
+            Refused: the film has no label, or several; or it has no split in the second table.
         """
         if self.key == "folder":
             parts = header.path.relative_to(self.bases[0]).parts
             found = (self.says(parts[0]), "") if len(parts) > 1 else ("", "")
         else:
-            found = self.rows.get(self.row_of(header), ("", ""))
+            found = self._row(header)
         if not found[0]:
             raise Refused("label_missing")
         if "|" in found[0]:
             raise Refused("label_unmapped")
-        return found
+        if self.splits is None:
+            return found
+        if not (split := self.splits._row(header)[1]):
+            raise Refused("split_missing")
+        return found[0], split
 
     def patient_of(self, header: Header) -> str | None:
         """Returns the patient that the user's column names, '' if none; None without a column."""
@@ -63,18 +66,29 @@ class Labels:
 
     def row_of(self, header: Header) -> str:
         """Returns the key by which the table knows the film, or '' if it does not."""
-        if self.key != "path":
-            return header.links.get(self.key, "")
-        # Where a film is a link, the table may name the link, or the film that it leads to.
-        places = dict.fromkeys((header.path.absolute(), header.path.resolve()))
-        below = [
-            path.relative_to(base)
-            for path in places
-            for base in self.bases
-            if path.is_relative_to(base)
-        ]
-        written = (one.as_posix() for one in (*below, *places))
-        return next((one for one in written if one in self.rows), "")
+        return self._finder.match(header).row
+
+    def shared(self, header: Header) -> Iterator[tuple[str, Match, bool]]:
+        """Yields which table and row are about a film, where the key need not be its own.
+
+        The last value tells whether the key is a file's name, which only one film may have; else
+        only one patient may have it.
+        """
+        for name, labels in (("labels", self), ("splits", self.splits)):
+            if labels is not None and labels.key in (*BY_FILE, "StudyID"):
+                match = labels._finder.match(header)
+                if match.row:
+                    yield name, match, labels.key in BY_FILE
+
+    def _row(self, header: Header) -> tuple[str, str]:
+        match = self._finder.match(header)
+        if match.several:
+            raise Refused("label_ambiguous")
+        return self.rows.get(match.row, ("", ""))
+
+    @cached_property
+    def _finder(self) -> Finder:
+        return Finder(self.key, self.bases, frozenset(self.rows))
 
 
 def read_labels(root: Path, labelling: Labelling) -> Labels:
@@ -89,125 +103,58 @@ def read_labels(root: Path, labelling: Labelling) -> Labels:
         CohortError: there are no labels, or the table cannot be understood.
     """
     table = labelling.table or next((t for t in _usual(root) if t.is_file()), None)
+    splits = _splits(root, labelling.splits) if labelling.splits is not None else None
     if table is not None:
-        read = read_datalist if table.suffix.lower() == ".json" else read_csv
-        bases = (root.resolve(), root.absolute(), table.resolve().parent)
-        return _by_table(read(table), bases, labelling)
-    found = folders(root)
-    if not found:
+        found = _read(table)
+        if splits is not None and found.named("split"):
+            raise CohortError(
+                "--splits: the table of labels has a column split, too; drop --splits, or rename "
+                "this column"
+            )
+        key, rows = by_key(found, labelling)
+        column = patient_column(labelling.patient_column, found, keys_of(found, key))
+        return Labels(key, _bases(root, table), rows, splits=splits, column=column)
+    names = folders(root)
+    if not names:
         raise CohortError(
             f"{root}: no labels; put a labels.csv there with a column {' or '.join(KEYS)} and a "
             "column label, or put the films into one folder per class"
         )
-    return _by_folder(root, found, labelling)
+    return _by_folder(root, names, labelling, splits)
+
+
+def _read(table: Path) -> LabelTable:
+    return read_datalist(table) if kind(table) == ".json" else read_csv(table)
+
+
+def _splits(root: Path, table: Path) -> Labels:
+    key, rows = splits_by_key(_read(table))
+    return Labels(key, _bases(root, table), rows)
+
+
+def _bases(root: Path, table: Path) -> tuple[Path, ...]:
+    return root.resolve(), root.absolute(), table.resolve().parent
 
 
 def _usual(root: Path) -> Iterator[Path]:
-    for suffix in (".csv", ".json", *SPREADSHEETS):
+    for suffix in (".csv", ".csv.gz", ".csv.zip", ".json", *SPREADSHEETS):
         yield from (folder / f"labels{suffix}" for folder in (root, root.resolve().parent))
 
 
-def _by_folder(root: Path, names: Iterable[str], labelling: Labelling) -> Labels:
+def _by_folder(
+    root: Path, names: Iterable[str], labelling: Labelling, splits: Labels | None
+) -> Labels:
     if labelling.key is not None:
         raise CohortError(
             f"{root}: no table of labels for --label-key; name the table with --labels"
         )
     column = patient_column(labelling.patient_column)
     if labelling.target is None:
-        return Labels("folder", (root,), {}, column=column)
+        return Labels("folder", (root,), {}, splits=splits, column=column)
     target = labelling.target.strip()
     if not any(is_named(target, name) for name in names):
         raise CohortError(
             f"{root}: no table of labels, and no folder in it has the name of --target; name the "
             "table with --labels, or check the spelling"
         )
-    return Labels("folder", (root,), {}, one_among(labelling, target), column)
-
-
-def _by_table(table: LabelTable, bases: tuple[Path, ...], labelling: Labelling) -> Labels:
-    key, key_column = _key_column(table, labelling)
-    split_column = next(iter(table.named("split")), None)
-    label_column, says = _label_column(table, labelling)
-    seen: dict[str, set[tuple[str, str]]] = {}
-    for row in table.rows:
-        value, label = row[key_column], says(row[label_column])
-        split = _split(row[split_column]) if split_column is not None else ""
-        if value and label:
-            seen.setdefault(_posix(value) if key == "path" else value, set()).add((label, split))
-    clashes = sum(len(found) > 1 for found in seen.values())
-    if clashes:
-        raise CohortError(
-            f"the table of labels contradicts itself for {clashes} values of {key}; "
-            "give each one label and one split"
-        )
-    keys = [_posix(row[key_column]) if key == "path" else row[key_column] for row in table.rows]
-    column = patient_column(labelling.patient_column, table, keys)
-    return Labels(key, bases, {value: one.pop() for value, one in seen.items()}, column=column)
-
-
-def _key_column(table: LabelTable, labelling: Labelling) -> tuple[str, int]:
-    for key in KEYS if labelling.key is None else (labelling.key,):
-        if columns := table.named(key):
-            return key, columns[0]
-    if labelling.key is not None:
-        raise CohortError(
-            f"the table of labels has no column {labelling.key}, which --label-key names; "
-            "name another column, or rename the column"
-        )
-    raise CohortError(
-        f"the table of labels has no column that finds films; give it a column {' or '.join(KEYS)}"
-    )
-
-
-def _split(cell: str) -> str:
-    if cell and not split_of(cell):
-        raise CohortError("the table of labels has an unknown split; use train, val, test")
-    return split_of(cell)
-
-
-def _label_column(table: LabelTable, labelling: Labelling) -> tuple[int, Says]:
-    """Returns the column of the label, and the function that reads its cells."""
-    known = {"split", *(key.lower() for key in KEYS), plain(labelling.patient_column or "")}
-    others = [at for at, name in enumerate(table.header) if plain(name) not in known]
-    if labelling.target is not None:
-        return _target_column(table, others, labelling, labelling.target.strip())
-    columns = table.named("label") or others
-    if len(columns) != 1:
-        raise CohortError(
-            f"the table of labels has {len(columns)} columns that could be the label; name the one "
-            "to use with --target COLUMN, or name one of them label"
-        )
-    return columns[0], as_it_stands
-
-
-def _target_column(
-    table: LabelTable, others: list[int], labelling: Labelling, target: str
-) -> tuple[int, Says]:
-    columns = [at for at in table.named(target) if at in others]
-    if len(columns) == 1:
-        cells = table.cells(columns[0])
-        if is_yes_or_no(cells):
-            return columns[0], yes_or_no(labelling, target)
-        if labelling.uncertain != "drop":
-            raise CohortError(
-                f"--uncertain {labelling.uncertain}: the column that --target names has other "
-                "words than 0 and 1, so no finding in it is present or absent; drop --uncertain"
-            )
-        return columns[0], as_it_stands
-    if not columns:
-        columns = [at for at in others if any(is_named(target, c) for c in table.cells(at))]
-        columns = [at for at in table.named("label") if at in columns] or columns
-    if not columns:
-        raise CohortError(
-            "the table of labels has no column and no cell that --target names; check the spelling"
-        )
-    if len(columns) > 1:
-        raise CohortError(
-            f"--target: {len(columns)} columns of the table of labels contain it; "
-            "rename the column that counts to label"
-        )
-    return columns[0], one_among(labelling, target)
-
-
-def _posix(path: str) -> str:
-    return PurePosixPath(path.replace("\\", "/")).as_posix()
+    return Labels("folder", (root,), {}, one_among(labelling, target), splits, column)

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 
 from medidd.dicom.errors import CohortError
 from medidd.dicom.header.header import Header
-from medidd.dicom.labels.label_table import LabelTable, plain
+from medidd.dicom.labels.keys import plain
+from medidd.dicom.labels.label_table import LabelTable
 
 KEYWORDS = (
     *("AccessionNumber", "ClinicalTrialSubjectID", "ClinicalTrialSubjectReadingID"),

@@ -22,6 +22,7 @@ from medidd.dicom.folder.cohort import Cohort, ingest
 from medidd.dicom.header import header
 from medidd.dicom.header.header import Header
 from medidd.dicom.isolation import isolated
+from medidd.dicom.labels.labelling import Labelling
 from medidd.dicom.pixels.film import Shown, decoded
 from medidd.dicom.reading import Reading
 from medidd.dicom.refusals import Refusal
@@ -106,6 +107,20 @@ def unlabelled(root: Path, film: Film) -> None:
 def two_labels(root: Path, film: Film) -> None:
     film(9).save_as(root / "bad.dcm")
     label(root, 9, "normal|pneumonia")
+
+
+def named_twice(root: Path, film: Film) -> None:
+    film(9).save_as(root / "bad.dcm")
+    kinds = [f"{n},{('normal', 'pneumonia')[n % 2]}" for n in range(1, 7)]
+    rows = ["file,label", *kinds, "bad.png,normal", "bad.jpg,normal"]
+    (root / "labels.csv").write_text("\n".join(rows))
+
+
+def without_split(root: Path, film: Film) -> None:
+    film(9).save_as(root / "bad.dcm")
+    label(root, 9)
+    rows = ["PatientID,split", *(f"ZZPHI-{n:04},train" for n in range(1, 7))]
+    (root.parent / "splits.csv").write_text("\n".join(rows))
 
 
 def copy(root: Path, film: Film) -> None:
@@ -202,6 +217,8 @@ CASES: dict[str, Case] = {
     "raw_twin": raw_of(1),
     "symlink_loop": link,
     "packed": with_bytes(b"7z\xbc\xaf\x27\x1c\x00\x04", "bad.7z"),
+    "label_ambiguous": named_twice,
+    "split_missing": without_split,
 }
 
 
@@ -234,7 +251,9 @@ def test_a_bad_file_is_refused_for_one_reason(
         accept=("symlinks",) if code == "symlink_loop" else (),
     )
     options: dict[str, Any] = {"size": 8, "key": b"key", "max_refused": 1.0, "reading": reading}
-    steps = ingest(studies, None, folder=tmp_path / "c", **options)
+    second = tmp_path / "splits.csv"
+    labels = Labelling(splits=second) if second.exists() else None
+    steps = ingest(studies, labels, folder=tmp_path / "c", **options)
     assert len(list(steps)) > 1
     made = Cohort.open(tmp_path / "c")
     expected = {"not_dicom": 1}  # the table of labels

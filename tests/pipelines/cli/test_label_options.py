@@ -9,8 +9,9 @@ import pytest
 from invented_cohort import SMALL, Ended, Source, called, train_experts
 
 from medidd.dicom.folder.cohort import Cohort
-from medidd.dicom.labels.label_table import KEYS
-from medidd.dicom.labels.labelling import UNCERTAIN
+from medidd.dicom.labels.keys import KEYS
+from medidd.dicom.labels.labelling import BLANK, UNCERTAIN
+from medidd.dicom.labels.votes import READERS
 from pipelines.cli import label_options
 
 
@@ -41,6 +42,8 @@ def distill(source: Source, table: Path, run: Path, *more: object) -> Ended:
 def test_the_options_know_what_the_library_knows() -> None:
     assert label_options.KEYS == KEYS
     assert label_options.UNCERTAINS == UNCERTAIN
+    assert label_options.BLANKS == BLANK
+    assert label_options.READERS == READERS
 
 
 def test_a_target_is_distilled_and_remembered(source: Source, tmp_path: Path) -> None:
@@ -57,6 +60,8 @@ def test_a_target_is_distilled_and_remembered(source: Source, tmp_path: Path) ->
         "target": "first",
         "uncertain": "drop",
         "patient_column": None,
+        "blank": "drop",
+        "readers": None,
     }
     again = distill(source, table, run, "--target", "first", "--resume")
     assert again.code == 2
@@ -74,6 +79,46 @@ def test_a_script_is_told_what_did_not_match(source: Source, tmp_path: Path) -> 
     assert "label_missing" not in kept["refused"]
     assert kept["films"]["First"] == dropped["films"]["First"] + dropped["refused"]["label_missing"]
     assert kept["films"]["not First"] == dropped["films"]["not First"]
+
+
+def test_an_empty_cell_readers_and_splits_are_what_the_user_says(
+    source: Source, tmp_path: Path
+) -> None:
+    pairs = studies(source)
+    rows = [f"{study},{'1' if label == pairs[0][1] else ''}" for study, label in pairs]
+    table, splits = tmp_path / "table.csv", tmp_path / "splits.csv"
+    table.write_text("\n".join(["StudyInstanceUID,First", *rows, *(f"{s},0" for s, _ in pairs)]))
+    splits.write_text("\n".join(["StudyInstanceUID,split", *(f"{s},train" for s, _ in pairs[1:])]))
+    options = ("--target", "First", "--dry-run", "--json")
+    refused = distill(source, table, tmp_path / "run", *options)
+    assert refused.code == 3
+    assert "--readers" in refused.err
+    read = distill(source, table, tmp_path / "run", *options, "--readers", "any")
+    films = json.loads(read.out)["films"]
+    assert set(films) == {"First", "not First"}
+    table.write_text("\n".join(["StudyInstanceUID,First", *rows]))
+    refused = distill(source, table, tmp_path / "run", *options)
+    assert refused.code == 4
+    assert "--blank" in refused.err
+    read = distill(source, table, tmp_path / "run", *options, "--blank", "negative")
+    assert json.loads(read.out)["films"] == films
+    read = distill(
+        source, table, tmp_path / "run", *options, "--blank", "negative", "--splits", splits
+    )
+    assert json.loads(read.out)["refused"]["split_missing"] > 0
+
+
+def test_classes_that_differ_by_case_are_said(source: Source, tmp_path: Path) -> None:
+    pairs = studies(source)
+    rows = [
+        f"{study},{label.upper() if n % 2 else label.lower()}"
+        for n, (study, label) in enumerate(pairs)
+    ]
+    table = tmp_path / "table.csv"
+    table.write_text("\n".join(["StudyInstanceUID,label", *rows]))
+    ended = called("inspect", source.folder, "--labels", table)
+    assert ended.code == 0, ended.err
+    assert "4 classes differ from another only by upper and lower case" in ended.out
 
 
 def test_experts_learn_a_target_too(source: Source, tmp_path: Path) -> None:

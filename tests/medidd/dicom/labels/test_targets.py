@@ -18,12 +18,12 @@ CHEXPERT = """PatientID,Sex,No Finding,Pneumonia,Effusion
 4,M,,-1.0,-1.0
 5,F,,1.0,
 """
-NIH = """Image Index,Finding Labels,Follow-up #,Patient ID
-a.png,Cardiomegaly,0,1
-b.png,Cardiomegaly|Pneumonia,1,2
-c.png,No Finding,0,3
-d.png,,0,4
-e.png,Pneumonia,0,5
+NIH = """Finding Labels,Follow-up #,Patient ID
+Cardiomegaly,0,1
+Cardiomegaly|Pneumonia,1,2
+No Finding,0,3
+,0,4
+Pneumonia,0,5
 """
 
 
