@@ -34,14 +34,16 @@ def labelled(command: Command) -> Command:
         target: str | None,
         uncertain: Uncertain,
         patient_column: str | None,
+        patient_pattern: str | None,
         **rest: Any,
     ) -> Any:
         from medidd.dicom.labels.labelling import Labelling
 
         try:
-            how = Labelling(labels, key, target, uncertain, patient_column)
+            how = Labelling(labels, key, target, uncertain, patient_column, patient_pattern)
         except ValueError as error:
-            raise click.UsageError(f"--target: {error}.") from None
+            about = "--patient-pattern" if "patient" in str(error) else "--target"
+            raise click.UsageError(f"{about}: {error}.") from None
         return command(*args, labels=how, **rest)
 
     added = cast("Command", gathered)
@@ -87,6 +89,13 @@ _ABOUT_LABELS = (
         metavar="NAME",
         help="Where each film's patient is, if PatientID is a placeholder: a column of the table "
         "of labels, or a DICOM attribute such as AccessionNumber or ClinicalTrialSubjectID.",
+        panel=FILMS,
+    ),
+    click.option(
+        "--patient-pattern",
+        metavar="REGEX",
+        help="Where each film's patient is in its file name: a regular expression with one group, "
+        "such as '^(\\d+)_'. With a / in it, it looks at the path below the folder.",
         panel=FILMS,
     ),
 )

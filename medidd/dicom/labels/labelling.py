@@ -5,6 +5,7 @@ MIMIC-CXR, or several findings in a cell, as NIH's. Such a table is reduced to o
 finding, and everything else.
 """
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,9 +40,12 @@ class Labelling:
         uncertain: what an uncertain target counts as: no label, present or absent.
         patient_column: column, or DICOM attribute, that names each film's patient; None for
             PatientID.
+        patient_pattern: regular expression whose only group is the patient in a film's file name,
+            or, if it has a /, in its path below the folder; None for PatientID.
 
     Raises:
-        ValueError: the key is unknown, or a target is empty or missing.
+        ValueError: the key is unknown, a target is empty or missing, or the pattern is none that
+            has one group, or comes with a column.
     """
 
     table: Path | None = None
@@ -49,6 +53,7 @@ class Labelling:
     target: str | None = None
     uncertain: Uncertain = "drop"
     patient_column: str | None = None
+    patient_pattern: str | None = None
 
     def __post_init__(self) -> None:
         if self.key is not None and self.key not in KEYS:
@@ -57,6 +62,10 @@ class Labelling:
             raise ValueError("the target is empty; name a column or a finding")
         if self.target is None and self.uncertain != "drop":
             raise ValueError("uncertain needs a target; name the target, too")
+        if self.patient_pattern is not None:
+            _require_pattern(self.patient_pattern)
+            if self.patient_column is not None:
+                raise ValueError("the patient is in a column or in the file's name; name one")
 
     def choices(self) -> dict[str, str | None]:
         """Returns everything except the table: two labellings of one table can differ in this."""
@@ -65,11 +74,23 @@ class Labelling:
             "target": self.target,
             "uncertain": self.uncertain,
             "patient_column": self.patient_column,
+            "patient_pattern": self.patient_pattern,
         }
 
 
 USUAL = Labelling()
 """One label per film, in the usual places."""
+
+
+def _require_pattern(pattern: str) -> None:
+    try:
+        groups = re.compile(pattern).groups
+    except re.error:
+        raise ValueError("the patient pattern is no regular expression") from None
+    if groups != 1:
+        raise ValueError(
+            f"the patient pattern has {groups} groups in parentheses, but one must be the patient"
+        )
 
 
 def as_it_stands(cell: str) -> str:

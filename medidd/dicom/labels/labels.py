@@ -92,7 +92,7 @@ def read_labels(root: Path, labelling: Labelling) -> Labels:
     if table is not None:
         read = read_datalist if table.suffix.lower() == ".json" else read_csv
         bases = (root.resolve(), root.absolute(), table.resolve().parent)
-        return _by_table(read(table), bases, labelling)
+        return _by_table(root, read(table), bases, labelling)
     found = folders(root)
     if not found:
         raise CohortError(
@@ -112,7 +112,7 @@ def _by_folder(root: Path, names: Iterable[str], labelling: Labelling) -> Labels
         raise CohortError(
             f"{root}: no table of labels for --label-key; name the table with --labels"
         )
-    column = patient_column(labelling.patient_column)
+    column = patient_column(labelling, root)
     if labelling.target is None:
         return Labels("folder", (root,), {}, column=column)
     target = labelling.target.strip()
@@ -124,7 +124,9 @@ def _by_folder(root: Path, names: Iterable[str], labelling: Labelling) -> Labels
     return Labels("folder", (root,), {}, one_among(labelling, target), column)
 
 
-def _by_table(table: LabelTable, bases: tuple[Path, ...], labelling: Labelling) -> Labels:
+def _by_table(
+    root: Path, table: LabelTable, bases: tuple[Path, ...], labelling: Labelling
+) -> Labels:
     key, key_column = _key_column(table, labelling)
     split_column = next(iter(table.named("split")), None)
     label_column, says = _label_column(table, labelling)
@@ -141,7 +143,7 @@ def _by_table(table: LabelTable, bases: tuple[Path, ...], labelling: Labelling) 
             "give each one label and one split"
         )
     keys = [_posix(row[key_column]) if key == "path" else row[key_column] for row in table.rows]
-    column = patient_column(labelling.patient_column, table, keys)
+    column = patient_column(labelling, root, table, keys)
     return Labels(key, bases, {value: one.pop() for value, one in seen.items()}, column=column)
 
 
