@@ -43,8 +43,7 @@ _TRAITS = ("PatientSex", "PatientAge", "StudyDate", "Manufacturer", "Manufacture
 _TAGS = [
     *{*TAGS, *_LINKS, *_TRIAL, *_NAMES, *_STAFF, *_PIXELS, *_BITS, *_OTHERS, *FIELDS, *_TRAITS}
 ]
-NO_LINKS = dict.fromkeys((*_LINKS, *_TRIAL), "")
-"""``Header.links`` of what has no header."""
+NO_LINKS = dict.fromkeys((*_LINKS, *_TRIAL), "")  # of what has no header
 codecs.register()
 
 _PIXEL_DATA = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
@@ -68,8 +67,7 @@ class Header:
         state: the file's state before it was read; see ``Source.state``.
         view: name of the view, or ''.
         side: "L", "R" or ''.
-        stem: name of the file without its suffix, which may name a patient, for a picture without
-            a header; else ''.
+        stem: a picture's file name without suffix, which may name a patient; '' for DICOM.
     """
 
     source: Source
