@@ -55,6 +55,7 @@ REASONS = {
     "--dicom-dir",
     "picture_depth": "a picture with other than 8 or 16 bits per gray value, or with 16 bits per "
     "color; save it as gray with 8 or 16 bits",
+    "picture_format": "a picture in another format; save it as PNG or TIFF",
 }
 """Reason codes (a stable interface), and what each means."""
 

@@ -12,7 +12,11 @@ from medidd.dicom.source import Source
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff"})
 """How pictures' names end. Whether a file is a picture, its first bytes say."""
 
-_STARTS = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"II*\0", b"MM\0*")
+_STARTS = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_OTHERS = (
+    *(b"GIF8", b"RIFF", b"P5\n", b"P5 ", b"\0\0\0\x0cjP", b"\xff\x4f\xff\x51"),
+    *(b"\xff\x0a", b"\x5c\x01\0\0", b"\x93NUMPY"),
+)  # GIF, WebP, PGM, JPEG 2000 with and without its box, JPEG XL, NIfTI, NumPy
 
 
 def read_picture_header(source: Source, reading: Reading) -> Header:
@@ -38,5 +42,8 @@ def _require_picture(start: bytes) -> None:
         raise Refused("dicom_unasked")
     if kind_of(start):
         raise Refused("nested_archive")
+    bitmap = start.startswith(b"BM") and start[6:10] == bytes(4)
+    if bitmap or start.startswith(_OTHERS):
+        raise Refused("picture_format")
     if not start.startswith(_STARTS):
         raise Refused("not_picture")

@@ -213,7 +213,7 @@ def dies_of(source: Source, size: int, reading: Reading) -> Shown | Refusal:
     return decoded(source, size, reading)
 
 
-OF_PICTURES = {"not_picture", "dicom_unasked", "picture_depth"}
+OF_PICTURES = {"not_picture", "dicom_unasked", "picture_depth", "picture_format"}
 """Codes of a folder of pictures; ``folder/test_pictures.py`` has their cases."""
 
 

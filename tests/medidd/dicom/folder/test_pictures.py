@@ -162,6 +162,9 @@ CODES: dict[str, Callable[[Path, Film], object]] = {
     "not_picture": lambda folder, _: empty(folder),
     "dicom_unasked": dicom,
     "picture_depth": lambda folder, _: Image.fromarray(drawn(0) > 9).save(folder / "a.png"),
+    "picture_format": lambda folder, _: Image.fromarray(drawn(0).astype(np.uint8)).save(
+        folder / "a.bmp"
+    ),
     "color": lambda folder, _: Image.fromarray(drawn(9).view(np.uint8).reshape(-1, 4, 3)).save(
         folder / "a.png"
     ),
