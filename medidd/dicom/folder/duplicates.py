@@ -146,6 +146,7 @@ def _agree(copies: Sequence[Film]) -> bool:
         return False
     try:
         with refusing("header_error"):
+            # Equal files need no parser, and a picture must not get to one of DICOM.
             if len({_bytes(copy) for copy in copies}) == 1:
                 return True
             first = _content(copies[0])
