@@ -53,6 +53,12 @@ REASONS = {
     "label_ambiguous": "the name of the file, or the StudyID, does not say which row of the table "
     "is about this film alone; use a key that no two films or patients share",
     "split_missing": "no split in the table that --splits names",
+    "not_picture": "no PNG, JPEG or TIFF file",
+    "dicom_unasked": "a DICOM file in a folder of pictures; move it to another folder and use "
+    "--dicom-dir",
+    "picture_depth": "a picture with other than 8 or 16 bits per gray value, or with 16 bits per "
+    "color; save it as gray with 8 or 16 bits",
+    "picture_format": "a picture in another format; save it as PNG or TIFF",
 }
 """Reason codes (a stable interface), and what each means."""
 
@@ -83,17 +89,23 @@ WARNINGS = {
     "secondary_capture_used": "a secondary capture, accepted as a film",
     "no_uid_used": "no SOP class, SOP instance or study UID, accepted as a film",
     "modality_doubtful": "Modality is missing or not CR, DX or RG; the SOP class says radiograph",
+    "alpha_ignored": "a picture has transparent pixels or could have some; they count as if they "
+    "were not transparent",
+    "picture_turned": "a picture says that it does not lie upright; it was turned as it says",
 }
 """Codes for films that are used although something is odd about them, and what each means."""
 
 HARMLESS = frozenset(
     {"not_dicom", "dicomdir_ignored", "duplicate", "duplicate_pixels", "view_excluded"}
-    | {"no_image", "raw_twin"}
+    | {"no_image", "raw_twin", "not_picture"}
 )
 """Codes that lose no film that was asked for; a ``labels.csv`` among the films is no failure."""
 
 NO_DICOM = frozenset({"not_dicom", "dicomdir_ignored"})
 """Codes of files in a folder without DICOM objects."""
+
+NO_PICTURE = frozenset({"not_picture", "dicom_unasked"})
+"""Codes of files in a folder without pictures."""
 
 ACCEPTED_BY = {
     "secondary_capture": "secondary-capture",

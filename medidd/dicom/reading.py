@@ -13,12 +13,14 @@ Voi = Literal["auto", "window", "lut", "percentile", "none"]
 Frames = Literal["reject", "first", "middle"]
 BurnedIn = Literal["reject", "mask", "keep"]
 Crop = Literal["none", "shutter", "auto"]
+Files = Literal["dicom", "pictures"]
 Accept = Literal["secondary-capture", "no-uid", "symlinks"]
 
 VOIS: tuple[Voi, ...] = get_args(Voi)
 FRAMES: tuple[Frames, ...] = get_args(Frames)
 BURNED_IN: tuple[BurnedIn, ...] = get_args(BurnedIn)
 CROPS: tuple[Crop, ...] = get_args(Crop)
+FILES: tuple[Files, ...] = get_args(Files)
 ACCEPTS: tuple[Accept, ...] = get_args(Accept)
 
 Choice = TypeVar("Choice", bound=str)
@@ -45,6 +47,7 @@ class Reading:
         accept: what is used although it is refused by default, sorted: radiographs that are
             secondary captures, films without SOP class, SOP instance or study UID, and files
             behind symbolic links.
+        files: what the films are: DICOM files, or pictures without a header (PNG, JPEG, TIFF).
 
     Raises:
         ValueError: a choice does not exist.
@@ -57,12 +60,14 @@ class Reading:
     crop: Crop = "shutter"
     fast_j2k: bool = False
     accept: tuple[Accept, ...] = ()
+    files: Files = "dicom"
 
     def __post_init__(self) -> None:
         _require("voi", self.voi, VOIS)
         _require("frames", self.frames, FRAMES)
         _require("burned-in", self.burned_in, BURNED_IN)
         _require("crop", self.crop, CROPS)
+        _require("files", self.files, FILES)
         for view in self.views:
             _require("views", view, CHOICES)
         for kind in self.accept:

@@ -43,6 +43,7 @@ def labelled(command: Command) -> Command:
         blank: Blank,
         readers: Readers | None,
         splits: Path | None,
+        patient_pattern: str | None,
         **rest: Any,
     ) -> Any:
         from medidd.dicom.labels.labelling import Labelling
@@ -54,12 +55,14 @@ def labelled(command: Command) -> Command:
                 target,
                 uncertain,
                 patient_column=patient_column,
+                patient_pattern=patient_pattern,
                 blank=blank,
                 readers=readers,
                 splits=splits,
             )
         except ValueError as error:
-            raise click.UsageError(f"--target: {error}.") from None
+            about = "--patient-pattern" if "patient" in str(error) else "--target"
+            raise click.UsageError(f"{about}: {error}.") from None
         return command(*args, labels=how, **rest)
 
     added = cast("Command", gathered)
@@ -129,5 +132,12 @@ _ABOUT_LABELS = (
         help="How many of a film's readers must see the target, if the table has several rows per "
         "film. Default: all rows must agree.",
         panel=LABELS,
+    ),
+    click.option(
+        "--patient-pattern",
+        metavar="REGEX",
+        help="Where each film's patient is in its file name: a regular expression with one group, "
+        "such as '^(\\d+)_'. With a / in it, it looks at the path below the folder.",
+        panel=FILMS,
     ),
 )

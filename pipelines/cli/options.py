@@ -9,6 +9,7 @@ import functools
 import json
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -126,7 +127,8 @@ def films(command: Command) -> Command:
     @functools.wraps(command)
     def gathered(
         *args: Any,
-        dicom_dir: Path,
+        dicom_dir: Path | None,
+        images: Path | None,
         labels: Any,
         size: int,
         unit: Any,
@@ -137,7 +139,15 @@ def films(command: Command) -> Command:
     ) -> Any:
         from pipelines.run.films import Studies
 
-        studies = Studies(dicom_dir, labels, size, unit, max_refused, reading, strict)
+        folder = dicom_dir or images
+        if folder is None or (dicom_dir and images):
+            raise click.UsageError("Name the films by --dicom-dir or by --images, by one of both.")
+        if images:
+            reading = replace(reading, files="pictures")
+        try:
+            studies = Studies(folder, labels, size, unit, max_refused, reading, strict)
+        except ValueError as error:
+            raise click.UsageError(f"--unit: {error}.") from None
         return command(*args, studies=studies, **rest)
 
     return _about_films(cast("Command", gathered))
@@ -145,7 +155,17 @@ def films(command: Command) -> Command:
 
 _about_films = options(
     click.option(
-        "--dicom-dir", type=FOLDER, required=True, help="Folder of DICOM studies.", panel=FILMS
+        "--dicom-dir",
+        type=FOLDER,
+        help="Folder of DICOM studies. This option or --images is required.",
+        panel=FILMS,
+    ),
+    click.option(
+        "--images",
+        type=FOLDER,
+        help="Folder of gray PNG, JPEG or TIFF films without DICOM. Name the patients by "
+        "--patient-column or --patient-pattern, else no audit can pass.",
+        panel=FILMS,
     ),
     labelled,
     click.option(

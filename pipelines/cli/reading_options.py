@@ -15,8 +15,9 @@ from pipelines.cli.groups import FILMS
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-NAMES = frozenset(field.name for field in fields(Reading))
-"""Parameters that are gathered into one, ``reading``."""
+NAMES = frozenset(field.name for field in fields(Reading)) - {"files"}
+"""Parameters that are gathered into one, ``reading``. What the films are, their folder's option
+says."""
 
 
 def _gathered(command: Command) -> Command:

@@ -22,7 +22,7 @@ from pipelines.run.store import Json, Run
 
 @dataclass(frozen=True)
 class Studies:
-    """A folder of DICOM studies, and how medidd makes a cohort of it.
+    """A folder of DICOM studies or of pictures, and how medidd makes a cohort of it.
 
     Attributes:
         folder: the folder.
@@ -32,6 +32,9 @@ class Studies:
         max_refused: refused files allowed per usable film.
         reading: how films are read.
         strict: whether contradictions about whose film it is are an error.
+
+    Raises:
+        ValueError: the unit is a study, but pictures name none.
     """
 
     folder: Path
@@ -41,6 +44,10 @@ class Studies:
     max_refused: float = 0.2
     reading: Reading = DEFAULT
     strict: bool = False
+
+    def __post_init__(self) -> None:
+        if self.reading.files == "pictures" and self.unit == "study":
+            raise ValueError("pictures name no study; use patient, or image if no patient has two")
 
     def asked(self) -> Json:
         """Returns everything that decides the cohort, and nothing that names a patient.

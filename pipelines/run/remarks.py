@@ -111,5 +111,5 @@ def of_patients(films: int) -> list[str]:
         "patient, and no audit is valid; if you are sure that no patient has two studies, use "
         "--unit study; if no patient has two films, use --unit image; if the patient is in a "
         "column of the table of labels, or in an attribute such as AccessionNumber, use "
-        "--patient-column NAME"
+        "--patient-column NAME; if it is in the files' names, use --patient-pattern REGEX"
     ]

@@ -130,7 +130,7 @@ def ingest(
     A stopped run continues where it stopped, and ends with the same bytes as an uninterrupted one.
 
     Args:
-        root: folder of DICOM files.
+        root: folder of DICOM files, or of pictures if ``reading`` says so.
         labels: where the labels are; None for the usual places, see ``labels.read_labels``.
         size: height and width of the images, pixels.
         folder: where the cohort is kept; only its owner can read it.
@@ -149,7 +149,7 @@ def ingest(
         TooManyRefused: more files were refused than ``max_refused`` allows.
         CohortError: the films give no cohort.
     """
-    seen = Gathered.under(root, labels, key, unit)
+    seen = Gathered.under(root, labels, key, unit, reading)
     for count, found in enumerate(scan(root, reading), 1):
         seen.add(found)
         if count % _SIGN_OF_LIFE == 0:

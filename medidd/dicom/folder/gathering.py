@@ -6,6 +6,7 @@ is kept are the films, and identifiers as keyed hashes.
 
 import os
 import unicodedata
+from collections import Counter
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
@@ -22,6 +23,7 @@ from medidd.dicom.header.identifiers import keyed, tokens_of, tokens_of_identifi
 from medidd.dicom.labels.finder import Sharing
 from medidd.dicom.labels.labelling import USUAL, Labelling
 from medidd.dicom.labels.labels import Labels, read_labels
+from medidd.dicom.reading import DEFAULT, Reading
 from medidd.dicom.refusals import Exposure, Refusal
 from medidd.dicom.source import has_files
 
@@ -41,7 +43,8 @@ class Gathered:
         films: radiographs with a label; ``of_patients`` says whose they are.
         evidence: what all radiographs say about whose they are.
         refusals: radiographs without a label or with several, and files that are no radiograph.
-        tokens: keyed hashes of the tokens of all identifiers.
+        tokens: keyed hashes of the tokens of all identifiers, except names of files; see
+            ``identifying``.
     """
 
     def __init__(self, labels: Labels, key: bytes, unit: Unit) -> None:
@@ -52,6 +55,7 @@ class Gathered:
         self.refusals: list[Refusal] = []
         self.tokens: set[str] = set()
         self.labels, self.key, self.unit = labels, key, unit
+        self._stems: Counter[str] = Counter()
         self._unknown = set(labels.rows)
         self._shared: dict[str, set[str]] = {}
         self._in_id: set[str] = set()
@@ -60,7 +64,12 @@ class Gathered:
 
     @classmethod
     def under(
-        cls, root: Path, labelling: Labelling | None, key: bytes, unit: Unit = "patient"
+        cls,
+        root: Path,
+        labelling: Labelling | None,
+        key: bytes,
+        unit: Unit = "patient",
+        reading: Reading = DEFAULT,
     ) -> "Gathered":
         """Returns an empty one for the films under ``root``.
 
@@ -69,6 +78,7 @@ class Gathered:
             labelling: where labels are; None for the usual places, see ``labels.read_labels``.
             key: the key for hashing identifiers.
             unit: what counts as one patient.
+            reading: how films are read.
 
         Raises:
             CohortError: the folder or the labels cannot be read.
@@ -78,8 +88,15 @@ class Gathered:
                 f"{root}: no folder that can be read; name the folder that holds the films"
             )
         if not has_files(root):
-            raise CohortError(f"{root}: no DICOM file in it; name the folder that holds the films")
-        return cls(read_labels(root, labelling or USUAL), key, unit)
+            kind = "DICOM" if reading.files == "dicom" else "PNG, JPEG or TIFF"
+            raise CohortError(f"{root}: no {kind} file in it; name the folder that holds the films")
+        labels = read_labels(root, labelling or USUAL)
+        if reading.files == "pictures" and labels.column is not None and labels.column.keyword:
+            raise CohortError(
+                "--patient-column: the table of labels has no such column, and pictures have no "
+                "DICOM attributes; check the spelling, or use --patient-pattern"
+            )
+        return cls(labels, key, unit)
 
     def add(self, header: Header | Refusal) -> None:
         """Adds a radiograph, or the reason why a file is none."""
@@ -91,6 +108,9 @@ class Gathered:
         row, column = self.labels.row_of(header), self.labels.patient_of(header)
         tokens = tokens_of_identifiers({*header.identifiers, column or ""})
         self.tokens.update(keyed(self.key, token) for token in tokens)
+        if header.stem:
+            stem = tokens_of_identifiers([header.stem])
+            self._stems.update(keyed(self.key, token) for token in stem)
         self._unknown.discard(row)
         row = "" if self.labels.key in _FINDS_ONE else row
         evidence = evidence_of(header, self.key, column=column, row=row)
@@ -136,6 +156,16 @@ class Gathered:
         unlabelled = (one.exposure for one in self.refusals if one.code != "for_processing")
         films = (film.exposure for film in self.films)
         return settled(self.refusals, chain(films, filter(None, unlabelled)))
+
+    def identifying(self) -> set[str]:
+        """Returns keyed hashes of the tokens of all identifiers, names of pictures among them.
+
+        A word in the names of more than half of the pictures, such as "frontal", names nobody. Nor
+        does a word of a class, as in COVID-12.png: classes are published.
+        """
+        classes = {keyed(self.key, word) for label in self._shared for word in tokens_of(label)}
+        named = {token for token, count in self._stems.items() if 2 * count <= self.headers}
+        return self.tokens | (named - classes)
 
     @property
     def unknown_keys(self) -> int:

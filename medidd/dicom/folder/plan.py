@@ -8,12 +8,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from medidd.dicom.errors import ACCEPTED_BY, NO_DICOM, CohortError, TooManyRefused, counts, parted
+from medidd.dicom.errors import (
+    ACCEPTED_BY,
+    NO_DICOM,
+    NO_PICTURE,
+    CohortError,
+    TooManyRefused,
+    counts,
+    parted,
+)
 from medidd.dicom.folder.duplicates import Film, once
 from medidd.dicom.folder.gathering import Gathered
 from medidd.dicom.folder.patients import Unit, shared
 from medidd.dicom.header.identifiers import keyed
-from medidd.dicom.reading import DEFAULT, Reading
+from medidd.dicom.header.picture_file import SUFFIXES
+from medidd.dicom.reading import DEFAULT, Files, Reading
 from medidd.dicom.refusals import Refusal
 
 VERSION = 5
@@ -77,7 +86,7 @@ def make_plan(root: Path, seen: Gathered, *, size: int, reading: Reading = DEFAU
     seen.refuse_doubtful()
     refusals = seen.settled()
     refused = Counter(refusal.code for refusal in refusals)
-    _require_labelled(root, seen, refused)
+    _require_labelled(root, seen, refused, reading)
     seen.require_printable_classes()
     seen.require_anonymous_classes()
     labelled, whose = seen.of_patients()
@@ -88,7 +97,7 @@ def make_plan(root: Path, seen: Gathered, *, size: int, reading: Reading = DEFAU
         seen.unit,
         refused + Counter(copy.code for copy in copies),
         (*refusals, *copies),
-        frozenset(seen.tokens),
+        frozenset(seen.identifying()),
         _fingerprint(seen.key, [VERSION, size, seen.unit, reading.to_json(), said], films),
         seen.labels.key == "folder",
         seen.unknown_keys,
@@ -192,9 +201,32 @@ def unnamed(films: Iterable[Film]) -> int:
     return sum(not film.names[0] for film in films)
 
 
-def _require_labelled(root: Path, seen: Gathered, refused: Mapping[str, int]) -> None:
-    if not seen.headers and refused.keys() <= NO_DICOM:
-        raise CohortError(f"{root}: no DICOM file in it; name the folder that holds the films")
+def _require_files(root: Path, seen: Gathered, refused: Mapping[str, int], files: Files) -> None:
+    if seen.headers:
+        return
+    if files == "dicom" and refused.keys() <= NO_DICOM:
+        pictures = sum(one.path.suffix.lower() in SUFFIXES for one in seen.refusals)
+        remedy = (
+            f"but {pictures} PNG, JPEG or TIFF files; if they are the films, use --images instead "
+            "of --dicom-dir"
+            if pictures
+            else "name the folder that holds the films"
+        )
+        raise CohortError(f"{root}: no DICOM file in it; {remedy}")
+    if files == "pictures" and refused.keys() <= NO_PICTURE:
+        found = refused.get("dicom_unasked", 0)
+        remedy = (
+            f"but {found} DICOM files; use --dicom-dir instead of --images"
+            if found
+            else "name the folder that holds the films"
+        )
+        raise CohortError(f"{root}: no PNG, JPEG or TIFF file in it; {remedy}")
+
+
+def _require_labelled(
+    root: Path, seen: Gathered, refused: Mapping[str, int], reading: Reading
+) -> None:
+    _require_files(root, seen, refused, reading.files)
     if seen.headers and not seen.films:
         key = seen.labels.key
         remedy = (

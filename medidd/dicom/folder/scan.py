@@ -1,4 +1,4 @@
-"""A folder of DICOM files: which of them are radiographs, and why the others are not."""
+"""A folder of DICOM files or pictures: which are radiographs, and why the others are not."""
 
 from collections.abc import Iterator
 from contextlib import suppress
@@ -7,6 +7,7 @@ from pathlib import Path
 
 from medidd.dicom.errors import Refused
 from medidd.dicom.header.header import Header, read_exposure, read_header
+from medidd.dicom.header.picture_file import read_picture_header
 from medidd.dicom.isolation import Lost, isolated
 from medidd.dicom.reading import DEFAULT, Reading
 from medidd.dicom.refusals import Refusal
@@ -39,6 +40,8 @@ def files(root: Path, refused: list[Refusal], reading: Reading = DEFAULT) -> Ite
 def examined(source: Source, reading: Reading = DEFAULT) -> Header | Refusal:
     """Returns the header of a radiograph, or why the file cannot be used."""
     try:
+        if reading.files == "pictures":
+            return read_picture_header(source, reading)
         return read_header(source, reading)
     except Refused as refused:
         code = refused.code

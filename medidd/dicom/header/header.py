@@ -43,6 +43,7 @@ _TRAITS = ("PatientSex", "PatientAge", "StudyDate", "Manufacturer", "Manufacture
 _TAGS = [
     *{*TAGS, *_LINKS, *_TRIAL, *_NAMES, *_STAFF, *_PIXELS, *_BITS, *_OTHERS, *FIELDS, *_TRAITS}
 ]
+NO_LINKS = dict.fromkeys((*_LINKS, *_TRIAL), "")  # of what has no header
 codecs.register()
 
 _PIXEL_DATA = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
@@ -66,6 +67,7 @@ class Header:
         state: the file's state before it was read; see ``Source.state``.
         view: name of the view, or ''.
         side: "L", "R" or ''.
+        stem: a picture's file name without suffix, which may name a patient; '' for DICOM.
     """
 
     source: Source
@@ -78,6 +80,7 @@ class Header:
     state: tuple[int, int] = (0, 0)
     view: str = ""
     side: str = ""
+    stem: str = ""
 
     @property
     def exposure(self) -> Exposure:
@@ -214,7 +217,7 @@ def _header(source: Source, file: IO[bytes], reading: Reading) -> Header:
     names = {text(found, keyword) for keyword in (*_NAMES, *_STAFF)}
     identifiers = frozenset({*links.values(), *names} - {""})
     if without_uid(found):
-        links["SOPInstanceUID"] = links["SOPInstanceUID"] or _content(file)
+        links["SOPInstanceUID"] = links["SOPInstanceUID"] or content_of(file)
         links["StudyInstanceUID"] = links["StudyInstanceUID"] or links["SOPInstanceUID"]
     return Header(
         source,
@@ -231,7 +234,7 @@ def _header(source: Source, file: IO[bytes], reading: Reading) -> Header:
     )
 
 
-def _content(file: IO[bytes]) -> str:
+def content_of(file: IO[bytes]) -> str:
     """Returns what stands for the UID of a film without one: equal for equal files only."""
     digest = hashlib.sha256()
     file.seek(0)

@@ -53,9 +53,12 @@ class Labelling:
         blank: what an empty cell of the target counts as, if no other row is about the film.
         readers: how the rows of a film's several readers are joined; None if they must agree.
         splits: a second table with the splits, which may have another key; None for no such table.
+        patient_pattern: regular expression whose only group is the patient in a film's file name,
+            or, if it has a /, in its path below the folder; None for PatientID.
 
     Raises:
-        ValueError: the key is unknown, or a target is empty or missing.
+        ValueError: the key is unknown, a target is empty or missing, or the pattern is none that
+            has one group, or comes with a column.
     """
 
     table: Path | None = None
@@ -66,6 +69,7 @@ class Labelling:
     blank: Blank = "drop"
     readers: Readers | None = None
     splits: Path | None = None
+    patient_pattern: str | None = None
 
     def __post_init__(self) -> None:
         if self.key is not None and self.key not in KEYS:
@@ -78,6 +82,10 @@ class Labelling:
             raise ValueError("blank needs a target; name the target, too")
         if self.target is None and self.readers is not None:
             raise ValueError("readers need a target; name the target, too")
+        if self.patient_pattern is not None:
+            _require_pattern(self.patient_pattern)
+            if self.patient_column is not None:
+                raise ValueError("the patient is in a column or in the file's name; name one")
 
     def choices(self) -> dict[str, str | None]:
         """Returns everything except the tables: two labellings of one table can differ in this."""
@@ -88,6 +96,7 @@ class Labelling:
             "patient_column": self.patient_column,
             "blank": self.blank,
             "readers": self.readers,
+            "patient_pattern": self.patient_pattern,
         }
 
     def if_blank(self) -> str:
@@ -101,6 +110,17 @@ class Labelling:
 
 USUAL = Labelling()
 """One label per film, in the usual places."""
+
+
+def _require_pattern(pattern: str) -> None:
+    try:
+        groups = re.compile(pattern).groups
+    except re.error:
+        raise ValueError("the patient pattern is no regular expression") from None
+    if groups != 1:
+        raise ValueError(
+            f"the patient pattern has {groups} groups in parentheses, but one must be the patient"
+        )
 
 
 def as_it_stands(cell: str) -> str:

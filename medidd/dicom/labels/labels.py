@@ -112,7 +112,7 @@ def read_labels(root: Path, labelling: Labelling) -> Labels:
                 "this column"
             )
         key, rows = by_key(found, labelling)
-        column = patient_column(labelling.patient_column, found, keys_of(found, key))
+        column = patient_column(labelling, root, found, keys_of(found, key))
         return Labels(key, _bases(root, table), rows, splits=splits, column=column)
     names = folders(root)
     if not names:
@@ -148,7 +148,7 @@ def _by_folder(
         raise CohortError(
             f"{root}: no table of labels for --label-key; name the table with --labels"
         )
-    column = patient_column(labelling.patient_column)
+    column = patient_column(labelling, root)
     if labelling.target is None:
         return Labels("folder", (root,), {}, splits=splits, column=column)
     target = labelling.target.strip()

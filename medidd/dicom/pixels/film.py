@@ -8,6 +8,7 @@ import numpy.typing as npt
 from medidd.dicom.errors import Refused
 from medidd.dicom.header.header import read_film
 from medidd.dicom.header.radiograph import remarks
+from medidd.dicom.pixels.picture_file import read_picture
 from medidd.dicom.pixels.preparation import prepared
 from medidd.dicom.reading import Reading
 from medidd.dicom.refusals import Refusal
@@ -30,9 +31,13 @@ class Shown:
 def decoded(source: Source, size: int, reading: Reading) -> Shown | Refusal:
     """Returns a film as a square of ``size`` by ``size`` pixels, or why it cannot be used."""
     try:
-        film = read_film(source, reading)
+        if reading.files == "pictures":
+            film, odd = read_picture(source, reading)
+        else:
+            film = read_film(source, reading)
+            odd = remarks(film, reading)
         picture, about = prepared(film, size, reading)
     except Refused as refused:
         return Refusal(source.place, refused.code)
-    warnings = (*about["warnings"], *remarks(film, reading))
+    warnings = (*about["warnings"], *odd)
     return Shown(np.rint(picture * 65535).astype(np.uint16), warnings)

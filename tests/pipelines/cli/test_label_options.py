@@ -62,6 +62,7 @@ def test_a_target_is_distilled_and_remembered(source: Source, tmp_path: Path) ->
         "patient_column": None,
         "blank": "drop",
         "readers": None,
+        "patient_pattern": None,
     }
     again = distill(source, table, run, "--target", "first", "--resume")
     assert again.code == 2
