@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import pytest
-from invented_cohort import Source, called
+from invented_cohort import SMALL, Source, called
 from pydicom import Dataset, uid
 
 WITHOUT_IMAGE = {
@@ -76,7 +76,9 @@ def export(source: Source, tmp_path: Path) -> Path:
     return root
 
 
-def test_an_ordinary_export_is_read_without_an_option(export: Path, tmp_path: Path) -> None:
+def test_an_ordinary_export_is_read_and_distilled_without_an_option(
+    export: Path, tmp_path: Path
+) -> None:
     films = len(list(export.rglob("IM*")))
     ended = called("ingest", "--dicom-dir", export, "--out", tmp_path / "out", "--json")
     assert ended.code == 0, ended.err
@@ -85,6 +87,8 @@ def test_an_ordinary_export_is_read_without_an_option(export: Path, tmp_path: Pa
     assert sum(answer["patients"].values()) == 8
     raws = len(list(export.rglob("RAW*")))
     assert answer["refused"] == {"dicomdir_ignored": 2, "no_image": 3 * raws, "raw_twin": raws}
+    run = ("--ipc", 1, *SMALL, "--out", tmp_path / "run")
+    assert called("distill", "--dicom-dir", export, *run).code == 0
     (root,) = export.glob("disc1/PAT7")
     for one in root.glob("IM*"):
         one.unlink()
