@@ -140,6 +140,8 @@ def _coded(film: Dataset) -> str:
 
 def _named(text: str) -> str:
     """Returns the one view that words in any case, with or without dots, name, else ''."""
+    if not text:
+        return ""
     text = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", text)  # ThoraxPA
     text = unicodedata.normalize("NFKD", text).upper()
     text = "".join(sign for sign in text if not unicodedata.combining(sign))

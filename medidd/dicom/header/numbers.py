@@ -9,6 +9,8 @@ from contextlib import suppress
 from pydicom import Dataset
 from pydicom.multival import MultiValue
 
+from medidd.dicom.header.elements import tag_of
+
 PROPORTIONS = (
     "PixelAspectRatio",
     "ImagerPixelSpacing",
@@ -68,8 +70,11 @@ def odd(found: Dataset) -> list[str]:
 
 def _texts(found: Dataset, keyword: str) -> list[str]:
     """Returns what an element says, without empty values at its end."""
-    element = found.get_item(keyword)
-    value = None if element is None else element.value
+    tag = tag_of(keyword)
+    element = found.get_item(tag) if tag in found else None
+    if element is None:
+        return []
+    value = element.value
     if isinstance(value, bytes) and element.VR in _BINARY:
         value = found[keyword].value
     if isinstance(value, bytes):  # as it is in the file; pydicom has not converted it
