@@ -23,8 +23,6 @@ UNCERTAIN: tuple[Uncertain, ...] = get_args(Uncertain)
 Blank = Literal["drop", "negative", "positive"]
 """What a film counts as if the cell of its target is empty."""
 
-BLANK: tuple[Blank, ...] = get_args(Blank)
-
 Says = Callable[[str], str]
 """Returns the class that a cell names, or '' if it names none."""
 

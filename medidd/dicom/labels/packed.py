@@ -6,6 +6,7 @@ more than a table can be fills neither memory nor disk.
 
 import gzip
 import io
+import lzma
 import zipfile
 import zlib
 from pathlib import Path, PurePosixPath
@@ -17,6 +18,9 @@ LARGEST = 2**28
 """Largest table, in bytes: ten times the largest public one."""
 
 PACKED = (".gz", ".zip")
+
+_BROKEN = (EOFError, OSError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, NotImplementedError)
+"""What damaged or unknown packing raises; gzip and bzip2 raise OSError."""
 
 
 class Readable(Protocol):
@@ -41,17 +45,18 @@ def text_of(path: Path, otherwise: str) -> str:
     try:
         with path.open("rb") as file:
             data = _limited(file)
+    except OSError:
+        raise CohortError("the table of labels cannot be read; check its permissions") from None
+    try:
         if data[:2] == b"\x1f\x8b":
             with gzip.open(io.BytesIO(data)) as file:
                 data = _limited(file)
         elif data[:4] == b"PK\x03\x04":
             data = _member(data)
-    except (EOFError, gzip.BadGzipFile, zlib.error, zipfile.BadZipFile, NotImplementedError):
+    except _BROKEN:
         raise CohortError(
             "the table of labels is packed and damaged; fetch it again, or unpack it"
         ) from None
-    except OSError:
-        raise CohortError("the table of labels cannot be read; check its permissions") from None
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError:

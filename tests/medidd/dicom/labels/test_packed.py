@@ -23,6 +23,16 @@ def zipped(**members: bytes) -> bytes:
     return data.getvalue()
 
 
+def damaged(method: int) -> bytes:
+    """A zip archive whose directory is whole and whose data are not."""
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w", method) as archive:
+        archive.writestr("a.csv", TABLE)
+    whole = data.getvalue()
+    start = 30 + len("a.csv")
+    return whole[:start] + bytes(20 * [0xA5]) + whole[start + 20 :]
+
+
 @pytest.mark.parametrize(
     ("name", "data"),
     [
@@ -49,6 +59,8 @@ def test_a_packed_table_in_the_usual_place_is_found(tmp_path: Path) -> None:
     [
         (gzip.compress(TABLE)[:-12], "packed and damaged"),
         (zipped(a_csv=TABLE)[:-30], "packed and damaged"),
+        (damaged(zipfile.ZIP_LZMA), "packed and damaged"),
+        (damaged(zipfile.ZIP_BZIP2), "packed and damaged"),
         (zipped(a_csv=TABLE, b_csv=TABLE), "a zip archive with 2 tables in it"),
         (zipped(xl__workbook_xml=b"x"), "with 0 tables in it; .* spreadsheet as CSV"),
         (gzip.compress(TABLE * 100), "more than 0 MiB"),
