@@ -12,9 +12,9 @@ from typing import Any, get_type_hints
 def fields(kind: type[Any]) -> dict[str, dataclasses.Field[Any]]:
     """Returns the fields of a method, those of the method that it holds in that one's place."""
     found: dict[str, dataclasses.Field[Any]] = {}
+    held = _held(kind)
     for field in dataclasses.fields(kind):
-        held = _held(kind).get(field.name)
-        found |= {field.name: field} if held is None else fields(held)
+        found |= fields(held[field.name]) if field.name in held else {field.name: field}
     return found
 
 
@@ -47,9 +47,10 @@ def make(kind: type[Any], values: Mapping[str, Any]) -> Any:
 def values(method: Any) -> dict[str, Any]:
     """Returns the values of ``fields``."""
     found: dict[str, Any] = {}
+    held = _held(type(method))
     for field in dataclasses.fields(method):
         value = getattr(method, field.name)
-        found |= values(value) if field.name in _held(type(method)) else {field.name: value}
+        found |= values(value) if field.name in held else {field.name: value}
     return found
 
 
