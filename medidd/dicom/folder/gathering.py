@@ -175,7 +175,8 @@ class Gathered:
     def refuse_doubtful(self) -> None:
         """Refuses films whose key in a table turned out to find other films or patients, too."""
         doubtful = self._sharing.doubtful()
-        self.refusals += [Refusal(self.films[at].path, "label_ambiguous") for at in doubtful]
+        for film in (self.films[at] for at in sorted(doubtful)):
+            self.refusals.append(Refusal(film.path, "label_ambiguous", film.exposure))
         self.films = [film for at, film in enumerate(self.films) if at not in doubtful]
         self._sharing = Sharing()
 
