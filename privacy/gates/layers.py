@@ -12,6 +12,7 @@ import re
 import zlib
 from collections.abc import Callable, Iterator
 from io import BytesIO
+from lzma import LZMAError
 from zipfile import BadZipFile, ZipFile, is_zipfile
 
 DEEPEST = 4
@@ -64,7 +65,7 @@ def _zipped(data: bytes) -> Iterator[bytes]:
                     raise UnreadableError("too large")
                 yield entry.filename.encode()
                 yield archive.read(entry)
-    except (BadZipFile, RuntimeError, NotImplementedError, zlib.error) as error:
+    except (BadZipFile, RuntimeError, NotImplementedError, OSError, zlib.error, LZMAError) as error:
         raise UnreadableError("an archive that cannot be opened") from error
 
 
