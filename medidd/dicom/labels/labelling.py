@@ -21,6 +21,7 @@ Uncertain = Literal["drop", "positive", "negative"]
 UNCERTAIN: tuple[Uncertain, ...] = get_args(Uncertain)
 
 Blank = Literal["drop", "negative", "positive"]
+BLANK: tuple[Blank, ...] = get_args(Blank)
 """What a film counts as if the cell of its target is empty."""
 
 Says = Callable[[str], str]
