@@ -1,14 +1,17 @@
 """The two sets of the field: S, which is learned, and T, which must not leave the hospital.
 
-A method never touches a patient's image. It asks a ``Source`` for the mean of a function over a
-batch, and the source decides how to answer: ``RealSet`` answers plainly, a private source with
-clipping, noise and an account. Both are possible because of one contract: ``f`` of a batch is the
-mean of ``f`` over its single images. For this reason no network here keeps batch statistics.
+A method never touches a patient's image. It puts a ``Question`` to a ``Source``: the mean of a
+function over a batch. The source decides how to answer: ``RealSet`` answers plainly, a private
+source with clipping, noise and an account. Both are possible because of one contract: ``f`` of a
+batch is the mean of ``f`` over its single images. For this reason no network here keeps batch
+statistics.
+
+All that a step needs is asked in one call, because a private source clips and pays per call.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol, TypeVar, cast
+from typing import Generic, Protocol, TypeVar, cast
 
 import torch
 from torch import Tensor
@@ -101,6 +104,26 @@ class SyntheticSet:
         return {"images": self.images, "labels": self.labels, "log_lr": self.log_lr}
 
 
+@dataclass(frozen=True)
+class Question(Generic[Statistic]):
+    """The mean of a function over real images of some classes.
+
+    Attributes:
+        f: takes images (n, C, H, W) and one-hot labels (n, K) and returns tensors, alone or in
+            tuples, lists or dicts. Its value for a batch must be the mean of its values for the
+            single images.
+        classes: whose images; a question about several is about all of their images together.
+        bound: a public bound on the Euclidean norm of ``f`` of any single image, all its tensors
+            together; None if there is none.
+        weight: how much of a private source's clip this question gets beside the others.
+    """
+
+    f: Callable[[Tensor, Tensor], Statistic]
+    classes: tuple[int, ...]
+    bound: float | None = None
+    weight: float = 1.0
+
+
 class Source(Protocol):
     """What a method may ask about the real images T."""
 
@@ -108,15 +131,30 @@ class Source(Protocol):
     def classes(self) -> int:
         """K, the number of classes."""
 
-    def mean(self, f: Callable[[Tensor, Tensor], Statistic], *, label: int, size: int) -> Statistic:
-        """Returns the mean of ``f`` over ``size`` real images of class ``label``.
+    def means(self, questions: Sequence[Question[Statistic]], *, size: int) -> list[Statistic]:
+        """Returns the answer to each question, in their order.
+
+        All that a step needs is asked at once. A private source counts one call as one release,
+        whose noise is shared by all questions.
 
         Args:
-            f: takes images (n, C, H, W) and labels (n, K); its value for a batch must be the mean
-                of its values for the single images.
-            label: the class to draw from.
-            size: images to draw; a smaller class gives all its images.
+            questions: what is asked.
+            size: images to draw for each question; classes with fewer give all their images.
         """
+
+
+def balanced(real: Source, f: Callable[[Tensor, Tensor], Statistic], *, size: int) -> Statistic:
+    """Returns the mean over classes of the means of ``f``, asked in one call.
+
+    Every class weighs alike, however many images it has.
+
+    Args:
+        real: T.
+        f: see ``Question``.
+        size: images per class.
+    """
+    answers = real.means([Question(f, (label,)) for label in range(real.classes)], size=size)
+    return cast("Statistic", tree_map(lambda *parts: torch.stack(parts).mean(0), *answers))
 
 
 CHUNK = 2**17
@@ -149,20 +187,24 @@ class RealSet:
         self._chunk = chunk or max(pixels // (images.shape[2] * images.shape[3]), 1)
         self._images = images
         self._labels = torch.nn.functional.one_hot(labels, classes).to(images.dtype)
-        self._rows = [(labels == label).nonzero().squeeze(1) for label in range(classes)]
+        self._class_of = labels
         self._rng = rng
         self.classes = classes
 
-    def mean(self, f: Callable[[Tensor, Tensor], Statistic], *, label: int, size: int) -> Statistic:
-        """Returns ``f`` of a fresh batch; see ``Source.mean``."""
-        rows = self._rows[label]
+    def means(self, questions: Sequence[Question[Statistic]], *, size: int) -> list[Statistic]:
+        """Returns each ``f`` of a fresh batch; see ``Source.means``."""
+        return [self._answer(question, size) for question in questions]
+
+    def _answer(self, question: Question[Statistic], size: int) -> Statistic:
+        asked = torch.tensor(question.classes, device=self._class_of.device)
+        rows = torch.isin(self._class_of, asked).nonzero().squeeze(1)
         draw = torch.randperm(len(rows), generator=self._rng)[:size]
         batch = rows[draw.to(rows.device)]
         total = None
         # Nothing in T is learned. If f needs a gradient, f enables grad itself.
         with torch.no_grad():
             for rows in torch.split(batch, self._chunk):
-                part = f(self._images[rows], self._labels[rows])
+                part = question.f(self._images[rows], self._labels[rows])
                 share = len(rows) / len(batch)
                 total = (
                     tree_map(lambda value, w=share: w * value, part)

@@ -25,7 +25,7 @@ import torch
 from torch import Tensor
 
 from medidd.augment import Augmentation
-from medidd.data import Source, SyntheticSet
+from medidd.data import Question, Source, SyntheticSet
 from medidd.descent import batches, gradient, leaves, minus
 from medidd.distill import Preset
 from medidd.network import Network, Weights
@@ -164,11 +164,13 @@ def matching(
         size: real images per class.
         augment: called once per class, for what is done to its images on both sides.
     """
-    distances = []
-    for label in range(real.classes):
-        of = partial(_gradient, f, theta, augment())
-        target = real.mean(of, label=label, size=size)
-        distances.append(distance(of(*synthetic.of_class(label), create_graph=True), target))
+    asked = [partial(_gradient, f, theta, augment()) for _ in range(real.classes)]
+    questions = [Question(of, (label,)) for label, of in enumerate(asked)]
+    targets = real.means(questions, size=size)
+    distances = [
+        distance(of(*synthetic.of_class(label), create_graph=True), target)
+        for label, (of, target) in enumerate(zip(asked, targets, strict=True))
+    ]
     return torch.stack(distances).sum()
 
 

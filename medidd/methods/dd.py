@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 
 from medidd.augment import Augmentation
-from medidd.data import Source, SyntheticSet
+from medidd.data import Source, SyntheticSet, balanced
 from medidd.descent import Batch, Unrolled, loss_and_gradient, toward
 from medidd.distill import Preset
 from medidd.network import Network, Weights
@@ -139,10 +139,7 @@ def real_loss(
     def seen(x: Tensor, y: Tensor) -> tuple[Tensor, Weights]:
         return loss_and_gradient(f, theta, omega(x), y)
 
-    answers = [real.mean(seen, label=label, size=size) for label in range(real.classes)]
-    losses, gradients = zip(*answers, strict=True)
-    mean = {name: torch.stack([g[name] for g in gradients]).mean(0) for name in theta}
-    return torch.stack(losses).mean(), mean
+    return balanced(real, seen, size=size)
 
 
 def halved(optimizer: torch.optim.Optimizer, every: int) -> torch.optim.Optimizer:

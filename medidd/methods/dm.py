@@ -17,13 +17,14 @@ docs/measurements.md has the figures.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from medidd.augment import PHOTOGRAPH, RADIOGRAPH, Omega, Operations, draw
-from medidd.data import Source, SyntheticSet
+from medidd.data import Question, Source, SyntheticSet
 from medidd.distill import Preset
 from medidd.network import Network, Weights
 from medidd.project import sgd_on_images
@@ -61,17 +62,16 @@ class DM:
     ) -> Iterator[Tensor]:
         """Yields the squared distance between mean embeddings, summed over classes."""
         theta = self.network.init(rng, like=synthetic.images)  # theta ~ P_theta
+        asked = [
+            partial(self._embedding, theta, draw(rng, self.augment)) for _ in range(real.classes)
+        ]
+        questions = [Question(of, (label,)) for label, of in enumerate(asked)]
+        targets = real.means(questions, size=self.batch)
         distances = [
-            self._distance(synthetic, real, label, theta, draw(rng, self.augment))
-            for label in range(real.classes)
+            (target - of(*synthetic.of_class(label))).square().sum()
+            for label, (of, target) in enumerate(zip(asked, targets, strict=True))
         ]
         yield torch.stack(distances).sum()  # the caller steps S here
 
-    def _distance(
-        self, synthetic: SyntheticSet, real: Source, label: int, theta: Weights, omega: Omega
-    ) -> Tensor:
-        def embedding(x: Tensor, _: Tensor) -> Tensor:
-            return self.network.embed(theta, omega(x)).mean(0)
-
-        target = real.mean(embedding, label=label, size=self.batch)
-        return (target - embedding(*synthetic.of_class(label))).square().sum()
+    def _embedding(self, theta: Weights, omega: Omega, x: Tensor, _: Tensor) -> Tensor:
+        return self.network.embed(theta, omega(x)).mean(0)

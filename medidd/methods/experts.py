@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from medidd.augment import RADIOGRAPH, Operations, draw
-from medidd.data import Source
+from medidd.data import Source, balanced
 from medidd.descent import gradient, minus
 from medidd.methods.expert_files import (
     RECORD,
@@ -148,9 +148,7 @@ class Experts:
         def seen(x: Tensor, y: Tensor) -> Weights:
             return gradient(self.network, theta, omega(x), y)
 
-        size = max(self.batch // real.classes, 1)
-        parts = [real.mean(seen, label=label, size=size) for label in range(real.classes)]
-        return {name: torch.stack([part[name] for part in parts]).mean(0) for name in theta}
+        return balanced(real, seen, size=max(self.batch // real.classes, 1))
 
     def _record(self, folder: Path, about: Mapping[str, Any]) -> None:
         """Writes down what the experts are, and sees that those already there are the same."""

@@ -27,7 +27,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate, pad
 
 from medidd.augment import Augmentation, Operations, draw_each
-from medidd.data import Source, SyntheticSet
+from medidd.data import Question, Source, SyntheticSet
 from medidd.descent import gradient, leaves
 from medidd.distill import Preset
 from medidd.methods.dd import real_loss
@@ -112,7 +112,8 @@ class IDC:
         def of(x: Tensor, y: Tensor) -> Weights:
             return gradient(self.network, theta, omega(x), y)
 
-        target = real.mean(of, label=label, size=self.batch)
+        # A question of its own, for S has moved since that about the class before.
+        (target,) = real.means([Question(of, (label,))], size=self.batch)
         stored, labels = synthetic.of_class(label)
         shown = omega(unfolded(stored, self.factor, synthetic))
         y = labels.repeat_interleave(self.shown, 0)

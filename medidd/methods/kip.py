@@ -27,7 +27,7 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 
-from medidd.data import Source, SyntheticSet
+from medidd.data import Source, SyntheticSet, balanced
 from medidd.descent import toward
 from medidd.distill import Preset
 from medidd.kernels import RIDGE, Kernel, centered, classifier, regression
@@ -89,8 +89,7 @@ class KIP:
             # alpha's graph is shared by all targets.
             return loss.detach(), *torch.autograd.grad(loss, (x, y), retain_graph=True)
 
-        answers = [real.mean(pulled, label=c, size=self.batch) for c in range(real.classes)]
-        loss, dx, dy = (torch.stack(parts).mean(0) for parts in zip(*answers, strict=True))
+        loss, dx, dy = balanced(real, pulled, size=self.batch)
         yield toward(loss, [(s.images, dx), (s.labels, dy)])  # the caller steps S here
 
     def classifier(

@@ -27,7 +27,7 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 
-from medidd.data import Source, SyntheticSet
+from medidd.data import Source, SyntheticSet, balanced
 from medidd.descent import toward
 from medidd.distill import Preset
 from medidd.kernels import RIDGE, Kernel, centered, classifier, regression, ridge
@@ -98,8 +98,7 @@ class LabelSolve:
             return k_ts.T @ k_ts / n, moment, error(k_ts @ before, labels)
 
         # A batch larger than any class is the whole of it.
-        answers = [real.mean(sums, label=c, size=sys.maxsize) for c in range(real.classes)]
-        gram, moment, loss = (torch.stack(parts).mean(0) for parts in zip(*answers, strict=True))
+        gram, moment, loss = balanced(real, sums, size=sys.maxsize)
         # Of several solutions, as where there are fewer real images than synthetic ones, that with
         # the smallest weights.
         alpha = torch.linalg.pinv(gram, hermitian=True) @ moment

@@ -1,18 +1,26 @@
 """S by class, and what T answers."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import Tensor
 
 from medidd.architectures import convnet
-from medidd.data import NORMALIZATION, Normalization, RealSet, SyntheticSet
+from medidd.data import NORMALIZATION, Normalization, Question, RealSet, SyntheticSet, balanced
 from medidd.descent import loss_and_gradient
 
 
 def real_set(images: Tensor, labels: Tensor, classes: int = 2, seed: int = 0) -> RealSet:
     return RealSet(images, labels, classes, torch.Generator().manual_seed(seed))
+
+
+def asked(real: RealSet, f: Callable, *classes: int, size: int) -> Any:
+    (answer,) = real.means([Question(f, classes)], size=size)
+    return answer
 
 
 def numbered(labels: list[int]) -> tuple[Tensor, Tensor]:
@@ -89,7 +97,7 @@ def test_a_batch_holds_different_images_of_one_class_with_its_label(size: int) -
     real = real_set(images, labels)
     seen: set[float] = set()
     for _ in range(40):
-        x, y = real.mean(lambda x, y: (x, y), label=1, size=size)
+        x, y = asked(real, lambda x, y: (x, y), 1, size=size)
         rows = x[:, 0, 0, 0].tolist()
         assert len(rows) == len(set(rows)) == size
         assert set(rows) <= {1, 3, 4, 5, 6}
@@ -100,7 +108,7 @@ def test_a_batch_holds_different_images_of_one_class_with_its_label(size: int) -
 
 def test_a_class_smaller_than_the_batch_gives_all_it_has() -> None:
     images, labels = numbered([0, 1, 0, 0])
-    x = real_set(images, labels).mean(lambda x, _: x, label=0, size=100)
+    x = asked(real_set(images, labels), lambda x, _: x, 0, size=100)
     assert sorted(x[:, 0, 0, 0].tolist()) == [0, 2, 3]
 
 
@@ -108,7 +116,7 @@ def test_the_answer_is_the_mean_over_single_images(films: Callable) -> None:
     images, labels = films(5, dtype=torch.double)
     f = convnet(2, 1, 16, width=4)
     theta = f.init(torch.Generator().manual_seed(0), like=images)
-    whole = real_set(images, labels).mean(lambda x, _: f.embed(theta, x).mean(0), label=1, size=5)
+    whole = asked(real_set(images, labels), lambda x, _: f.embed(theta, x).mean(0), 1, size=5)
     singles = [f.embed(theta, x[None])[0] for x in images[labels == 1]]
     torch.testing.assert_close(whole, torch.stack(singles).mean(0))
 
@@ -119,20 +127,20 @@ def test_the_answer_does_not_depend_on_how_the_batch_is_cut(films: Callable, chu
     f = convnet(3, 1, 16, width=4)
     theta = f.init(torch.Generator().manual_seed(0), like=images)
 
-    def asked(x: Tensor, y: Tensor) -> tuple[Tensor, dict[str, Tensor], list[Tensor]]:
+    def cut(x: Tensor, y: Tensor) -> tuple[Tensor, dict[str, Tensor], list[Tensor]]:
         assert len(x) == len(y) <= chunk
         loss, grads = loss_and_gradient(f, theta, x, y)
         return loss, grads, [f.embed(theta, x).mean(0), y.mean(0)]
 
     def answer(chunk: int, f: Callable) -> tuple:
         rng = torch.Generator().manual_seed(2)
-        return RealSet(images, labels, 3, rng, chunk=chunk).mean(f, label=1, size=7)
+        return asked(RealSet(images, labels, 3, rng, chunk=chunk), f, 1, size=7)
 
     def whole(x: Tensor, y: Tensor) -> tuple:
         loss, grads = loss_and_gradient(f, theta, x, y)
         return loss, grads, [f.embed(theta, x).mean(0), y.mean(0)]
 
-    loss, grads, (features, hard) = answer(chunk, asked)
+    loss, grads, (features, hard) = answer(chunk, cut)
     expected_loss, expected_grads, (expected_features, expected_hard) = answer(100, whole)
     torch.testing.assert_close(loss, expected_loss, rtol=1e-12, atol=1e-12)
     torch.testing.assert_close(grads, expected_grads, rtol=1e-10, atol=1e-12)
@@ -146,15 +154,65 @@ def test_large_films_are_handed_over_a_few_at_a_time(size: int, most: int) -> No
     images = torch.zeros(40, 1, 1, 1).expand(40, 1, size, size)
     seen: list[int] = []
     real = real_set(images, torch.zeros(40, dtype=torch.long), classes=1)
-    real.mean(lambda x, _: seen.append(len(x)) or torch.zeros(()), label=0, size=40)
+    asked(real, lambda x, _: seen.append(len(x)) or torch.zeros(()), 0, size=40)
     assert max(seen) == most
     assert sum(seen) == 40
+
+
+@given(
+    questions=st.lists(st.sets(st.integers(0, 2), min_size=1).map(tuple), min_size=1, max_size=4),
+    seed=st.integers(0, 99),
+)
+def test_answers_to_several_questions_are_those_to_each_alone(
+    questions: list[tuple[int, ...]], seed: int
+) -> None:
+    rng = torch.Generator().manual_seed(seed)
+    images = torch.randn(9, 1, 4, 4, generator=rng, dtype=torch.double)
+    labels = torch.tensor([0, 0, 0, 0, 1, 1, 1, 2, 2])
+    weights = torch.randn(len(questions), 3, 16, generator=rng, dtype=torch.double)
+
+    def f(weight: Tensor) -> Callable:
+        return lambda x, y: {"x": ((y @ weight) * x.flatten(1)).mean(0), "y": y.mean(0)}
+
+    # A batch of all there is, and of those only the order is drawn.
+    together = real_set(images, labels, classes=3).means(
+        [Question(f(w), classes) for w, classes in zip(weights, questions, strict=True)], size=9
+    )
+    for weight, classes, answer in zip(weights, questions, together, strict=True):
+        alone = asked(real_set(images, labels, classes=3, seed=1), f(weight), *classes, size=9)
+        rows = torch.isin(labels, torch.tensor(classes))
+        y = torch.eye(3, dtype=torch.double)[labels[rows]]
+        singles = [f(weight)(x[None], one[None]) for x, one in zip(images[rows], y, strict=True)]
+        for part in ("x", "y"):
+            mean = torch.stack([single[part] for single in singles]).mean(0)
+            torch.testing.assert_close(answer[part], alone[part])
+            torch.testing.assert_close(answer[part], mean)
+
+
+@pytest.mark.parametrize("size", [1, 4, 6])
+def test_a_question_about_several_classes_draws_from_their_union(size: int) -> None:
+    images, labels = numbered([0, 1, 2, 1, 2, 2, 1, 0, 2])
+    real, seen = real_set(images, labels, classes=3), set()
+    for _ in range(40):
+        x, y = asked(real, lambda x, y: (x, y), 1, 2, size=size)
+        rows = x[:, 0, 0, 0].long().tolist()
+        assert len(rows) == len(set(rows)) == size
+        assert torch.equal(y.argmax(1), labels[rows])
+        seen |= set(rows)
+    assert seen == {1, 2, 3, 4, 5, 6, 8}
+
+
+def test_in_a_balanced_answer_every_class_weighs_alike() -> None:
+    images, labels = numbered([0, 0, 0, 1])
+    x, y = balanced(real_set(images, labels), lambda x, y: (x.mean(), y.mean(0)), size=10)
+    assert x.item() == pytest.approx(((0 + 1 + 2) / 3 + 3) / 2)
+    assert y.tolist() == pytest.approx([0.5, 0.5])
 
 
 def test_the_answer_carries_no_graph(films: Callable) -> None:
     images, labels = films(3)
     weight = torch.ones((), requires_grad=True)
-    answer = real_set(images, labels).mean(lambda x, _: (weight * x).mean(), label=0, size=2)
+    answer = asked(real_set(images, labels), lambda x, _: (weight * x).mean(), 0, size=2)
     assert not answer.requires_grad
 
 
@@ -165,7 +223,7 @@ def test_batches_follow_from_the_generator_alone(films: Callable) -> None:
 
     def batches(seed: int) -> Tensor:
         real = real_set(images, labels, seed=seed)
-        return torch.stack([real.mean(lambda x, _: x, label=0, size=2) for _ in range(5)])
+        return torch.stack([asked(real, lambda x, _: x, 0, size=2) for _ in range(5)])
 
     first = batches(0)
     assert torch.equal(torch.get_rng_state(), before)

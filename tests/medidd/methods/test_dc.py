@@ -159,7 +159,7 @@ def test_the_network_is_trained_between_two_updates_and_at_no_other_time(
         method.losses(s, RealSet(images, labels, 2, seeded()), seeded()), start=1
     ):
         # One film and two images of each class; between two updates all four, so many times.
-        matched, trained = [1, 2, 1, 2], [4] * net_epochs
+        matched, trained = [1, 1, 2, 2], [4] * net_epochs
         assert [len(x) for x in seen] == (matched + trained) * (drawn - 1) + matched
     assert drawn == inner_steps
     assert len(seen) == 4 * inner_steps + net_epochs * (inner_steps - 1)

@@ -47,8 +47,8 @@ def test_the_loss_is_the_papers_formula(films: Callable, augment: tuple[str, ...
     for _ in range(5):
         theta = f.init(replay, like=images)
         expected = torch.zeros((), dtype=torch.double)
-        for c in range(3):
-            omega = draw(replay, augment)
+        omegas = [draw(replay, augment) for _ in range(3)]
+        for c, omega in enumerate(omegas):
             mean_real, mean_synthetic = 0.0, 0.0
             for x in images[labels == c]:
                 mean_real = mean_real + f.embed(theta, omega(x[None]))[0] / 5
@@ -91,7 +91,7 @@ def test_both_sides_of_a_class_share_a_draw_and_classes_do_not(
     next(DM(f, augment=("brightness",)).losses(s, RealSet(images, labels, 2, rng), rng))
     shifts = []
     for label in range(2):
-        real, ours = seen[2 * label : 2 * label + 2]
+        real, ours = seen[label::2]
         amounts = (ours - s.of_class(label)[0]).flatten()
         shifts.append(amounts[0].item())
         assert amounts.tolist() == pytest.approx([shifts[-1]] * len(amounts))

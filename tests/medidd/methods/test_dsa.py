@@ -32,7 +32,7 @@ def test_both_sides_of_a_class_share_a_draw_and_each_image_of_a_training_has_its
     method = DSA(DC(f, inner_steps=3, net_epochs=2), augment=("brightness",))
     shared, own = [], []
     for _ in method.losses(s, RealSet(images, labels, 2, seeded(1)), seeded(2)):
-        *trainings, real_0, ours_0, real_1, ours_1 = seen
+        *trainings, real_0, real_1, ours_0, ours_1 = seen
         for real, ours, label in ((real_0, ours_0, 0), (real_1, ours_1, 1)):
             (amount,) = shift(real, images[labels == label])
             assert shift(ours, s.of_class(label)[0]) == pytest.approx([amount] * 2)
@@ -58,9 +58,9 @@ def test_a_network_sees_the_operations_that_are_drawn(
     for step in range(6):
         if step:
             expected.append(draw(replay, operations, images=4)(s.images))
-        for label in range(2):
-            omega = draw(replay, operations)
-            expected += [omega(images[labels == label]), omega(s.of_class(label)[0])]
+        omegas = [draw(replay, operations) for _ in range(2)]
+        expected += [omega(images[labels == label]) for label, omega in enumerate(omegas)]
+        expected += [omega(s.of_class(label)[0]) for label, omega in enumerate(omegas)]
     list(method.losses(s, RealSet(images, labels, 2, seeded(1)), seeded(2)))
     assert len(seen) == len(expected) == 6 * 4 + 5
     for ours, theirs in zip(seen, expected, strict=True):

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from medidd.architectures import convnet
-from medidd.data import RealSet, SyntheticSet
+from medidd.data import Question, RealSet, SyntheticSet
 from medidd.distill import Classifies, Decodes, Method, Prepares, by_ipc, distill, learned
 from medidd.evaluate import Training, log_probabilities, train
 from medidd.methods import METHODS
@@ -357,12 +357,15 @@ class OneByOne:
         self.asked = 0
         self._images, self._labels = images, labels
 
-    def mean(self, f: Callable, *, label: int, size: int) -> object:
-        rows = (self._labels == label).nonzero().squeeze(1)
-        assert size >= len(rows)
+    def means(self, questions: list[Question], *, size: int) -> list:
         self.asked += 1
-        y = torch.eye(self.classes, dtype=self._images.dtype)[label, None]
-        return averaged([f(self._images[row, None], y) for row in rows])
+        return [self.answer(question, size) for question in questions]
+
+    def answer(self, question: Question, size: int) -> object:
+        rows = torch.isin(self._labels, torch.tensor(question.classes)).nonzero().squeeze(1)
+        assert size >= len(rows)
+        y = torch.eye(self.classes, dtype=self._images.dtype)[self._labels]
+        return averaged([question.f(self._images[row, None], y[row, None]) for row in rows])
 
 
 def averaged(answers: list) -> object:

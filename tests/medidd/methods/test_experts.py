@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from medidd.architectures import convnet
-from medidd.data import RealSet, Source
+from medidd.data import Question, RealSet, Source
 from medidd.descent import gradient, loss_on, minus
 from medidd.methods.experts import Experts, Trajectories
 from medidd.network import Weights
@@ -82,20 +82,20 @@ def test_an_expert_is_sgd_on_balanced_batches(films: Callable, tmp_path: Path) -
 
 
 def test_a_batch_asks_every_class_for_its_share_under_one_augmentation(tmp_path: Path) -> None:
-    asked: list[tuple[int, int]] = []
+    asked: list[tuple[tuple[int, ...], int]] = []
     film = torch.randn(1, 1, 8, 8, generator=torch.Generator().manual_seed(0))
 
     class Same:
         classes = 2
 
-        def mean(self, f: Callable, *, label: int, size: int) -> Weights:
-            asked.append((label, size))
-            answers.append(f(film, torch.eye(2)[:1]))
-            return answers[-1]
+        def means(self, questions: list[Question], *, size: int) -> list[Weights]:
+            asked.extend((question.classes, size) for question in questions)
+            answers.extend(question.f(film, torch.eye(2)[:1]) for question in questions)
+            return answers[-len(questions) :]
 
     answers: list[Weights] = []
     list(trained(count=1, epochs=1, epoch_steps=3, batch=9).make(tmp_path, lambda _: Same(), ABOUT))
-    assert asked == [(0, 4), (1, 4)] * 3
+    assert asked == [((0,), 4), ((1,), 4)] * 3
     for one, two in zip(answers[::2], answers[1::2], strict=True):
         assert torch.equal(flat(one), flat(two))
 
