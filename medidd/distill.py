@@ -31,6 +31,12 @@ class Method(Protocol):
     def steps(self) -> int:
         """Updates of S by default."""
 
+    def releases(self, classes: int) -> int:
+        """Returns how often a run of ``steps`` updates asks T about ``classes`` classes.
+
+        A private source must know before it answers, for its noise depends on this number.
+        """
+
     def optimizer(self, synthetic: SyntheticSet) -> torch.optim.Optimizer:
         """Returns the optimizer over those tensors of S that the method learns."""
 

@@ -30,6 +30,7 @@ from medidd.descent import batches, gradient, leaves, minus
 from medidd.distill import Preset
 from medidd.network import Network, Weights
 from medidd.project import sgd_on_images
+from medidd.sketch import LayerSketch
 
 NET_BATCH = 256
 """Synthetic images per step of the network."""
@@ -47,6 +48,9 @@ class DC:
         lr_images: eta_S, learning rate of the synthetic images.
         lr_net: eta_theta, learning rate of the network.
         batch: |B_c^T|, real images per class and step.
+        sketch: dimensions of a public projection of the gradient, drawn afresh for each answer; 0
+            compares all weights.
+        repeats: updates of S for each answer of T.
     """
 
     paper: ClassVar[Preset] = {
@@ -74,10 +78,17 @@ class DC:
     lr_images: float = 1.0
     lr_net: float = 0.01
     batch: int = 128
+    sketch: int = 0
+    repeats: int = 1
 
     def __post_init__(self) -> None:
-        if self.inner_steps < 1:
-            raise ValueError(f"inner_steps must be 1 or more, not {self.inner_steps}")
+        for name in ("inner_steps", "repeats"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be 1 or more, not {getattr(self, name)}")
+
+    def releases(self, classes: int) -> int:  # noqa: ARG002
+        """Returns the calls of ``means`` in a run: one for every ``repeats`` updates."""
+        return -(-self.steps // self.repeats)
 
     def optimizer(self, synthetic: SyntheticSet) -> torch.optim.Optimizer:
         """Returns SGD over the images alone; labels stay hard."""
@@ -114,7 +125,9 @@ class DC:
                 theta = trained(
                     f, theta, synthetic, rng, lr=self.lr_net, epochs=self.net_epochs, augment=each
                 )
-            yield matching(f, theta, synthetic, real, self.batch, siamese)  # the caller steps S
+            sketch = LayerSketch.drawn(theta, self.sketch, rng) if self.sketch else _whole
+            matched = matching(f, theta, synthetic, real, self.batch, siamese, sketch)
+            yield from islice(matched, self.repeats)  # the caller steps S
 
 
 def trained(
@@ -146,6 +159,10 @@ def trained(
     return theta
 
 
+def _whole(of: Weights) -> Weights:
+    return of
+
+
 def matching(
     f: Network,
     theta: Weights,
@@ -153,31 +170,35 @@ def matching(
     real: Source,
     size: int,
     augment: Callable[[], Augmentation] = lambda: lambda x: x,
-) -> Tensor:
-    """Returns the distance between the gradients of S and T at theta, summed over classes.
+    sketch: Callable[[Weights], Weights] = _whole,
+) -> Iterator[Tensor]:
+    """Asks T once, and yields without end the distance between the gradients of S and T at theta.
 
     Args:
         f: the network.
         theta: its weights.
-        synthetic: S.
+        synthetic: S, which may change between two distances.
         real: T.
         size: real images per class.
         augment: called once per class, for what is done to its images on both sides.
+        sketch: what of a gradient is compared; it must be linear.
     """
-    asked = [partial(_gradient, f, theta, augment()) for _ in range(real.classes)]
+    asked = [partial(_gradient, f, theta, augment(), sketch) for _ in range(real.classes)]
     questions = [Question(of, (label,)) for label, of in enumerate(asked)]
     targets = real.means(questions, size=size)
-    distances = [
-        distance(of(*synthetic.of_class(label), create_graph=True), target)
-        for label, (of, target) in enumerate(zip(asked, targets, strict=True))
-    ]
-    return torch.stack(distances).sum()
+    while True:
+        distances = [
+            distance(of(*synthetic.of_class(label), create_graph=True), target)
+            for label, (of, target) in enumerate(zip(asked, targets, strict=True))
+        ]
+        yield torch.stack(distances).sum()
 
 
 def _gradient(
     f: Network,
     theta: Weights,
     omega: Augmentation,
+    sketch: Callable[[Weights], Weights],
     x: Tensor,
     y: Tensor,
     *,
@@ -185,13 +206,14 @@ def _gradient(
 ) -> Weights:
     if create_graph:
         theta = leaves(theta)
-    return gradient(f, theta, omega(x), y, create_graph=create_graph)
+    return sketch(gradient(f, theta, omega(x), y, create_graph=create_graph))
 
 
 def distance(a: Weights, b: Weights) -> Tensor:
     """Returns the sum over layers and output units of one minus the cosine (equation 7).
 
-    Weights are taken row by row, one row per output unit; one-dimensional weights are left out.
+    Weights are taken row by row, one row per output unit; one-dimensional weights are left out. A
+    projected layer is one row.
     """
     rows = [_unlike(a[name], b[name]) for name in a if a[name].ndim > 1]
     return torch.stack(rows).sum()

@@ -83,6 +83,10 @@ class DD:
         rates = torch.full((self.batches * self.epochs,), self.lr, dtype=synthetic.log_lr.dtype)
         return replace(synthetic, log_lr=rates.log().to(synthetic.log_lr.device))
 
+    def releases(self, classes: int) -> int:  # noqa: ARG002
+        """Returns the calls of ``means`` in a run: one for each update."""
+        return self.steps
+
     def optimizer(self, synthetic: SyntheticSet) -> torch.optim.Optimizer:
         """Returns Adam over the images and the step sizes; labels stay hard."""
         groups = [

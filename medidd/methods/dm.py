@@ -15,7 +15,8 @@ kept within the display range after every step, no flip or rotation, and 300 ste
 docs/measurements.md has the figures.
 """
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar
@@ -40,6 +41,8 @@ class DM:
         lr_images: eta, learning rate of the synthetic images.
         batch: |B_c^T|, real images per class and step.
         augment: operations of the siamese augmentation A; empty for none.
+        bank: networks that are drawn once and asked once, for the whole run; 0 draws a fresh one at
+            every step.
     """
 
     paper: ClassVar[Preset] = {
@@ -52,6 +55,11 @@ class DM:
     lr_images: float = 1.0
     batch: int = 256
     augment: Operations = RADIOGRAPH
+    bank: int = 0
+
+    def releases(self, classes: int) -> int:  # noqa: ARG002
+        """Returns the calls of ``means`` in a run: one for each update, or one for the bank."""
+        return 1 if self.bank else self.steps
 
     def optimizer(self, synthetic: SyntheticSet) -> torch.optim.Optimizer:
         """Returns SGD over the images alone; labels stay hard."""
@@ -61,17 +69,25 @@ class DM:
         self, synthetic: SyntheticSet, real: Source, rng: torch.Generator
     ) -> Iterator[Tensor]:
         """Yields the squared distance between mean embeddings, summed over classes."""
-        theta = self.network.init(rng, like=synthetic.images)  # theta ~ P_theta
+        # theta ~ P_theta
+        thetas = [self.network.init(rng, like=synthetic.images) for _ in range(self.bank or 1)]
         asked = [
-            partial(self._embedding, theta, draw(rng, self.augment)) for _ in range(real.classes)
+            partial(self._embedding, [(theta, draw(rng, self.augment)) for theta in thetas])
+            for _ in range(real.classes)
         ]
         questions = [Question(of, (label,)) for label, of in enumerate(asked)]
         targets = real.means(questions, size=self.batch)
-        distances = [
-            (target - of(*synthetic.of_class(label))).square().sum()
-            for label, (of, target) in enumerate(zip(asked, targets, strict=True))
-        ]
-        yield torch.stack(distances).sum()  # the caller steps S here
+        for _ in range(self.steps if self.bank else 1):
+            distances = [
+                (target - of(*synthetic.of_class(label))).square().sum()
+                for label, (of, target) in enumerate(zip(asked, targets, strict=True))
+            ]
+            yield torch.stack(distances).sum()  # the caller steps S here
 
-    def _embedding(self, theta: Weights, omega: Omega, x: Tensor, _: Tensor) -> Tensor:
-        return self.network.embed(theta, omega(x)).mean(0)
+    def _embedding(self, seen_by: Sequence[tuple[Weights, Omega]], x: Tensor, _: Tensor) -> Tensor:
+        """Returns the mean embeddings of all networks (R * D,), scaled so that distances are means.
+
+        Squared distances of the whole are then the mean over networks of those of each.
+        """
+        embedded = [self.network.embed(theta, omega(x)).mean(0) for theta, omega in seen_by]
+        return torch.cat(embedded) / math.sqrt(len(embedded))

@@ -47,6 +47,10 @@ class DSA:
         """Updates of S by default."""
         return self.dc.steps
 
+    def releases(self, classes: int) -> int:
+        """Returns that of DC."""
+        return self.dc.releases(classes)
+
     def optimizer(self, synthetic: SyntheticSet) -> torch.optim.Optimizer:
         """Returns that of DC."""
         return self.dc.optimizer(synthetic)

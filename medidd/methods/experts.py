@@ -79,6 +79,11 @@ class Experts:
         if not self.lr > 0:
             raise ValueError(f"the step size lr must be above 0, not {self.lr}")
 
+    @property
+    def releases(self) -> int:
+        """How often all experts together ask T."""
+        return self.count * self.epochs * self.epoch_steps
+
     def make(
         self,
         folder: Path,

@@ -3,8 +3,8 @@
 Kim et al., ICML 2022, Algorithm 1, arXiv:2205.14959.
 
 Learns: mosaics, each of which unfolds into ``factor`` ** 2 released images.
-Costs: each step takes the gradient of ``batch`` real images of one class. Each round over the
-classes also takes ``net_steps`` gradients of ``batch`` real images of all classes.
+Costs: each round over the classes takes the gradient of ``batch`` real images of each class. Each
+round but the first also takes ``net_steps`` gradients of ``batch`` real images of all classes.
 
 Radiographs are smooth, so pixels are better spent on more images than on finer ones: each stored
 image is a mosaic whose tiles, enlarged, are the images released. Gradients are matched class by
@@ -20,6 +20,7 @@ learning rates are in standardised units, so that the authors' become 16 times a
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import ClassVar, Literal
 
 import torch
@@ -33,6 +34,7 @@ from medidd.distill import Preset
 from medidd.methods.dd import real_loss
 from medidd.network import Network, Weights
 from medidd.project import sgd_on_images
+from medidd.sketch import LayerSketch
 
 MOMENTUM, DECAY = 0.9, 5e-4
 """Of the networks trained on real images."""
@@ -62,6 +64,9 @@ class IDC:
         batch: |B_c^T|, real images per class and step, as many for the network over all classes.
         augment: operations that are all applied, in this order, alike to real and synthetic images;
             cutout is left out where the network is trained.
+        sketch: dimensions of a public projection of the gradient, drawn afresh for each answer; 0
+            compares all weights of convolutions.
+        repeats: updates of each class for each answer of T.
     """
 
     paper: ClassVar[Preset] = {ipc: _paper(ipc) for ipc in (1, 10, 50)}
@@ -76,17 +81,29 @@ class IDC:
     lr_net: float = 0.01
     batch: int = 64
     augment: Operations = ("color", "crop", "cutout")
+    sketch: int = 0
+    repeats: int = 1
 
     def __post_init__(self) -> None:
-        if self.factor < 1:
-            raise ValueError(f"factor must be 1 or more, not {self.factor}")
-        if self.inner_steps < 1:
-            raise ValueError(f"inner_steps must be 1 or more, not {self.inner_steps}")
+        for name in ("factor", "inner_steps", "repeats"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be 1 or more, not {getattr(self, name)}")
 
     @property
     def shown(self) -> int:
         """Released images per stored one."""
         return self.factor**2
+
+    def releases(self, classes: int) -> int:
+        """Returns the calls of ``means`` in a run: one for each round and each training step.
+
+        The last path may end in any round.
+        """
+        of_round = classes * self.repeats
+        paths, left = divmod(self.steps, self.inner_steps * of_round)
+        last = -(-left // of_round)
+        trainings = paths * (self.inner_steps - 1) + max(last - 1, 0)
+        return paths * self.inner_steps + last + trainings * self.net_steps
 
     def optimizer(self, synthetic: SyntheticSet) -> torch.optim.Optimizer:
         """Returns SGD over the stored images alone; labels stay hard."""
@@ -102,27 +119,38 @@ class IDC:
         for t in range(self.inner_steps):
             for _ in range(self.net_steps if t else 0):
                 theta, velocity = self._trained(theta, velocity, real, rng)
-            for label in range(real.classes):
-                omega = draw_each(rng, self.augment)
-                yield self._distance(synthetic, real, label, theta, omega)
+            yield from self._round(theta, synthetic, real, rng)
 
-    def _distance(
-        self, synthetic: SyntheticSet, real: Source, label: int, theta: Weights, omega: Augmentation
-    ) -> Tensor:
-        def of(x: Tensor, y: Tensor) -> Weights:
-            return gradient(self.network, theta, omega(x), y)
+    def _round(
+        self, theta: Weights, synthetic: SyntheticSet, real: Source, rng: torch.Generator
+    ) -> Iterator[Tensor]:
+        """Asks about all classes, and yields the distance of one class after another."""
+        compared = self._compared(theta, rng)
+        omegas = [draw_each(rng, self.augment) for _ in range(real.classes)]
 
-        # A question of its own, for S has moved since that about the class before.
-        (target,) = real.means([Question(of, (label,))], size=self.batch)
-        stored, labels = synthetic.of_class(label)
-        shown = omega(unfolded(stored, self.factor, synthetic))
-        y = labels.repeat_interleave(self.shown, 0)
-        ours = gradient(self.network, leaves(theta), shown, y, create_graph=True)
-        measure = METRICS[self.metric]
-        apart = [measure(ours[n] - target[n]).sum() for n in ours if ours[n].ndim > 2]
-        if not apart:
+        def of(omega: Augmentation, x: Tensor, y: Tensor) -> Weights:
+            return compared(gradient(self.network, theta, omega(x), y))
+
+        # Of T alone: that S moves from class to class changes no question.
+        questions = [Question(partial(of, omega), (c,)) for c, omega in enumerate(omegas)]
+        targets = real.means(questions, size=self.batch)
+        for _ in range(self.repeats):
+            for label, (omega, target) in enumerate(zip(omegas, targets, strict=True)):
+                stored, labels = synthetic.of_class(label)
+                shown = omega(unfolded(stored, self.factor, synthetic))
+                y = labels.repeat_interleave(self.shown, 0)
+                ours = compared(gradient(self.network, leaves(theta), shown, y, create_graph=True))
+                measure = METRICS[self.metric]
+                yield torch.stack([measure(ours[n] - target[n]).sum() for n in ours]).sum()
+
+    def _compared(self, theta: Weights, rng: torch.Generator) -> Callable[[Weights], Weights]:
+        """Returns what takes from a gradient that which is compared."""
+        convolutions = [name for name, weight in theta.items() if weight.ndim > 2]
+        if not convolutions:
             raise ValueError("idc compares convolutions only, and this network has none")
-        return torch.stack(apart).sum()
+        if self.sketch:
+            return LayerSketch.drawn(theta, self.sketch, rng, above=2)
+        return lambda found: {name: found[name] for name in convolutions}
 
     def _trained(
         self, theta: Weights, velocity: Weights, real: Source, rng: torch.Generator

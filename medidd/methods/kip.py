@@ -64,6 +64,10 @@ class KIP:
         if not self.ridge > 0:
             raise ValueError(f"the ridge must be above 0, not {self.ridge}")
 
+    def releases(self, classes: int) -> int:  # noqa: ARG002
+        """Returns the calls of ``means`` in a run: one for each update."""
+        return self.steps
+
     def optimizer(self, synthetic: SyntheticSet) -> torch.optim.Optimizer:
         """Returns Adam over the images, and over the labels if they are learned."""
         groups = [{"params": [synthetic.images], "lr": self.lr_images}]

@@ -69,6 +69,10 @@ class LabelSolve:
         if not self.ridge > 0:
             raise ValueError(f"the ridge must be above 0, not {self.ridge}")
 
+    def releases(self, classes: int) -> int:  # noqa: ARG002
+        """Returns the calls of ``means`` in a run: one for each update."""
+        return self.steps
+
     def optimizer(self, synthetic: SyntheticSet) -> torch.optim.Optimizer:
         """Returns SGD over the labels whose one step of size 1 takes them where they belong."""
         return torch.optim.SGD([synthetic.labels], lr=1.0)

@@ -124,6 +124,10 @@ class MTT:
         """Returns S with its step size."""
         return synthetic.with_lr(self.lr)
 
+    def releases(self, classes: int) -> int:  # noqa: ARG002
+        """Returns 0: the experts have asked."""
+        return 0
+
     def optimizer(self, synthetic: SyntheticSet) -> torch.optim.Optimizer:
         """Returns SGD over the images and the step size; labels stay hard."""
         groups = [

@@ -89,6 +89,10 @@ class SoftLabel:
         """Returns S with its step size."""
         return synthetic.with_lr(self.lr)
 
+    def releases(self, classes: int) -> int:  # noqa: ARG002
+        """Returns the calls of ``means`` in a run: one for each update."""
+        return self.steps
+
     def optimizer(self, synthetic: SyntheticSet) -> torch.optim.Optimizer:
         """Returns Adam over the images, the labels and the step size."""
         groups = [

@@ -78,6 +78,10 @@ class TESLA:
         """Returns S with its step size."""
         return self.mtt.prepare(synthetic)
 
+    def releases(self, classes: int) -> int:
+        """Returns that of MTT."""
+        return self.mtt.releases(classes)
+
     def optimizer(self, synthetic: SyntheticSet) -> torch.optim.Optimizer:
         """Returns that of MTT."""
         return self.mtt.optimizer(synthetic)

@@ -11,7 +11,6 @@ only the image tells films apart. At weights trained on S, it also matters how w
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -22,6 +21,7 @@ from medidd.data import NORMALIZATION
 from medidd.descent import descend, loss_on
 from medidd.kernels import centered, regression
 from medidd.network import Network, Weights
+from medidd.sketch import LayerSketch
 from medidd.starts import STARTS
 from pipelines.learning.recipe import Recipe
 from pipelines.run.seeds import derived, generator
@@ -146,21 +146,12 @@ def sketched(f: Network, theta: Weights, x: Tensor, y: Tensor, seed: int) -> Ten
     Every layer has the same number of dimensions, because DC compares layer by layer.
     One-dimensional weights have none, as in DC.
     """
-    layers = [name for name, weight in theta.items() if weight.ndim > 1]
-    shares = [DIMENSIONS // len(layers)] * len(layers)
-    shares[-1] += DIMENSIONS - sum(shares)
-    rng = generator(seed, "sketch")
-    projections = [
-        Sketch.drawn(theta[name].numel(), share, rng, x.device)
-        for name, share in zip(layers, shares, strict=True)
-    ]
+    layers = LayerSketch.drawn(theta, DIMENSIONS, generator(seed, "sketch")).layers
     size = max(PIECE // sum(theta[name].numel() for name in layers), 1)
     rows = []
     for images, labels in zip(torch.split(x, size), torch.split(y, size), strict=True):
         of = per_film(f, theta, images, labels)
-        rows.append(
-            torch.cat([to(of[name]) for name, to in zip(layers, projections, strict=True)], 1)
-        )
+        rows.append(torch.cat([to(of[name]) for name, to in layers.items()], 1))
     return torch.cat(rows)
 
 
@@ -172,38 +163,6 @@ def per_film(f: Network, theta: Weights, x: Tensor, y: Tensor) -> Weights:
 
     found = vmap(grad(loss), in_dims=(None, 0, 0))(theta, x, y)
     return {name: rows.flatten(1) for name, rows in found.items()}
-
-
-@dataclass(frozen=True)
-class Sketch:
-    """A random projection: it adds up entries, each with a random sign.
-
-    The CountSketch of Charikar, Chen & Farach-Colton, ICALP 2002; Weinberger et al., ICML 2009,
-    arXiv:0902.2206, show that inner products keep their expectation.
-
-    Attributes:
-        place: where each entry is added, (entries,).
-        sign: its sign, (entries,).
-        dimensions: number of places.
-    """
-
-    place: Tensor
-    sign: Tensor
-    dimensions: int
-
-    @classmethod
-    def drawn(
-        cls, entries: int, dimensions: int, rng: torch.Generator, device: torch.device
-    ) -> "Sketch":
-        """Draws one."""
-        place = torch.randint(dimensions, (entries,), generator=rng)
-        sign = 2.0 * torch.randint(2, (entries,), generator=rng) - 1
-        return cls(place.to(device), sign.to(device), dimensions)
-
-    def __call__(self, rows: Tensor) -> Tensor:
-        """Returns rows (n, entries) projected, (n, dimensions)."""
-        empty = rows.new_zeros(len(rows), self.dimensions)
-        return empty.index_add(1, self.place, rows * self.sign)
 
 
 def _network(recipe: Recipe) -> Network:

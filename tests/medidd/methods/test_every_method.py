@@ -403,6 +403,42 @@ def test_a_source_that_asks_image_by_image_gives_the_same_gradient(
     assert (plain - one_by_one).norm() < 1e-5 * plain.norm()
 
 
+class Counting(RealSet):
+    """Counts how often it is asked."""
+
+    asked = 0
+
+    def means(self, questions: list[Question], *, size: int) -> list:
+        self.asked += 1
+        return super().means(questions, size=size)
+
+
+PATHS: dict[str, list[dict[str, Any]]] = {
+    # Four paths of six updates, and a last one that ends in the middle of its third answer.
+    "dc": [{}, {"steps": 29, "inner_steps": 3, "repeats": 2, "net_epochs": 1, "sketch": 16}],
+    "dsa": [{}, {"steps": 29, "inner_steps": 3, "repeats": 2, "net_epochs": 1, "sketch": 16}],
+    "dm": [{}, {"bank": 3}],
+    # Paths of 3 rounds of 3 classes, then of 2 updates each; the last stops in every place.
+    "idc": [{"steps": steps, "inner_steps": 3} for steps in (9, 18, 19, 20, 22, 25, 26)]
+    + [{"steps": 44, "inner_steps": 3, "repeats": 2, "sketch": 8}],
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "own"), [(name, own) for name in METHODS for own in PATHS.get(name, [{}])]
+)
+def test_a_run_asks_as_often_as_the_method_says(
+    name: str, own: dict[str, Any], films: Callable, built: Callable, begun: Callable
+) -> None:
+    images, labels = films(2, classes=3)
+    method = built(name, 3, **{"steps": 5, **own})
+    s, rng = begun(method, images, classes=3), seeded()
+    real = Counting(images, labels, 3, rng)
+    list(distill(method, s, real, steps=method.steps, rng=rng))
+    assert real.asked == method.releases(3)
+    assert (real.asked > 0) != ("experts" in fields(type(method)))
+
+
 @every_method
 def test_a_classifier_gives_probabilities_that_follow_from_its_generator(
     name: str, films: Callable, built: Callable, begun: Callable

@@ -96,6 +96,7 @@ def test_a_batch_asks_every_class_for_its_share_under_one_augmentation(tmp_path:
     answers: list[Weights] = []
     list(trained(count=1, epochs=1, epoch_steps=3, batch=9).make(tmp_path, lambda _: Same(), ABOUT))
     assert asked == [((0,), 4), ((1,), 4)] * 3
+    assert trained(count=2, epochs=3, epoch_steps=5).releases == 30
     for one, two in zip(answers[::2], answers[1::2], strict=True):
         assert torch.equal(flat(one), flat(two))
 

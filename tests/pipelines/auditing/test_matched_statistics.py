@@ -25,7 +25,6 @@ from pipelines.auditing.matched_statistics import (
     PUBLIC,
     STEPS,
     TRAINED,
-    Sketch,
     matched,
     per_film,
     sketched,
@@ -133,29 +132,6 @@ def test_the_gradient_of_each_film_is_that_of_a_batch_of_one(architecture: str) 
         assert found.keys() == alone.keys()
         for name, weight in alone.items():
             torch.testing.assert_close(found[name][i], weight.flatten(), rtol=1e-4, atol=1e-6)
-
-
-def test_a_sketch_keeps_inner_products_on_average() -> None:
-    rng = torch.Generator().manual_seed(0)
-    a, b = torch.randn(2, 300, generator=rng)
-    b = 0.7 * a + b
-    found = []
-    for _ in range(400):
-        one = Sketch.drawn(300, 50, rng, CPU)(torch.stack([a, b]))
-        found.append(float(one[0] @ one[1]))
-    values = torch.tensor(found)
-    error = float(values.std()) / 20
-    assert abs(float(values.mean()) - float(a @ b)) < 3 * error
-    assert float(values.std()) < 2 * float(a.norm() * b.norm()) / 50**0.5
-
-
-def test_a_sketch_adds_each_entry_once_with_a_sign() -> None:
-    one = Sketch.drawn(20, 4, torch.Generator().manual_seed(0), CPU)
-    by_entry = one(torch.eye(20))
-    assert torch.equal(by_entry.abs().sum(1), torch.ones(20))
-    assert {-1.0, 1.0} <= set(by_entry.unique().tolist())
-    row = torch.randn(1, 20, generator=torch.Generator().manual_seed(1))
-    torch.testing.assert_close(one(row), row @ by_entry)
 
 
 def test_every_layer_has_its_part_of_the_sketch() -> None:
