@@ -15,9 +15,9 @@ From the authors: Adam with betas (0.5, 0.999), its rate halved every tenth of t
 are repeated in order. Ours: torch's initial weights, and images kept within the display range.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -51,6 +51,7 @@ class DD:
         1: {"steps": 23_600, "batches": 1, "epochs": 3, "lr": 0.02, "batch": 102},
         10: {"steps": 23_600, "batches": 10, "epochs": 3, "lr": 0.02, "batch": 102},
     }
+    private: ClassVar[Mapping[str, Any]] = {"steps": 15, "lr_images": 0.1}
     classifies_by: ClassVar[str] = "its own program"
 
     network: Network

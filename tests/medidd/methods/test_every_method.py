@@ -481,6 +481,20 @@ def test_the_presets_of_the_authors_name_fields_and_make_a_method(
 
 
 @every_method
+def test_the_preset_for_a_private_source_names_fields_and_asks_seldom(
+    name: str, built: Callable
+) -> None:
+    kind = METHODS[name]
+    known = fields(kind)
+    assert set(kind.private) <= set(known) - {"network", "kernel", "experts"}
+    method = built(name, **kind.private)
+    for of, value in kind.private.items():
+        assert values_of(method)[of] == value
+        assert isinstance(value, type(known[of].default))
+    assert method.releases(2) <= 50
+
+
+@every_method
 def test_a_file_says_whose_method_it_is_what_it_learns_and_what_it_costs(name: str) -> None:
     title, source, costs, *prose = sys.modules[METHODS[name].__module__].__doc__.split("\n\n")
     assert title.endswith(".")
