@@ -48,8 +48,15 @@ class Normalization:
 
     def bounded(self, images: Tensor) -> Tensor:
         """Returns the nearest images whose display values lie between low and high."""
+        return images.clamp(*self.limits(images))
+
+    def limits(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Returns the least and the greatest values that such images (..., C, H, W) may have.
+
+        Both are of shape (), or (C, 1, 1) if channels differ.
+        """
         low, high = (self.standardize(images.new_tensor(limit)) for limit in (self.low, self.high))
-        return images.clamp(low, high)
+        return low, high
 
 
 def _channels(value: float | tuple[float, ...], like: Tensor) -> float | Tensor:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from medidd.methods.class_mean import ClassMean
 from medidd.methods.dc import DC
 from medidd.methods.dd import DD
 from medidd.methods.dm import DM
@@ -9,11 +10,13 @@ from medidd.methods.dsa import DSA
 from medidd.methods.idc import IDC
 from medidd.methods.kip import KIP
 from medidd.methods.label_solve import LabelSolve
+from medidd.methods.moments import Moments
 from medidd.methods.mtt import MTT
 from medidd.methods.soft_label import SoftLabel
 from medidd.methods.tesla import TESLA
 
 METHODS: dict[str, type[Any]] = {
+    "class-mean": ClassMean,
     "dd": DD,
     "soft-label": SoftLabel,
     "dc": DC,
@@ -24,5 +27,6 @@ METHODS: dict[str, type[Any]] = {
     "mtt": MTT,
     "idc": IDC,
     "tesla": TESLA,
+    "moments": Moments,
 }
 """Every method by the name it has on the command line."""

@@ -45,12 +45,14 @@ LOOPS = ("epochs", "horizon", "window", "inner_steps", "net_steps", "net_epochs"
 """Fields that say how often something is repeated."""
 
 TOYS = {
+    "class-mean": Toy(steps=2),
     "dd": Toy({"epochs": 4, "lr": 0.1, "lr_images": 0.1}),
     "soft-label": Toy({"horizon": 8, "window": 4}),
     "dc": Toy({"inner_steps": 2, "net_epochs": 2}),
     "dsa": Toy({"inner_steps": 2, "net_epochs": 2}),
     "idc": Toy({"inner_steps": 2, "net_steps": 2, "lr_net": 0.05}),
     "label-solve": Toy({"constraint": "none"}, steps=2, ipc=40, by_itself=True),
+    "moments": Toy(steps=2),
     "mtt": Toy({"inner_steps": 4, "last_start": 1, "lr": 0.1}, steps=20),
     "tesla": Toy({"inner_steps": 4, "last_start": 1, "lr": 0.1}, steps=20),
 }

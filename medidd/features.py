@@ -1,0 +1,101 @@
+"""Feature maps of public constants: what a method may ask moments of.
+
+The map and its bound were fixed before any film was seen. So the moments of the features have a
+sensitivity that everybody knows.
+"""
+
+from dataclasses import dataclass
+from math import prod
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+
+class Features(Protocol):
+    """A public map from images to short vectors.
+
+    Every map is normalised: no image, whatever its pixels, has features longer than 1.
+    """
+
+    def dim(self, shape: tuple[int, int, int]) -> int:
+        """Returns d for images of a shape (C, H, W)."""
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Returns features (n, d) of standardised images (n, C, H, W); no row is longer than 1."""
+
+
+@dataclass(frozen=True)
+class LowFrequencies:
+    """The lowest frequencies of the discrete cosine transform, weighted as natural images call for.
+
+    The amplitudes of natural images fall with frequency as 1 / f (Field, J. Opt. Soc. Am. A, 1987).
+    Weights of (1 + f)^exponent raise what is small: with exponent 1 all frequencies count alike,
+    with 0 they count as they are in the pixels.
+
+    The map is linear up to ``radius``, where it is clipped, so there is a way back to pixels.
+
+    Attributes:
+        count: d, coefficients kept; images with fewer pixels give as many as they have.
+        exponent: of the weights.
+        radius: length of the weighted coefficients that becomes 1. Longer ones are clipped.
+    """
+
+    count: int = 100
+    exponent: float = 0.5
+    radius: float = 1.8
+
+    def __post_init__(self) -> None:
+        if not (self.count > 0 and self.radius > 0):
+            raise ValueError(
+                f"count and radius must be above 0, not {self.count} and {self.radius}"
+            )
+
+    def dim(self, shape: tuple[int, int, int]) -> int:
+        """Returns d for images of a shape (C, H, W)."""
+        return min(self.count, prod(shape))
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Returns features (n, d) of images (n, C, H, W); no row is longer than 1."""
+        features = images.flatten(1) @ self._basis(images)
+        return features / features.norm(dim=1, keepdim=True).clamp(min=1)
+
+    def pixels(self, features: Tensor, like: Tensor) -> Tensor:
+        """Returns the smoothest images (n, C, H, W) with features (n, d), of the shape of ``like``.
+
+        Args:
+            features: no longer than 1, or they are not the features of what is returned.
+            like: images (any number, C, H, W).
+        """
+        basis = self._basis(like)
+        # The columns are orthogonal: the transpose, divided by their squared lengths, is the
+        # pseudo-inverse.
+        back = basis / basis.square().sum(0)
+        return (features.to(basis) @ back.T).view(-1, *like.shape[1:])
+
+    def _basis(self, like: Tensor) -> Tensor:
+        """Returns the weighted cosines as columns, (C H W, d), for images (n, C, H, W)."""
+        channels, height, width = like.shape[1:]
+        down, across = cosines(height), cosines(width)
+        u, v = torch.arange(height)[:, None].double(), torch.arange(width).double()
+        # Cycles per image side, counted in half turns; equal ones in a fixed order.
+        frequency = (u.square() + v.square()).sqrt().expand(channels, -1, -1)
+        channel_last = frequency.permute(1, 2, 0).flatten()
+        order = channel_last.sort(stable=True).indices[: self.dim((channels, height, width))]
+        c = order % channels
+        row, column = order // channels // width, order // channels % width
+        waves = down[row][:, :, None] * across[column][:, None, :]  # (d, H, W)
+        weights = (1 + channel_last[order]) ** self.exponent
+        # Divided by the number of rows and columns, images mean the same at any size.
+        scale = weights / (self.radius * (height * width * channels) ** 0.5)
+        basis = torch.zeros(len(order), channels, height, width, dtype=torch.double)
+        basis[torch.arange(len(order)), c] = waves * scale[:, None, None]
+        return basis.flatten(1).T.to(like)
+
+
+def cosines(size: int) -> Tensor:
+    """Returns the orthonormal cosine transform, (size, size) in float64: row k has k half turns."""
+    k = torch.arange(size, dtype=torch.double)[:, None]
+    basis = (2 / size) ** 0.5 * torch.cos(torch.pi * (k.T + 0.5) * k / size)
+    basis[0] /= 2**0.5
+    return basis

@@ -1,0 +1,258 @@
+"""Moments: kernel inducing points on a finite feature map, from one question.
+
+The loss is that of KIP (Nguyen, Chen & Lee, ICLR 2021, arXiv:2011.00050); the method is ours.
+
+Learns: images.
+Costs: one question about all real images: class means and one second moment of d public features.
+No network is trained.
+
+Regression from S in d features predicts W_S^T phi(x). Its error on the real images,
+
+    L(S) = 1/2 mean | W_S^T phi(x) - y |^2,
+
+depends on them by the means of phi in each class and by the mean of phi phi^T alone. So both are
+asked once, and the rest is arithmetic that costs a private source nothing: the best regression W,
+and images from which the same W follows. These images are class means plus deviations. Image j of
+each class deviates alike, along the directions in which films of one class differ most, so that a
+network trained on S learns what to ignore. Deviations are moved along the class means until W does
+not see them. Then hard labels are exact, and W_S = W.
+
+From the authors: the loss, and centred labels. Ours: the features, closed forms in place of steps,
+and all that follows from noise. Nothing here is told how noisy the answer is. So the question
+contains numbers that are 0 for every film; what comes back for them is the noise.
+"""
+
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from medidd.data import Question, Source, SyntheticSet
+from medidd.descent import toward
+from medidd.distill import Preset
+from medidd.features import LowFrequencies
+from medidd.kernels import RIDGE, centered
+from medidd.project import projected
+
+PROBES = 256
+"""Numbers that are asked about and are 0 for every film; they tell the noise to 5 %."""
+
+FEWEST = 0.02
+"""Least share of a class among all; noise can make the counted share of a small class negative."""
+
+Answer = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """What is known of the real images.
+
+    Attributes:
+        shares: of each class among all, (K,), above 0; they sum to one.
+        means: class means of the features, (K, d).
+        within: second moment of the deviations from them, (d, d); noise can make it indefinite.
+        noise: standard deviation of the noise on its diagonal; off it, less by sqrt 2.
+    """
+
+    shares: Tensor
+    means: Tensor
+    within: Tensor
+    noise: float
+
+    @property
+    def edge(self) -> float:
+        """The greatest eigenvalue that noise alone would give ``within`` (Wigner 1955)."""
+        return self.noise * (2 * len(self.within)) ** 0.5
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Moments.
+
+    Attributes:
+        features: phi, of public constants.
+        steps: 1; more change nothing.
+        ridge: what is added to the variances, in units of the greatest that noise alone gives.
+        spread: of the deviations of S, in units of those of the films.
+        tilt: size of the part of W that class means and deviations do not hold.
+        counts: weight of the counts in the question.
+        first: weight of the class means in the question.
+        second: weight of the second moment in the question.
+    """
+
+    paper: ClassVar[Preset] = {1: {}}
+    private: ClassVar[Mapping[str, Any]] = {}
+    classifies_by: ClassVar[str] = "regression on features"
+
+    features: LowFrequencies = field(default_factory=LowFrequencies)
+    steps: int = 1
+    ridge: float = 0.5
+    spread: float = 1.0
+    tilt: float = 0.5
+    counts: float = 0.2
+    first: float = 1.0
+    second: float = 1.0
+
+    def __post_init__(self) -> None:
+        for name in ("ridge", "tilt", "counts", "first", "second"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} must be above 0, not {getattr(self, name)}")
+
+    def releases(self, classes: int) -> int:  # noqa: ARG002
+        """Returns the calls of ``means`` in a run: one for each update."""
+        return self.steps
+
+    def optimizer(self, synthetic: SyntheticSet) -> torch.optim.Optimizer:
+        """Returns SGD over the images whose one step of size 1 takes them where they belong."""
+        return projected(torch.optim.SGD([synthetic.images], lr=1.0), synthetic)
+
+    def losses(
+        self,
+        synthetic: SyntheticSet,
+        real: Source,
+        rng: torch.Generator,  # noqa: ARG002 - nothing here is random
+    ) -> Iterator[Tensor]:
+        """Yields the error before the step; its gradient is the way to the images."""
+        s = synthetic
+        known = self.asked(real, s.images)
+        with torch.no_grad():
+            before = error(self._regression(s), known)
+            there = self._images(known, s)
+        yield toward(before, [(s.images, s.images - there)])  # the caller steps S here
+
+    def asked(self, real: Source, like: Tensor) -> Statistics:
+        """Asks once, and makes of the answer what can be known.
+
+        Args:
+            real: T.
+            like: images of the same shape.
+        """
+        d, weights = (
+            self.features.dim(tuple(like.shape[1:])),
+            (self.counts, self.first, self.second),
+        )
+        row, column = torch.triu_indices(d, d, device=like.device)
+        # Both halves of the matrix count in its norm, so that this vector's norm is the same.
+        twice = torch.where(row == column, 1.0, 2**0.5).to(like)
+
+        def moments(x: Tensor, y: Tensor) -> Answer:
+            phi = self.features(x)
+            square = phi.T @ phi / len(x)
+            return {
+                "counts": self.counts * y.mean(0),
+                "first": self.first * y.T @ phi / len(x),
+                "second": self.second * twice * square[row, column],
+                "probes": torch.zeros(PROBES).to(x),
+            }
+
+        bound = sum(weight**2 for weight in weights) ** 0.5
+        question = Question(moments, tuple(range(real.classes)), bound=bound)
+        # A batch larger than T is the whole of it.
+        (answer,) = real.means([question], size=sys.maxsize)
+        answer = {name: value.double() for name, value in answer.items()}
+        second = torch.zeros(d, d).to(answer["second"])
+        second[row, column] = second[column, row] = answer["second"] / twice / self.second
+        shares = (answer["counts"] / self.counts).clamp(min=FEWEST)
+        means = answer["first"] / self.first / shares[:, None]
+        shares = shares / shares.sum()
+        within = second - means.T @ (shares[:, None] * means)
+        noise = answer["probes"].square().mean().sqrt().item() / self.second
+        return Statistics(shares, means, within, noise)
+
+    def solution(self, known: Statistics) -> Tensor:
+        """Returns W, (d, K): from a feature vector minus the middle to a centred label.
+
+        It is right at each class mean, and of all that are the least sure elsewhere: linear
+        discriminant analysis, with variances raised by the ridge.
+        """
+        apart = known.means - known.means.mean(0)
+        values, axes = torch.linalg.eigh(known.within)
+        floor = self.ridge * known.edge + RIDGE * values.clamp(min=0).mean()
+        direction = axes / (values.clamp(min=0) + floor) @ axes.T @ apart.T
+        labels = torch.eye(len(apart)).to(apart) - 1 / len(apart)
+        return direction @ torch.linalg.pinv(apart @ direction, rtol=1e-10) @ labels
+
+    def _images(self, known: Statistics, s: SyntheticSet) -> Tensor:
+        """Returns the images from which regression finds W, (K * ipc, C, H, W)."""
+        middle = known.means.mean(0)
+        apart, w = known.means - middle, self.solution(known)
+        deviations = self._deviations(known, s.ipc)
+        deviations = deviations - deviations @ w @ apart  # now W does not see them
+        # What of W lies in neither, (K, d), is added to one image of a class and taken from another.
+        rest = w.T - projected_on(w.T, torch.cat([apart, deviations]))
+        rest = rest / rest.norm(dim=1, keepdim=True).clamp(min=torch.finfo(rest.dtype).tiny)
+        rest = self.tilt * apart.norm(dim=1, keepdim=True) * rest
+        rest = rest - rest @ w @ apart
+        sign = waves(s.ipc, 1)[:, 0].to(rest) if s.ipc > 1 else torch.ones(1).to(rest)
+        phi = (middle + deviations) + apart[:, None] + sign[:, None] * rest[:, None]  # (K, ipc, d)
+        pixels = self.features.pixels(phi.flatten(0, 1), s.images.double())
+        # One factor for all keeps the directions, and so W, where clipping would not.
+        low, high = s.normalization.limits(pixels)
+        most = torch.stack([phi.norm(dim=-1).max(), (pixels / high).max(), (pixels / low).max()])
+        return (pixels / most.max().clamp(min=1)).to(s.images)
+
+    def _deviations(self, known: Statistics, ipc: int) -> Tensor:
+        """Returns what image j of every class adds to the class mean, (ipc, d)."""
+        values, axes = torch.linalg.eigh(known.within)
+        values, axes = values.flip(0), axes.flip(1)
+        axes = axes * axes.gather(0, axes.abs().argmax(0, keepdim=True)).sign()
+        # An eigenvalue above the noise's edge is too large by what noise adds to it (Benaych-Georges
+        # & Nadakuditi 2011); one below tells nothing.
+        excess = (values.square() - known.edge**2).clamp(min=0)
+        values = torch.where(values > known.edge, (values + excess.sqrt()) / 2, 0.0)
+        many = min(ipc - 1, len(values))
+        signs = waves(ipc, many).to(axes)
+        return self.spread * signs * values[:many].sqrt() @ axes[:, :many].T
+
+    def _regression(self, s: SyntheticSet) -> tuple[Tensor, Tensor]:
+        """Returns the regression from S: W_S (d, K), and the middle of its features (d,)."""
+        phi = self.features(s.images.detach().double())
+        middle = phi.mean(0)
+        gram = (phi - middle) @ (phi - middle).T
+        gram = gram + RIDGE**2 * gram.trace() * torch.eye(len(gram)).to(gram)
+        y = centered(s.labels.detach())
+        return (phi - middle).T @ torch.linalg.solve(gram, y - y.mean(0)), middle
+
+    def classifier(
+        self,
+        synthetic: SyntheticSet,
+        rng: torch.Generator,  # noqa: ARG002
+    ) -> Callable[[Tensor], Tensor]:
+        """Returns the regression from S, which is not random."""
+        w, middle = self._regression(synthetic)
+
+        @torch.no_grad()
+        def classify(images: Tensor) -> Tensor:
+            scores = (self.features(images.double()) - middle) @ w
+            return scores.softmax(1).to(images)
+
+        return classify
+
+
+def error(regression: tuple[Tensor, Tensor], known: Statistics) -> Tensor:
+    """Returns half the mean squared error of a regression on the real images, ().
+
+    Args:
+        regression: W (d, K), and the features (d,) at which it predicts all classes alike.
+        known: the real images.
+    """
+    w, middle = regression
+    labels = torch.eye(len(known.means)).to(w) - 1 / len(known.means)
+    bias = (known.means - middle) @ w - labels  # (K, K)
+    variance = (w * (known.within @ w)).sum()
+    return ((known.shares[:, None] * bias.square()).sum() + variance) / (2 * len(labels))
+
+
+def projected_on(rows: Tensor, others: Tensor) -> Tensor:
+    """Returns each row's nearest combination of other rows, (n, d)."""
+    return rows @ torch.linalg.pinv(others, rtol=1e-10) @ others
+
+
+def waves(n: int, many: int) -> Tensor:
+    """Returns columns (n, many) with mean 0 and variance 1, orthogonal to each other; many < n."""
+    j = torch.arange(n, dtype=torch.double)[:, None]
+    k = torch.arange(1, many + 1, dtype=torch.double)
+    return 2**0.5 * torch.cos(torch.pi * (j + 0.5) * k / n)
