@@ -122,7 +122,7 @@ def configured(
         training = EXPERTS | {"count": options["experts"], "augment": PHOTOGRAPH}
         experts = Experts(f, epochs=used["last_start"] + used["expert_epochs"], **training)
 
-        def source(rng: torch.Generator) -> RealSet:
+        def source(_: int, rng: torch.Generator) -> RealSet:
             return RealSet(held.train, held.labels, CLASSES, rng)
 
         for _ in experts.make(folder, source, {}, held.train):

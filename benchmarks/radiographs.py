@@ -163,7 +163,7 @@ class Cell:
     def _experts(self) -> Trajectories:
         experts = Experts(self._f, seed=self._seed, **EXPERTS)
         made = experts.make(
-            self._folder, lambda rng: RealSet(self._x, self._y, self._classes, rng), {}, self._x
+            self._folder, lambda _, rng: RealSet(self._x, self._y, self._classes, rng), {}, self._x
         )
         for _ in made:
             pass

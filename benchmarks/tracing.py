@@ -228,7 +228,7 @@ class Bench:
 def _with_experts(how: Any, folder: Path, x: Tensor, y: Tensor, seed: int) -> Any:
     held = values(how.method)
     experts = Experts(held["network"], seed=seed, **EXPERTS)
-    for _ in experts.make(folder, lambda rng: RealSet(x, y, how.classes, rng), {}, x):
+    for _ in experts.make(folder, lambda _, rng: RealSet(x, y, how.classes, rng), {}, x):
         pass
     trajectories = Trajectories(folder, held["network"], {})
     method = make(type(how.method), held | {"experts": trajectories})

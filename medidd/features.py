@@ -4,6 +4,7 @@ The map and its bound were fixed before any film was seen. So the moments of the
 sensitivity that everybody knows.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import prod
 from typing import Protocol
@@ -91,6 +92,10 @@ class LowFrequencies:
         basis = torch.zeros(len(order), channels, height, width, dtype=torch.double)
         basis[torch.arange(len(order)), c] = waves * scale[:, None, None]
         return basis.flatten(1).T.to(like)
+
+
+FEATURES: dict[str, Callable[[], LowFrequencies]] = {"dct": LowFrequencies}
+"""Makers of feature maps by name."""
 
 
 def cosines(size: int) -> Tensor:

@@ -1,8 +1,9 @@
 """Which patients are members and which are held out, decided per patient by a coin.
 
 The held-out patients are the controls of the audits. They are also the test set, if the cohort has
-no test patients of its own. The coin is a keyed hash: anybody with the key can repeat it, and
-nobody else can guess it, even with the seed.
+no test patients of its own. ``assign`` holds out the same share of every class; ``tossed`` decides
+about each patient alone, as a guarantee needs. The coin is a keyed hash: anybody with the key can
+repeat it, and nobody else can guess it, even with the seed.
 """
 
 import hashlib
@@ -18,6 +19,37 @@ CONTROLS = 150
 
 LARGEST_SHARE = 0.4
 """Largest share of a cohort that is held out, except for rounding within small classes."""
+
+
+def share_of(patients: int) -> float:
+    """Returns the share that is held out of so many patients."""
+    return min(CONTROLS / max(patients, 1), LARGEST_SHARE)
+
+
+def tossed(
+    patients: Sequence[str], splits: Sequence[str], *, key: bytes, seed: int, share: float
+) -> Mapping[str, Role]:
+    """Gives every patient a role by a coin of the patient's own, for runs with a guarantee.
+
+    ``assign`` draws by rank, so one more patient moves others between members and controls. The
+    mechanism would see several patients change, and the guarantee would hold for several times
+    epsilon. Here nobody's role depends on anybody else.
+
+    Args:
+        patients: the patient of each film, (n,).
+        splits: "train", "val", "test" or '' for none, (n,); "test" patients are set aside.
+        key: the installation's secret.
+        seed: the run's seed.
+        share: probability of being held out; a public number, never one of the cohort's.
+    """
+    roles: dict[str, Role] = {}
+    for patient, split in zip(patients, splits, strict=True):
+        if split == "test":
+            roles[patient] = "test"
+        elif patient not in roles:
+            held = int.from_bytes(_coin(key, seed, patient)[:8]) < share * 2**64
+            roles[patient] = "control" if held else "member"
+    return dict(sorted(roles.items()))
 
 
 def assign(
@@ -55,7 +87,7 @@ def assign(
     pools = defaultdict(list)
     for patient, label in stratum.items():
         pools[label].append(patient)
-    share = min(CONTROLS / max(len(stratum), 1), LARGEST_SHARE)
+    share = share_of(len(stratum))
     for label, pool in pools.items():
         if len(pool) < 2:
             raise ValueError(

@@ -86,6 +86,9 @@ class Evidence:
             not declared.
         earlier: what was made from this hospital's patients before; None if no ledger is kept.
         canaries: distillations with planted patients; None below level "full".
+        mu: what a guarantee of differential privacy claims: to any attacker, one patient is at most
+            a shift by mu of a unit Gaussian (Dong, Roth & Su 2022, arXiv:1905.02383); None if the
+            release has no guarantee.
     """
 
     release: Release
@@ -105,6 +108,7 @@ class Evidence:
     constants: Mapping[str, bool] | None = None
     earlier: Sequence[Earlier] | None = None
     canaries: Canaries | None = None
+    mu: float | None = None
 
     def __post_init__(self) -> None:
         if shared := set(self.members.ids) & set(self.controls.ids):

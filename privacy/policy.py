@@ -13,6 +13,11 @@ from scipy.stats import norm
 FPR = 0.05  # the false-positive rate at which the residual risk is defined
 
 
+def risk_of(mu: float) -> float:
+    """Returns R, the share exposed beyond chance, if a patient is a shift by mu of a Gaussian."""
+    return float((norm.cdf(mu + norm.ppf(FPR)) - FPR) / (1 - FPR))
+
+
 class Level(StrEnum):
     """How thorough an audit is."""
 

@@ -87,7 +87,7 @@ class Experts:
     def make(
         self,
         folder: Path,
-        source: Callable[[torch.Generator], Source],
+        source: Callable[[int, torch.Generator], Source],
         about: Mapping[str, Any],
         like: Tensor | None = None,
     ) -> Iterator[tuple[int, int]]:
@@ -97,8 +97,8 @@ class Experts:
 
         Args:
             folder: where to; made if need be.
-            source: gives T, drawing its batches from the generator that it is given; asked once
-                for each expert, so a private one must keep one account over all.
+            source: gives T for the expert of a number, drawing its batches from the generator that
+                it is given. Private ones must share one account: their noise is for ``releases``.
             about: what the experts are for, such as the network's name and width and a digest of
                 the films; ``Trajectories`` is asked for the same.
             like: a tensor whose device and dtype the weights take in training.
@@ -133,12 +133,12 @@ class Experts:
                 rows.flush()
 
     def _trained(
-        self, number: int, source: Callable[[torch.Generator], Source], like: Tensor | None
+        self, number: int, source: Callable[[int, torch.Generator], Source], like: Tensor | None
     ) -> Iterator[Weights]:
         """Yields the weights of one expert, before training and after each epoch."""
         digest = hashlib.sha256(f"expert {number} of seed {self.seed}".encode()).digest()
         rng = torch.Generator().manual_seed(int.from_bytes(digest[:7]))
-        real = source(rng)
+        real = source(number, rng)
         theta = self.network.init(rng, like=like)
         yield theta
         for _ in range(self.epochs):

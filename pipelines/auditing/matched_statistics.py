@@ -112,7 +112,28 @@ def functional_gradient(recipe: Recipe, seed: int, device: torch.device) -> Matc
     return match
 
 
+def features(recipe: Recipe, seed: int, device: torch.device) -> Match:  # noqa: ARG001
+    """What moments match: features of public constants."""
+    method: Any = recipe.method
+
+    def statistic(display: Tensor, labels: Tensor) -> Tensor:  # noqa: ARG001
+        found: Tensor = method.features(_seen(display, device))
+        return found.cpu()
+
+    return lambda release: statistic  # noqa: ARG005
+
+
+def pixels(recipe: Recipe, seed: int, device: torch.device) -> Match:  # noqa: ARG001
+    """What class means match."""
+
+    def statistic(display: Tensor, labels: Tensor) -> Tensor:  # noqa: ARG001
+        return _seen(display, device).flatten(1).cpu()
+
+    return lambda release: statistic  # noqa: ARG005
+
+
 MATCHED: Mapping[str, Kind] = {
+    "class-mean": pixels,
     "dd": trained_gradient,
     "soft-label": trained_gradient,
     "dc": gradient,
@@ -123,6 +144,7 @@ MATCHED: Mapping[str, Kind] = {
     "mtt": trained_gradient,
     "idc": gradient,
     "tesla": trained_gradient,
+    "moments": features,
 } | dict.fromkeys(STARTS, embedding)
 """What is matched, by the name of the method or of the start."""
 
@@ -132,10 +154,16 @@ def matched(
 ) -> list[Match]:
     """Returns what the recipe matches, under several networks.
 
-    A kernel belongs to an infinitely wide network, so there is only one.
+    A kernel belongs to an infinitely wide network, so there is only one. Pixels and features of
+    public constants know no network.
     """
     kind = MATCHED[recipe.name]
-    most: dict[Kind, int] = {trained_gradient: TRAINED, functional_gradient: 1}
+    most: dict[Kind, int] = {
+        trained_gradient: TRAINED,
+        functional_gradient: 1,
+        features: 1,
+        pixels: 1,
+    }
     count = min(networks, most.get(kind, networks))
     return [kind(recipe, derived(seed, "matched", number), device) for number in range(count)]
 

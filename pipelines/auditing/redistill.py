@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 
 from medidd.methods.fields import values
+from pipelines.learning.asking import asking
 from pipelines.learning.experts import about, train_experts
 from pipelines.learning.learn import learn
 from pipelines.learning.opened_run import OpenedRun
@@ -58,6 +59,7 @@ def redistill(
             device=opened.frozen.device,
             checkpoint=folder / f"{number}.safetensors",
             log=folder / f"{number}.jsonl",
+            asking=asking(opened.frozen.budget, folder / f"{number}-answers"),
         )
         made = quantized(synthetic, {})
         releases.append(Release(made.display, made.labels))
@@ -95,5 +97,6 @@ def _on_its_own_experts(
         folder,
         device=frozen.device,
         stage=stage,
+        asked=asking(frozen.budget, folder / "answers"),
     )
     return recipe.on_experts(folder, of)

@@ -17,6 +17,7 @@ from pipelines.reports.pages import environment, template
 from pipelines.run.release_file import LEVELS, Release, png, preview_names, read_release
 from pipelines.run.store import Json, Run, dumped, read_json
 from privacy.gates.leaks import tokens
+from privacy.promises import PROMISE, WHERE, rows
 from privacy.release import Release as Audited
 
 RELEASE = "synthetic.safetensors"
@@ -28,7 +29,7 @@ Files = dict[str, bytes]
 def contents(run: Run) -> Files:
     """Returns the bundle without the audit's own report, by file name."""
     release = read_release(run)
-    metrics = read_json(run.metrics)
+    metrics = shown(release, read_json(run.metrics))
     names = preview_names(release)
     files: Files = {RELEASE: run.release.read_bytes()}
     for name, image in zip(names, release.display.numpy(), strict=True):
@@ -37,7 +38,7 @@ def contents(run: Run) -> Files:
     files["loader.py"] = template("loader.py").encode()
     files[NAME] = croissant(release.facts, files)
     files["README.md"] = _card(release, metrics).encode()
-    manifest = release.facts | {"metrics": coarse(metrics), "files": hashes(files)}
+    manifest = release.facts | {"metrics": metrics, "files": hashes(files)}
     files[MANIFEST] = dumped(manifest)
     return files
 
@@ -53,6 +54,11 @@ def decode(files: Mapping[str, bytes]) -> Audited:
     """Reads images, as display values, and labels from a bundle, as its loader does."""
     tensors = load(files[RELEASE])
     return Audited(tensors["images"].to(torch.float32) / LEVELS, tensors["labels"])
+
+
+def shown(release: Release, metrics: Json) -> Json:
+    """Returns the metrics that leave: none with a guarantee, because no noise covers them."""
+    return {} if release.facts["guarantee"] else coarse(metrics)
 
 
 def coarse(metrics: Json) -> Json:
@@ -78,9 +84,13 @@ def own_words(run: Run) -> frozenset[str]:
 @cache
 def template_words() -> frozenset[str]:
     """Returns the words of the templates that leave, and of the modules with texts that leave."""
-    names = ("page.html", "audit.html", "card.md", "loader.py", "style.css")
+    names = ("page.html", "audit.html", "guarantee.html", "card.md", "loader.py", "style.css")
     texts = [template(name) for name in names]
-    modules = (("privacy", "threats.py"), ("pipelines.bundle", "croissant.py"))
+    modules = (
+        ("privacy", "threats.py"),
+        ("privacy", "promises.py"),
+        ("pipelines.bundle", "croissant.py"),
+    )
     texts += [resources(room).joinpath(name).read_text() for room, name in modules]
     return frozenset(token for text in texts for token in tokens(text))
 
@@ -100,7 +110,10 @@ def _card(release: Release, metrics: Json) -> str:
         .get_template("card.md")
         .render(
             facts=release.facts,
-            metrics=coarse(metrics),
+            metrics=metrics,
+            guarantee=rows(release.facts["guarantee"]) if release.facts["guarantee"] else {},
+            promise=PROMISE,
+            covered=WHERE,
             shape=list(release.levels.shape),
             probabilities=bool(release.labels.min() >= 0),
             normalization=NORMALIZATION,

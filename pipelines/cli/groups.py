@@ -10,13 +10,14 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 FILMS = "Films"
 LABELS = "Labels"
 METHOD = "Method"
+GUARANTEE = "Guarantee"
 AUDIT = "Audit"
 FOREIGN = "A set made elsewhere"
 EXPORT = "Export"
 RUN = "Run"
 MACHINE = "Machine"
 
-GROUPS = (AUDIT, FOREIGN, EXPORT, FILMS, LABELS, METHOD, RUN, MACHINE)
+GROUPS = (AUDIT, FOREIGN, EXPORT, FILMS, LABELS, METHOD, GUARANTEE, RUN, MACHINE)
 
 STYLE = click.RichHelpConfiguration(
     max_width=100,

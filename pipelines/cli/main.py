@@ -11,7 +11,7 @@ import sys
 import rich_click as click
 
 from medidd.allocator import keep_memory
-from pipelines.cli import film_commands, method_commands, release_commands
+from pipelines.cli import dp_commands, film_commands, method_commands, release_commands
 from pipelines.cli.groups import STYLE
 from pipelines.run import installation
 from pipelines.run.errors import Exit, Stop
@@ -63,6 +63,7 @@ def _asked(error: click.ClickException) -> str:
 @click.rich_config(help_config=STYLE)
 @click.command_panel("From films to a bundle", commands=["distill", "audit", "export", "verify"])
 @click.command_panel("What is in a folder", commands=["inspect", "ingest"])
+@click.command_panel("Guarantees", commands=["dp"])
 @click.command_panel("More on methods", commands=["methods", "experts", "evaluate"])
 @click.command_panel("This installation", commands=["doctor", "cache"])
 @click.version_option(package_name="medidd")
@@ -70,7 +71,12 @@ def medidd() -> None:
     """Distill radiographs into a few synthetic images, audit them, and only then export them."""
 
 
-for one in (*release_commands.COMMANDS, *film_commands.COMMANDS, *method_commands.COMMANDS):
+for one in (
+    *release_commands.COMMANDS,
+    *film_commands.COMMANDS,
+    *dp_commands.COMMANDS,
+    *method_commands.COMMANDS,
+):
     medidd.add_command(one)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import rich_click as click
 
 from pipelines.cli.groups import METHOD, RUN, grouped
+from pipelines.cli.guarantee_options import guaranteed
 from pipelines.cli.options import (
     ANY_PATH,
     FOLDER,
@@ -88,6 +89,7 @@ def methods_command(*, markdown: bool) -> None:
     help="Number format of the snapshots on disk.",
     panel=METHOD,
 )
+@guaranteed
 @computing
 @resume
 @as_json

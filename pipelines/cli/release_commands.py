@@ -11,6 +11,7 @@ import rich_click as click
 
 from pipelines.cli.audit_options import accepting, encoder, foreign_set, leaving, policy, reference
 from pipelines.cli.groups import AUDIT, EXPORT, METHOD, RUN, grouped
+from pipelines.cli.guarantee_options import guaranteed
 from pipelines.cli.options import (
     ANY_PATH,
     FILE,
@@ -34,7 +35,7 @@ from pipelines.cli.show import followed, show
 )
 @click.option(
     "--method",
-    default="dm",
+    default="moments",
     show_default=True,
     help="Distillation method, or a start as a baseline. medidd methods lists both.",
     panel=METHOD,
@@ -76,6 +77,7 @@ from pipelines.cli.show import followed, show
     help="Folder that medidd experts wrote. mtt and tesla need it.",
     panel=METHOD,
 )
+@guaranteed
 @computing
 @click.option(
     "--out", type=ANY_PATH, help="Folder of the run. Default: a new one in runs.", panel=RUN

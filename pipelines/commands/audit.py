@@ -27,6 +27,7 @@ from pipelines.run.errors import Exit, Stop
 from pipelines.run.installation import key
 from pipelines.run.patients import Patients
 from pipelines.run.progress import Progress
+from pipelines.run.release_file import read_release
 from pipelines.run.seeds import generator
 from pipelines.run.store import Json, Run, dumped, read_json, require, write_json
 from privacy.decision import Decision, decide, wording
@@ -117,7 +118,7 @@ def examine(
     evidence = yield from _gather(opened, level, policy, reference, encoder)
     yield Progress(f"audit ({level.value})", 0, 1)
     result = judged(evidence, policy, level, generator(opened.frozen.seed, "audit", level.value))
-    result |= {"encoder": encoder.sha256 if encoder else None}
+    result |= {"encoder": encoder.sha256 if encoder else None, "guarantee": promised(opened)}
     if level is not Level.SCREEN:
         _report(opened, evidence, policy, result)
         with ledger.locked() as append:
@@ -159,6 +160,7 @@ def _gather(
         constants=CONSTANTS,
         earlier=ledger.earlier(opened.patients.cohort),
         canaries=canaries,
+        mu=mu_of(opened),
     )
 
 
@@ -206,6 +208,7 @@ def entry(kind: ledger.Kind, patients: Patients, result: Json) -> ledger.Entry:
         level=result["level"],
         failed=tuple(f["audit"] for f in result["findings"] if f["verdict"] == Verdict.FAIL.value),
         accepted=result["accepted"],
+        private=result["guarantee"] is not None,
     )
 
 
@@ -220,6 +223,7 @@ def judged(evidence: Evidence, policy: Policy, level: Level, rng: torch.Generato
         "wording": wording(decision, findings),
         "public wording": wording(decision, findings, to=10),
         "accepted": None,
+        "guarantee": None,
         "unit": evidence.unit,
         "null releases": _made_of(evidence),
         "findings": [finding.to_json() for finding in findings],
@@ -245,6 +249,17 @@ def passed(run: Run, policy: Policy) -> Json | None:
     same = found["sha256"] == hashes(contents(run))
     current = found["policy"] == policy.model_dump(mode="json")
     return found if same and current and found["level"] in _CAN_PASS else None
+
+
+def promised(opened: OpenedRun) -> Json | None:
+    """Returns the guarantee that the release states; None if it has none."""
+    return read_release(opened.run).facts["guarantee"]
+
+
+def mu_of(opened: OpenedRun) -> float | None:
+    """Returns what the guarantee claims, as mu; None if there is none."""
+    guarantee = promised(opened)
+    return None if guarantee is None else float(guarantee["mu"])
 
 
 def identifier_of(patients: Patients) -> Callable[[str], bool]:

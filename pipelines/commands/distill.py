@@ -12,18 +12,22 @@ from medidd.distill import Prepares
 from pipelines.commands.audit import examine
 from pipelines.evaluation.baselines import baselines_ahead
 from pipelines.evaluation.utility import NETWORKS, utility
+from pipelines.learning.asking import asking
 from pipelines.learning.experts import about, recorded
 from pipelines.learning.job import FrozenJob
 from pipelines.learning.learn import learn
 from pipelines.learning.opened_run import OpenedRun
+from pipelines.learning.plan import planned
+from pipelines.learning.promise import of_experts, promised
 from pipelines.learning.recipe import Recipe, device
 from pipelines.reports.report import write_report
 from pipelines.run import ledger
+from pipelines.run.budget import Budget
 from pipelines.run.films import Studies
 from pipelines.run.patients import read_patients, require_enough
 from pipelines.run.progress import Progress
 from pipelines.run.release_file import LEVELS, quantized, read_release, step_sizes, write_release
-from pipelines.run.store import RUNS, Run, claimed, write_json
+from pipelines.run.store import RUNS, Json, Run, claimed, write_json
 from privacy.policy import Level
 
 UNKNOWN_CLASSES = 2
@@ -49,11 +53,12 @@ class Distill:
         threads: of the CPU.
         out: the run's folder; None for one named after the job.
         resume: continue a run that was stopped.
+        budget: the guarantee; None for a release without one.
     """
 
     studies: Studies
     ipc: int
-    method: str = "dm"
+    method: str = "moments"
     start: str = "noise"
     steps: int | None = None
     seed: int = 0
@@ -65,6 +70,7 @@ class Distill:
     threads: int = 1
     out: Path | None = None
     resume: bool = False
+    budget: Budget | None = None
 
     def frozen(self) -> FrozenJob:
         """Returns everything that decides the run's bytes.
@@ -91,8 +97,11 @@ class Distill:
             threads=self.threads,
             max_refused=self.studies.max_refused,
             reading=self.studies.reading,
+            budget=self.budget,
         )
-        frozen.recipe(UNKNOWN_CLASSES)
+        recipe = frozen.recipe(UNKNOWN_CLASSES)
+        if self.budget is not None:
+            planned(recipe, self.budget, self.studies.size).require(self.budget.patients)
         return frozen
 
     def place(self, frozen: FrozenJob) -> Run:
@@ -112,12 +121,14 @@ def run(job: Distill) -> Generator[Progress, None, Run]:
     ledger.entries()  # finds a damaged ledger before the work, not after it
     place = job.place(frozen)
     with claimed(place, frozen.to_json(), resume=job.resume):
-        patients = yield from read_patients(place, job.studies, seed=job.seed)
+        patients = yield from read_patients(
+            place, job.studies, seed=job.seed, held_out=frozen.held_out
+        )
         opened = OpenedRun(place, frozen, patients)
         require_enough(patients, job.ipc, unfold=opened.recipe.shown // job.ipc)
         recipe = _recipe(opened, job.experts)
         with baselines_ahead(place):
-            yield from _release(opened, recipe)
+            yield from _release(opened, recipe, job.experts)
     yield from _judge(opened)
     if not place.audit.exists():
         yield from examine(opened, Level.SCREEN)
@@ -133,10 +144,13 @@ def _recipe(opened: OpenedRun, experts: Path | None) -> Recipe:
     return opened.recipe.on_experts(experts, about(members, classes, opened.frozen))
 
 
-def _release(opened: OpenedRun, recipe: Recipe) -> Generator[Progress, None, None]:
+def _release(
+    opened: OpenedRun, recipe: Recipe, experts: Path | None
+) -> Generator[Progress, None, None]:
     place, frozen, classes = opened.run, opened.frozen, opened.patients.cohort.classes
     if place.release.exists():
         return
+    guarantee = _guarantee(opened, recipe, experts)
     synthetic = yield from learn(
         recipe,
         opened.patients.members,
@@ -145,13 +159,28 @@ def _release(opened: OpenedRun, recipe: Recipe) -> Generator[Progress, None, Non
         device=frozen.device,
         checkpoint=place.private / "checkpoint.safetensors",
         log=place.log,
+        asking=asking(frozen.budget, place.answers),
     )
     scale = {"mean": NORMALIZATION.mean, "std": NORMALIZATION.std, "levels": LEVELS}
-    facts = frozen.facts(classes, scale)
+    facts = frozen.facts(classes, scale, guarantee)
     method = recipe.method
     if method is not None and isinstance(method, Prepares):
         facts["step sizes"] = step_sizes(synthetic)
     write_release(place, quantized(synthetic, facts))
+
+
+def _guarantee(opened: OpenedRun, recipe: Recipe, experts: Path | None) -> Json | None:
+    """Returns the guarantee as the release states it; None if it has none.
+
+    Raises:
+        Stop: the account of these patients does not allow it, or the experts have another one.
+    """
+    budget = opened.frozen.budget
+    if budget is None:
+        return None
+    if experts is not None:
+        return of_experts(experts, budget)
+    return promised(opened.run, opened.patients, budget, recipe.releases)
 
 
 def _judge(opened: OpenedRun) -> Generator[Progress, None, None]:

@@ -17,7 +17,9 @@ from pipelines.auditing.null_releases import COUNT
 from pipelines.auditing.recipients import RECIPIENTS
 from pipelines.commands.answer import Answer
 from pipelines.commands.distill import Distill
+from pipelines.commands.guarantee import promise
 from pipelines.evaluation.utility import FULL, NETWORKS, RECIPIENT
+from pipelines.learning.plan import planned
 from pipelines.learning.recipe import Recipe
 from pipelines.learning.step_time import seconds_per_step, spoken
 from pipelines.run import remarks
@@ -76,6 +78,13 @@ def run(job: Distill) -> Answer:
         f"a standard audit would take another {spoken(seconds['standard audit'])}",
         f"would need about {memory / 2**30:.1f} GiB of memory",
     ]
+    if job.budget is None:
+        lines.append("would have no guarantee (--epsilon none)")
+    else:
+        costs = planned(recipe, job.budget, studies.size)
+        lines.append(f"would guarantee {promise(job.budget)}")
+        if costs.releases:
+            lines.append(costs.sentence(job.budget.patients))
     lines += remarks.of_labels(plan.refused, plan.unknown_keys)
     lines += remarks.of_evidence(plan.evidence)
     if studies.unit == "patient":

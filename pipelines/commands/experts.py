@@ -11,10 +11,15 @@ from pathlib import Path
 
 import torch
 
-from pipelines.learning.experts import Training, made_for, train_experts
+from medidd.network import Network
+from pipelines.learning.asking import asking
+from pipelines.learning.experts import Training, built_experts, made_for, train_experts
+from pipelines.learning.plan import Plan
+from pipelines.learning.promise import promised, state_experts
 from pipelines.learning.recipe import built, device
+from pipelines.run.budget import Budget
 from pipelines.run.films import Studies
-from pipelines.run.patients import read_patients
+from pipelines.run.patients import Patients, read_patients
 from pipelines.run.progress import Progress
 from pipelines.run.store import Run, claimed
 
@@ -39,6 +44,7 @@ class Experts:
         device: "auto", "cpu" or "cuda".
         threads: of the CPU.
         resume: continue a training that was stopped.
+        budget: the guarantee; None for experts without one.
     """
 
     studies: Studies
@@ -55,6 +61,7 @@ class Experts:
     device: str = "auto"
     threads: int = 1
     resume: bool = False
+    budget: Budget | None = None
 
     def training(self) -> Training:
         """Returns how the experts are trained."""
@@ -72,18 +79,45 @@ def run(job: Experts) -> Generator[Progress, None, Path]:
     place, where = Run(job.out), device(job.device)
     own = {name: value for name, value in vars(job).items() if name not in _UNASKED}
     asked = own | job.studies.asked() | {"device": where.type}
+    if job.budget is not None:
+        # Their noise depends on how many there are, so none can be added later.
+        asked |= {"budget": job.budget.to_json(), "count": job.count}
     with claimed(place, asked, resume=job.resume):
-        patients = yield from read_patients(place, job.studies, seed=job.seed)
+        held_out = None if job.budget is None else job.budget.held_out
+        patients = yield from read_patients(place, job.studies, seed=job.seed, held_out=held_out)
         classes = len(patients.cohort.classes)
         network = built(classes, job.studies.size, job.width)[job.network]
         of = made_for(
             patients.members, classes, network=job.network, width=job.width, size=job.studies.size
         )
+        if job.budget is not None:
+            _reserve(job, job.budget, place, patients, network)
         yield from train_experts(
-            network, job.training(), patients.members, classes, of, job.out, device=where
+            network,
+            job.training(),
+            patients.members,
+            classes,
+            of,
+            job.out,
+            device=where,
+            asked=asking(job.budget, place.answers),
         )
     return job.out
 
 
-_UNASKED = ("studies", "out", "resume", "count")
+def _reserve(
+    job: Experts, budget: Budget, place: Run, patients: Patients, network: Network
+) -> None:
+    """Reserves what the experts spend, and writes down their guarantee.
+
+    Raises:
+        Stop: there are far too few patients, or their account does not allow it.
+    """
+    releases = built_experts(network, job.training()).releases
+    numbers = sum(w.numel() for w in network.init(torch.Generator()).values())
+    Plan(releases, numbers, budget.series(releases).sigma).require(budget.patients)
+    state_experts(place.path, promised(place, patients, budget, releases))
+
+
+_UNASKED = ("studies", "out", "resume", "count", "budget")
 """Fields that do not decide an expert's bytes, or may name a patient; experts can be added."""

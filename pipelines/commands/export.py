@@ -20,7 +20,7 @@ from pipelines.bundle.contents import (
 )
 from pipelines.bundle.dicom_files import dicom_files, own_tokens
 from pipelines.bundle.signature import sign
-from pipelines.commands.audit import Audit, entry, identifier_of, passed, sentence
+from pipelines.commands.audit import Audit, entry, identifier_of, mu_of, passed, sentence
 from pipelines.commands.audit import run as run_audit
 from pipelines.learning.opened_run import OpenedRun, open_run
 from pipelines.reports.external import audit_report
@@ -120,10 +120,13 @@ def _require_verdict(job: Export, result: Json, accepted: Acceptance | None) -> 
         Stop: it does not, or there is nothing to accept.
     """
     decision = Decision.from_json(result)
-    if decision.verdict is Verdict.PASS:
+    # What is undecided about a guaranteed release, such as too few controls, does not weaken it.
+    covered = result["guarantee"] is not None and decision.can_be_accepted
+    if decision.verdict is Verdict.PASS or covered:
         if accepted is not None:
+            why = "it has a guarantee" if covered else "the audits passed it"
             raise Stop(
-                f"{job.run}: the audits passed it, so there is nothing to accept; leave out "
+                f"{job.run}: {why}, so there is nothing to accept; leave out "
                 "--accept-inconclusive and --approver",
                 Exit.USAGE,
             )
@@ -188,6 +191,7 @@ def _last_look(
         is_identifier=identifier_of(patients),
         own=own,
         earlier=ledger.earlier(patients.cohort),
+        mu=mu_of(opened),
     )
     complete = replace(evidence, outgoing=leaving)
     rng = torch.Generator()

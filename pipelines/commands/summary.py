@@ -29,7 +29,8 @@ def of(run: Run, seconds: float) -> Answer:
     release, metrics, audit = read_release(run), read_json(run.metrics), read_json(run.audit)
     facts = release.facts
     shape = "x".join(str(side) for side in release.levels.shape[2:])
-    command = "export" if audit["verdict"] == "PASS" else "audit"
+    ready = audit["verdict"] == "PASS" or facts["guarantee"] is not None
+    command = "export" if ready else "audit"
     target = " --to BUNDLE" if command == "export" else ""
     lines = [
         f"{run.path}: {len(release.levels)} synthetic images of {shape} px, {facts['ipc']} for "
@@ -37,6 +38,7 @@ def of(run: Run, seconds: float) -> Answer:
         "",
         *table(metrics),
         "",
+        *guaranteed(facts["guarantee"]),
         f"audit ({audit['level']}): {audit['verdict']}. {next_step(audit)}",
         f"report:  {run.report}",
     ]
@@ -52,6 +54,7 @@ def of(run: Run, seconds: float) -> Answer:
         "ipc": facts["ipc"],
         "classes": facts["classes"],
         "metrics": metrics,
+        "guarantee": facts["guarantee"],
         "audit": {key: audit[key] for key in ("verdict", "level", "reasons")},
         "refused": cohort.refused,
         "warned": cohort.warned,
@@ -60,6 +63,19 @@ def of(run: Run, seconds: float) -> Answer:
         "seconds": seconds,
     }
     return Answer(lines, value)
+
+
+def guaranteed(guarantee: Json | None) -> list[str]:
+    """Returns in words what a release guarantees."""
+    if guarantee is None:
+        return ["guarantee: none (--epsilon none)"]
+    reach = guarantee["an attacker reaches at most"]
+    return [
+        f"guarantee: epsilon {guarantee['epsilon']:g}, delta {guarantee['delta']:g} per "
+        f"{guarantee['unit']} ({guarantee['in words']}); an attacker's AUC is at most "
+        f"{reach['AUC']:.2f}",
+        "the figures above are not covered by it and must stay in the hospital",
+    ]
 
 
 def of_audit(path: Path, audit: Json) -> Answer:

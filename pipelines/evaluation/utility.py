@@ -4,7 +4,7 @@ Every finished row is stored, so a run that was stopped repeats none of them.
 """
 
 from collections.abc import Callable, Generator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from typing import Any
 
@@ -15,9 +15,10 @@ from torch import Tensor
 
 from medidd.augment import draw
 from medidd.data import NORMALIZATION
-from medidd.distill import Classifies
+from medidd.distill import Classifies, distill
 from medidd.evaluate import Training, log_probabilities, score, train
 from medidd.starts import BASELINES, STARTS, begin
+from pipelines.learning.asking import asking
 from pipelines.learning.opened_run import OpenedRun
 from pipelines.run.progress import Progress
 from pipelines.run.release_file import Release
@@ -89,6 +90,8 @@ def utility(
         return made
 
     rows = {start: on(RECIPIENT, baseline(start)) for start in BASELINES}
+    if opened.frozen.budget is not None:
+        rows["class-mean"] = on(RECIPIENT, class_means(opened, images, labels))
     rows["full"] = on(FULL, lambda _: all_films)
     if release is not None:
         released = release.synthetic(device)
@@ -109,6 +112,30 @@ def utility(
         done[row] = once(opened.run.private / "worth" / name / f"{row}.json", judged)
     yield Progress("train networks", len(rows), len(rows))
     return done
+
+
+def class_means(
+    opened: OpenedRun, images: Tensor, labels: Tensor
+) -> Callable[[torch.Generator], Labelled]:
+    """Returns a draw of class means with the noise of the run's guarantee, as large as its release.
+
+    They are the floor under every release with a guarantee: they cost one answer and no learning.
+    """
+    frozen, recipe = opened.frozen, opened.recipe
+    members = opened.patients.members
+    job = replace(frozen, method="class-mean", ipc=recipe.shown, settings={}, steps=None)
+    means = job.recipe(recipe.classes)
+    asked = asking(frozen.budget, None)
+
+    def drawn(rng: torch.Generator) -> Labelled:
+        synthetic = means.begun(images, labels, rng)
+        real = asked(means.releases, means.classes, members, images.device, rng)
+        if means.method is not None:
+            for _ in distill(means.method, synthetic, real, steps=means.steps, rng=rng):
+                pass
+        return synthetic.images.detach(), synthetic.labels
+
+    return drawn
 
 
 def _row(predicted: list[Tensor], test: Films, seed: int) -> dict[str, Any]:

@@ -1,4 +1,7 @@
-"""A distillation stopped between two steps: S, its optimizer, the generator, the step count."""
+"""A distillation stopped between two steps: S, its optimizer, the generator, and two counts.
+
+The counts are of steps, and of the answers that a private source has given.
+"""
 
 import json
 from pathlib import Path
@@ -18,8 +21,9 @@ def save_checkpoint(
     synthetic: SyntheticSet,
     optimizer: torch.optim.Optimizer,
     rng: torch.Generator,
+    answers: int = 0,
 ) -> None:
-    """Writes the state after ``step`` steps, whole or not at all."""
+    """Writes the state after ``step`` steps and so many private answers, whole or not at all."""
     tensors = {f"synthetic.{name}": t.detach() for name, t in synthetic.tensors().items()}
     for index, state in optimizer.state_dict()["state"].items():
         held = {name: t for name, t in state.items() if isinstance(t, torch.Tensor)}
@@ -27,15 +31,15 @@ def save_checkpoint(
     tensors["rng"] = rng.get_state()
     # Cloned, for safetensors refuses tensors that share memory.
     whole = {name: t.cpu().contiguous().clone() for name, t in tensors.items()}
-    write(path, save(whole, {"step": json.dumps(step)}))
+    write(path, save(whole, {"step": json.dumps(step), "answers": json.dumps(answers)}))
 
 
 def load_checkpoint(
     path: Path, method: Method, rng: torch.Generator, device: torch.device
-) -> tuple[int, SyntheticSet, torch.optim.Optimizer]:
-    """Returns step count, S and its optimizer; sets the generator."""
+) -> tuple[int, int, SyntheticSet, torch.optim.Optimizer]:
+    """Returns step count, number of private answers, S and its optimizer; sets the generator."""
     with safe_open(path, "pt") as file:
-        step = json.loads(file.metadata()["step"])
+        step, answers = (json.loads(file.metadata()[name]) for name in ("step", "answers"))
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no dict
     rng.set_state(tensors.pop("rng"))
     learned = {
@@ -51,4 +55,4 @@ def load_checkpoint(
             _, index, key = name.split(".")
             state.setdefault(int(index), {})[key] = t
     optimizer.load_state_dict(optimizer.state_dict() | {"state": state})
-    return step, synthetic, optimizer
+    return step, answers, synthetic, optimizer

@@ -11,15 +11,17 @@ from typing import Any
 
 import torch
 
-from medidd.data import NORMALIZATION, RealSet
+from medidd.data import Source
 from medidd.methods import METHODS, fields
 from medidd.methods import experts as library
 from medidd.methods.expert_files import read_record
 from medidd.network import Network
+from pipelines.learning.asking import Asking, plainly
 from pipelines.learning.job import FrozenJob
 from pipelines.run.errors import Exit, Stop
 from pipelines.run.progress import Progress
 from pipelines.run.store import Json
+from privacy.dp.source import PrivateSource
 from privacy.release import Films
 
 Training = Mapping[str, Any]
@@ -36,30 +38,51 @@ def train_experts(
     *,
     device: torch.device,
     stage: str = "train experts",
+    asked: Asking = plainly,
 ) -> Generator[Progress, None, None]:
     """Makes those experts that are not there yet, on films.
+
+    Args:
+        network: architecture.
+        training: how they are trained.
+        films: of the patients to learn from.
+        classes: K.
+        about: what the experts are for.
+        folder: where to.
+        device: where to compute.
+        stage: what people are told is being done.
+        asked: how the films are asked: plainly, or under a guarantee.
 
     Raises:
         Stop: the folder holds others, or an expert diverged.
     """
-    images = NORMALIZATION.standardize(films.images).to(device)
-    labels = films.labels.to(device)
-
-    def source(rng: torch.Generator) -> RealSet:
-        return RealSet(images, labels, classes, rng)
-
+    like = torch.empty(0, device=device)
     try:
-        how: dict[str, Any] = {
-            n: tuple(v) if isinstance(v, list) else v for n, v in training.items()
-        }
-        experts = library.Experts(network, **how)
+        experts = built_experts(network, training)
         total = experts.count * experts.epochs
+
+        def source(number: int, rng: torch.Generator) -> Source:
+            real = asked(experts.releases, classes, films, device, rng)
+            if isinstance(real, PrivateSource):  # one account over all experts
+                real.position = number * experts.epochs * experts.epoch_steps
+            return real
+
         yield Progress(stage, 0, total)
-        for number, epoch in experts.make(folder, source, about, like=images):
+        for number, epoch in experts.make(folder, source, about, like=like):
             yield Progress(stage, number * experts.epochs + epoch, total)
     except (ValueError, FloatingPointError) as error:
         raise Stop(str(error), Exit.USAGE) from None
     yield Progress(stage, total, total)
+
+
+def built_experts(network: Network, training: Training) -> library.Experts:
+    """Returns the experts that a training describes.
+
+    Raises:
+        ValueError: a number is out of range.
+    """
+    how: dict[str, Any] = {n: tuple(v) if isinstance(v, list) else v for n, v in training.items()}
+    return library.Experts(network, **how)
 
 
 def recorded(method: str, folder: Path | None) -> Json | None:

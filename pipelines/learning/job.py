@@ -13,6 +13,7 @@ import torch
 from medidd.dicom.folder.patients import Unit
 from medidd.dicom.reading import DEFAULT, Reading
 from pipelines.learning.recipe import Recipe, recipe
+from pipelines.run.budget import Budget
 from pipelines.run.errors import Exit, Stop
 from pipelines.run.store import Json, Run, read_json
 
@@ -39,6 +40,7 @@ class FrozenJob:
         threads: of the CPU; another number rounds differently.
         max_refused: refused files allowed per usable film.
         reading: how films are read.
+        budget: the guarantee that was asked for; None for a release without one.
     """
 
     source: str
@@ -58,6 +60,7 @@ class FrozenJob:
     threads: int
     max_refused: float
     reading: Reading = DEFAULT
+    budget: Budget | None = None
 
     @property
     def device(self) -> torch.device:
@@ -76,7 +79,13 @@ class FrozenJob:
             width=self.width,
             steps=self.steps,
             preset=self.preset,
+            private=self.budget is not None,
         )
+
+    @property
+    def held_out(self) -> float | None:
+        """Public probability of being held out; None if roles are drawn by rank."""
+        return None if self.budget is None else self.budget.held_out
 
     def digest(self) -> str:
         """Returns eight hexadecimal digits that name the job."""
@@ -91,7 +100,9 @@ class FrozenJob:
             "reading": self.reading.to_json(),
         }
 
-    def facts(self, classes: tuple[str, ...], normalization: Json) -> Json:
+    def facts(
+        self, classes: tuple[str, ...], normalization: Json, guarantee: Json | None = None
+    ) -> Json:
         """Returns what is written into the release: only what a recipient may know."""
         made = self.recipe(len(classes))
         return {
@@ -101,6 +112,7 @@ class FrozenJob:
             "classes": list(classes),
             "normalization": normalization,
             "reading": self.reading.to_json(),
+            "guarantee": guarantee,
             "seed": self.seed,
             "steps": made.steps,
             "fields": made.fields,
@@ -117,7 +129,9 @@ def read_job(run: Run) -> FrozenJob:
     """
     try:
         asked = read_json(run.job)["job"]
-        return FrozenJob(**(asked | {"reading": Reading.from_json(asked["reading"])}))
+        budget = asked["budget"] and Budget(**asked["budget"])
+        reading = Reading.from_json(asked["reading"])
+        return FrozenJob(**(asked | {"reading": reading, "budget": budget}))
     except (KeyError, TypeError, ValueError):
         raise Stop(
             f"{run.path}: made by another version of medidd; make it again with medidd distill",

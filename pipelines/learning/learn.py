@@ -11,14 +11,16 @@ from pathlib import Path
 
 import torch
 
-from medidd.data import NORMALIZATION, RealSet, SyntheticSet
+from medidd.data import NORMALIZATION, SyntheticSet
 from medidd.distill import Decodes, distill
+from pipelines.learning.asking import Asking, plainly
 from pipelines.learning.checkpoint import load_checkpoint, save_checkpoint
 from pipelines.learning.recipe import Recipe
 from pipelines.run.errors import Exit, Stop
 from pipelines.run.progress import Progress
 from pipelines.run.seeds import generator
 from pipelines.run.store import write
+from privacy.dp.source import PrivateSource
 from privacy.release import Films
 
 CHECKPOINT_EVERY = 5.0
@@ -34,6 +36,7 @@ def learn(
     device: torch.device,
     checkpoint: Path,
     log: Path,
+    asking: Asking = plainly,
 ) -> Generator[Progress, None, SyntheticSet]:
     """Learns S from films; the generator's value is S.
 
@@ -45,6 +48,7 @@ def learn(
         device: where.
         checkpoint: file of the state between two steps; the caller removes it later.
         log: file of one line per step.
+        asking: how the films are asked: plainly, or under a guarantee.
 
     Raises:
         Stop: a class has too few films for the start, or the loss is not finite.
@@ -53,8 +57,11 @@ def learn(
     images = NORMALIZATION.standardize(films.images).to(device)
     labels = films.labels.to(device)
     method = recipe.method
+    real = asking(recipe.releases, recipe.classes, films, device, rng)
     if method is not None and checkpoint.exists():
-        step, synthetic, optimizer = load_checkpoint(checkpoint, method, rng, device)
+        step, answers, synthetic, optimizer = load_checkpoint(checkpoint, method, rng, device)
+        if isinstance(real, PrivateSource):
+            real.position = answers
         kept = log.read_text().splitlines(keepends=True)[:step]
         write(log, "".join(kept).encode())
     else:
@@ -67,7 +74,6 @@ def learn(
             return synthetic
         step, optimizer = 0, method.optimizer(synthetic)
     yield Progress(stage, step, recipe.steps)
-    real = RealSet(images, labels, recipe.classes, rng)
     begun, saved = step, time.monotonic()
 
     with log.open("a") as lines:
@@ -77,7 +83,8 @@ def learn(
             done = begun + taken
             if time.monotonic() - saved > CHECKPOINT_EVERY or done == recipe.steps:
                 os.fsync(lines.fileno())  # a checkpoint must not know of steps the log has lost
-                save_checkpoint(checkpoint, done, synthetic, optimizer, rng)
+                answers = real.position if isinstance(real, PrivateSource) else 0
+                save_checkpoint(checkpoint, done, synthetic, optimizer, rng, answers)
                 saved = time.monotonic()
 
         losses = distill(

@@ -37,4 +37,7 @@ def open_run(run: Run) -> OpenedRun:
         Stop: its films are gone or damaged.
     """
     frozen = read_job(run)
-    return OpenedRun(run, frozen, assigned(run, open_cohort(run), key=key(), seed=frozen.seed))
+    patients = assigned(
+        run, open_cohort(run), key=key(), seed=frozen.seed, held_out=frozen.held_out
+    )
+    return OpenedRun(run, frozen, patients)

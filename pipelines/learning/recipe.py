@@ -16,14 +16,16 @@ from torch import Tensor
 from medidd.architectures import ARCHITECTURES
 from medidd.data import SyntheticSet
 from medidd.distill import Decodes, Method, Prepares, by_ipc
+from medidd.features import FEATURES
 from medidd.kernels import KERNELS
 from medidd.methods import METHODS, fields
 from medidd.methods.experts import Trajectories
 from medidd.network import Network
 from medidd.starts import STARTS, begin
+from pipelines.learning.requirements import require_no_film, require_prepared
 from pipelines.run.errors import Exit, Stop
 
-INGREDIENTS = {"network": "convnet", "kernel": "fc"}
+INGREDIENTS = {"network": "convnet", "kernel": "fc", "features": "dct"}
 """Fields that are objects with names, and their default names. A method gets those it declares."""
 
 FROM_ONE, FROM_ZERO = (Annotated[int, Field(ge=least, lt=2**63, strict=True)] for least in (1, 0))
@@ -66,6 +68,11 @@ class Recipe:
     def steps(self) -> int:
         """Updates of S; 0 for a baseline."""
         return 0 if self.method is None else self.method.steps
+
+    @property
+    def releases(self) -> int:
+        """How often the method asks about the films: T of a guarantee."""
+        return 0 if self.method is None else self.method.releases(self.classes)
 
     @property
     def fields(self) -> dict[str, Any]:
@@ -139,13 +146,29 @@ def recipe(
     width: int,
     steps: int | None = None,
     preset: str = "default",
+    private: bool = False,
 ) -> Recipe:
     """Builds the recipe.
 
+    Args:
+        name: of a method, or of a start for a baseline.
+        start: where S begins.
+        ipc: images per class that are learned.
+        settings: fields that were set.
+        classes: K.
+        size: height and width in pixels.
+        width: filters per block of the ConvNet.
+        steps: updates of S; None for the method's own number.
+        preset: one of ``PRESETS``.
+        private: whether S is learned from a private source; fields that are not set are then those
+            that need few of its answers.
+
     Raises:
-        Stop: a name or a value is not one of those there are.
+        Stop: a name or a value is not one of those there are, or a private source forbids it.
     """
     networks = built(classes, size, width)
+    if private:
+        require_no_film(name, start, preset)
     known = ", ".join([*METHODS, *STARTS])
     if name not in METHODS | STARTS:
         raise Stop(f"unknown method '{name}'; there are: {known}", Exit.USAGE)
@@ -158,8 +181,10 @@ def recipe(
     chosen = dict(settings) if steps is None else {**settings, "steps": steps}
     if preset == "paper":
         chosen = {**by_ipc(METHODS[name].paper, ipc), **chosen}
+    if private:
+        chosen = {**METHODS[name].private, **chosen}
     method = configured(name, chosen, networks)
-    _require_prepared(method, classes, ipc)
+    require_prepared(method, classes, ipc)
     held = fields.fields(METHODS[name])
     ingredients = {of: chosen.get(of, by) for of, by in INGREDIENTS.items() if of in held}
     if ingredients.get("network") == "convnet":
@@ -211,6 +236,8 @@ def configured(name: str, settings: Mapping[str, Any], networks: Mapping[str, Ne
             values["experts"] = Trajectories(Path(), values["network"], {})
         if "kernel" in values:
             values["kernel"] = KERNELS[values["kernel"]]()
+        if "features" in values:
+            values["features"] = FEATURES[values["features"]]()
         method: Method = fields.make(kind, values)
         return method
     except ValueError as error:
@@ -226,6 +253,7 @@ def settable(kind: type[Any]) -> dict[str, Any]:
     own = {
         "network": Literal[*ARCHITECTURES],
         "kernel": Literal[*KERNELS],
+        "features": Literal[*FEATURES],
         **dict.fromkeys(("last_start", "bank", "sketch"), FROM_ZERO),
     }
     return {
@@ -233,23 +261,6 @@ def settable(kind: type[Any]) -> dict[str, Any]:
         for name, of in fields.types(kind).items()
         if name != "experts"
     }
-
-
-def _require_prepared(method: Method, classes: int, ipc: int) -> None:
-    """Checks, before any film is read, that a method can begin with so many images per class.
-
-    Raises:
-        Stop: it cannot.
-    """
-    if not isinstance(method, Prepares):
-        return
-    n = classes * ipc
-    try:
-        method.prepare(
-            SyntheticSet(torch.zeros(n, 1, 1, 1), torch.zeros(n, classes), torch.zeros(()))
-        )
-    except ValueError as error:
-        raise Stop(f"--set: {error}", Exit.USAGE) from None
 
 
 def _checked(kind: Any, field: str, value: Any) -> Any:

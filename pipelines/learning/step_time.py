@@ -63,7 +63,7 @@ def _on_trial_experts(method: Any, real: RealSet, like: Tensor, folder: Path) ->
     if "experts" in held:
         epochs = held["last_start"] + held["expert_epochs"]
         trial = Experts(held["network"], count=1, epochs=epochs, epoch_steps=1, batch=2)
-        for _ in trial.make(folder, lambda _: real, {}, like=like):
+        for _ in trial.make(folder, lambda *_: real, {}, like=like):
             pass
         trained = Trajectories(folder, held["network"], {})
         method = fields.make(type(method), held | {"experts": trained})

@@ -6,6 +6,7 @@ more digit would be about patients.
 
 import math
 
+from pipelines.reports.external_private import guarantee_report
 from pipelines.reports.pages import environment
 from pipelines.run.store import Json, dumped
 from privacy.policy import Policy
@@ -27,6 +28,8 @@ from privacy.threats import (
 
 def audit_report(audit: Json) -> dict[str, bytes]:
     """Returns the audit's report for outsiders: counts in tens, two decimals, no film."""
+    if audit["guarantee"] is not None:
+        return guarantee_report(audit)
     policy = Policy.model_validate(audit["policy"])
     ran = [finding["audit"] for finding in audit["findings"] if _assessable(finding)]
     patients = _patients(audit["findings"])

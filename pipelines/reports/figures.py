@@ -15,6 +15,7 @@ COLORS = {
     "random": "#c2571a",
     "kmeans": "#7a5aa6",
     "average": "#2f8f6b",
+    "class-mean": "#7a6a2f",
     "full": INK,
 }
 

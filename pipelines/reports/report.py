@@ -14,6 +14,7 @@ from pipelines.run.patients import Patients
 from pipelines.run.release_file import Release, png, read_release
 from pipelines.run.remarks import unmatched
 from pipelines.run.store import Json, Run, read_json, write
+from privacy.promises import WHERE, rows
 
 COLUMNS = {
     "auc": "AUC",
@@ -28,6 +29,7 @@ ROWS = {
     "random": "random films",
     "kmeans": "k-means centroids",
     "average": "class averages",
+    "class-mean": "noisy class means",
     "full": "all films",
 }
 NEXT = {
@@ -68,6 +70,8 @@ def write_report(run: Run, patients: Patients, *, networks: int) -> None:
             summary=summary(release, metrics),
             next_step=next_step(audit),
             audit=audit,
+            guarantee=rows(release.facts["guarantee"]) if release.facts["guarantee"] else {},
+            covered=WHERE,
             internal=_internal(run),
             columns=COLUMNS.values(),
             rows=[_row(row, metrics[row]) for row in ROWS if row in metrics],
@@ -101,6 +105,11 @@ def summary(release: Release, metrics: Json) -> str:
 
 def next_step(audit: Json) -> str:
     """Returns what the verdict means for the release."""
+    if audit["guarantee"] is not None and audit["verdict"] == "INCONCLUSIVE":
+        return (
+            "The audits are not decided, but the release has a guarantee, so it may be exported "
+            "with medidd export."
+        )
     if audit["verdict"] == "INCONCLUSIVE" and audit["level"] == "screen":
         return (
             "The screening found nothing that forbids an export, but a screening cannot allow "

@@ -34,11 +34,13 @@ from pipelines.run.installation import HOME, home
 from pipelines.run.patients import Patients
 from pipelines.run.store import dumped, read_json, write
 from privacy.decision import Acceptance
+from privacy.dp.accounting import Series
 from privacy.evidence import Earlier
 from privacy.finding import Verdict
 
-Kind = Literal["export", "audit", "aborted"]
-"""What was done; "aborted" means that an export did not happen after all."""
+Kind = Literal["export", "audit", "budget", "aborted"]
+"""What was done; "budget" means that a run with a guarantee was about to ask about its patients,
+"aborted" that an export did not happen after all."""
 
 _NAME = re.compile(r"\d{6,}\.json")
 
@@ -48,7 +50,7 @@ class Entry(BaseModel):
 
     Attributes:
         kind: what was done.
-        release: SHA-256 of the release file.
+        release: SHA-256 of the release file; of a budget, the random name of the run.
         judged: SHA-256 of all that leaves and of the policy that judged it; empty in old entries.
         people: keyed hashes of all patients the release was distilled from, and of their films.
         verdict: of the audit.
@@ -56,6 +58,9 @@ class Entry(BaseModel):
         failed: audits that failed the release.
         accepted: who let an undecided release leave, and why.
         aborts: number of the entry that this entry takes back; 0 for none.
+        private: whether the release has a guarantee.
+        spent: what a budget spends.
+        total: epsilon that all budgets of these patients together may spend; None for no budget.
         date: when the entry was made, in UTC; filled in when it is added.
         before: SHA-256 of the entry before; filled in likewise.
     """
@@ -71,6 +76,9 @@ class Entry(BaseModel):
     failed: tuple[str, ...] = ()
     accepted: Acceptance | None = None
     aborts: int = 0
+    private: bool = False
+    spent: tuple[Series, ...] = ()
+    total: float | None = None
     date: str = ""
     before: str = ""
 
@@ -127,8 +135,10 @@ def earlier(cohort: Cohort) -> list[Earlier]:
             entry.kind,
             entry.release,
             frozenset(patient for name in sought(entry.people) for patient in whose.get(name, ())),
+            entry.private,
         )
         for entry in entries()
+        if entry.kind != "budget"
     ]
 
 

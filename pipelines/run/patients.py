@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 
 from medidd.dicom.folder.cohort import Cohort
-from medidd.split import Role, assign
+from medidd.split import Role, assign, tossed
 from pipelines.run.errors import Exit, Stop
 from pipelines.run.films import Studies, open_cohort, read_films
 from pipelines.run.installation import key
@@ -64,11 +64,19 @@ def films_of(cohort: Cohort, rows: Sequence[int]) -> Films:
     )
 
 
-def read_patients(run: Run, studies: Studies, *, seed: int) -> Generator[Progress, None, Patients]:
+def read_patients(
+    run: Run, studies: Studies, *, seed: int, held_out: float | None = None
+) -> Generator[Progress, None, Patients]:
     """Reads the films of a folder into a run; the generator's value is its patients.
 
     Once roles are drawn, the films are fixed: a later change of the folder must not change the
     cohort of a release.
+
+    Args:
+        run: the run.
+        studies: the folder, and how it is read.
+        seed: of the roles.
+        held_out: as for ``assigned``.
 
     Raises:
         Stop: the folder gives no cohort, or one that is too small.
@@ -80,24 +88,33 @@ def read_patients(run: Run, studies: Studies, *, seed: int) -> Generator[Progres
             if stop.code != Exit.REFUSED_FILES:
                 raise
             raise Stop(f"{stop}; medidd ingest lists them by name", Exit.REFUSED_FILES) from None
-    return assigned(run, open_cohort(run), key=key(), seed=seed)
+    return assigned(run, open_cohort(run), key=key(), seed=seed, held_out=held_out)
 
 
-def assigned(run: Run, cohort: Cohort, *, key: bytes, seed: int) -> Patients:
+def assigned(
+    run: Run, cohort: Cohort, *, key: bytes, seed: int, held_out: float | None = None
+) -> Patients:
     """Returns the cohort with its roles; the first call draws them and stores them in the run.
+
+    Args:
+        run: the run.
+        cohort: its films.
+        key: the installation's secret.
+        seed: the run's seed.
+        held_out: probability that a patient is held out, each alone, for a run with a guarantee;
+            None to hold out the same share of every class.
 
     Raises:
         Stop: a class has too few patients to learn from some and hold out others.
     """
 
     def draw() -> Mapping[str, Role]:
-        return assign(
-            [str(patient) for patient in cohort.patients],
-            [int(label) for label in cohort.labels],
-            [str(split) for split in cohort.splits],
-            key=key,
-            seed=seed,
-        )
+        names = [str(patient) for patient in cohort.patients]
+        splits = [str(split) for split in cohort.splits]
+        if held_out is not None:
+            return tossed(names, splits, key=key, seed=seed, share=held_out)
+        labels = [int(label) for label in cohort.labels]
+        return assign(names, labels, splits, key=key, seed=seed)
 
     try:
         return Patients(cohort, once(run.ledger, draw))

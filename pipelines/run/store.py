@@ -100,6 +100,11 @@ class Run:
         return self.private / "purged.json"
 
     @property
+    def answers(self) -> Path:
+        """The noisy answers of a run with a guarantee."""
+        return self.private / "answers"
+
+    @property
     def ledger(self) -> Path:
         """Which patients are members and which controls."""
         return self.private / "ledger.json"

@@ -10,6 +10,9 @@ variance for all; the most vulnerable samples: Aerni et al., CCS 2024).
 A canary is seen in every run, so observations are not independent. Bounds that assume independence
 would miss the truth up to six times as often as they say. Runs and canaries are resampled instead.
 Epsilon depends on the coins alone, which are independent (Steinke et al., NeurIPS 2023).
+
+With a guarantee of differential privacy, the limit is the risk that the guarantee claims. A lower
+bound above it refutes the guarantee.
 """
 
 import math
@@ -26,7 +29,7 @@ from privacy.attacks.membership import confidence
 from privacy.attacks.tracing import leanings
 from privacy.evidence import Canaries, Evidence
 from privacy.finding import Finding, Verdict
-from privacy.policy import FPR, Policy
+from privacy.policy import FPR, Policy, risk_of
 from privacy.release import Films
 from privacy.statistics.scores import Array, Scores, Tail, clopper_pearson, rank_at, tail
 
@@ -64,6 +67,8 @@ FEWEST = 4
 def worst_case(evidence: Evidence, policy: Policy, rng: Generator) -> Finding:
     """Bounds the residual risk of canaries; a lower bound above twice the policy's risk fails."""
     canaries, limit = evidence.canaries, 2 * policy.residual_risk
+    if evidence.mu is not None:
+        limit = risk_of(evidence.mu)
     if canaries is None:
         return _invalid(limit, "There are no distillations with planted patients.")
     left_out, runs = int((~canaries.included).sum()), len(canaries.releases)

@@ -15,11 +15,17 @@ from privacy.policy import Policy
 
 def constants(evidence: Evidence, policy: Policy, rng: Generator) -> Finding:  # noqa: ARG001
     """Lists the constants that are not public."""
-    declared = evidence.constants
+    declared, guaranteed = evidence.constants, evidence.mu is not None
     private = sorted(name for name, public in (declared or {}).items() if not public)
     if declared is None:
         verdict = Verdict.INVALID
         text = "It is not declared which constants of the preprocessing were taken from the films."
+    elif private and guaranteed:
+        verdict = Verdict.FAIL
+        text = (
+            f"Of the constants of the preprocessing, these are statistics of the patients: "
+            f"{', '.join(private)}. The guarantee does not cover them."
+        )
     elif private:
         verdict = Verdict.PASS
         text = (

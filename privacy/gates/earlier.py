@@ -3,7 +3,11 @@
 The attacker holds two releases of overlapping cohorts, such as one from before a patient came and
 one from after, and subtracts them. What is left is about the few patients who differ. No audit of
 one release sees this, so the gate refuses a second release of the same patients. The same bytes
-released again tell nothing new. Releases under differential privacy have a separate account.
+released again tell nothing new.
+
+Releases with a guarantee of differential privacy add up in an account of their own
+(``pipelines.run.budget``), so they may follow any other release. A release without a guarantee may
+not follow them: it would take from these patients what they were promised.
 """
 
 from collections.abc import Iterable
@@ -16,7 +20,7 @@ from privacy.policy import Policy
 
 
 def earlier_releases(evidence: Evidence, policy: Policy, rng: Generator) -> Finding:  # noqa: ARG001
-    """Counts the members who are in an earlier export with other bytes."""
+    """Counts the members who are in an earlier export that this one must not follow."""
     members = frozenset(evidence.members.ids)
     present = {digest.lower() for digest in evidence.manifest.values()}
     others = [
@@ -25,7 +29,9 @@ def earlier_releases(evidence: Evidence, policy: Policy, rng: Generator) -> Find
         if one.release.lower() not in present and not members.isdisjoint(one.patients)
     ]
     exports = [one for one in others if one.kind == "export"]
-    comparable = [one for one in exports if not one.private]
+    guaranteed = evidence.mu is not None
+    comparable = [] if guaranteed else exports
+    promised = any(one.private and not members.isdisjoint(one.patients) for one in comparable)
     shared = members & frozenset().union(*(one.patients for one in comparable))
     if evidence.earlier is None:
         verdict = Verdict.INVALID
@@ -37,9 +43,15 @@ def earlier_releases(evidence: Evidence, policy: Policy, rng: Generator) -> Find
             "export of other images; two releases of overlapping cohorts can be subtracted from "
             "each other."
         )
+        if promised:
+            text += " An earlier export has a guarantee, which this release would take back."
     else:
         verdict = Verdict.PASS
-        text = "The ledger has no other export of these patients without differential privacy."
+        text = (
+            "This release has a guarantee; what it spends is in the account of these patients."
+            if guaranteed
+            else "The ledger has no other export of these patients."
+        )
     return Finding.exact(
         audit="G7",
         name="Earlier releases of the same patients",
@@ -48,7 +60,7 @@ def earlier_releases(evidence: Evidence, policy: Policy, rng: Generator) -> Find
         limit=0.0,
         text=text,
         details={
-            "other exports": len(_releases(comparable)),
+            "other exports": len(_releases(one for one in exports if not one.private)),
             "other private exports": len(_releases(one for one in exports if one.private)),
             "others never exported": len(_releases(others) - _releases(exports)),
         },

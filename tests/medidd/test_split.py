@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from medidd.split import CONTROLS, LARGEST_SHARE, assign
+from medidd.split import CONTROLS, LARGEST_SHARE, assign, tossed
 
 Table = list[tuple[str, int, str]]
 
@@ -142,3 +142,22 @@ def test_every_patient_is_as_likely_to_be_held_out_and_so_is_every_pair() -> Non
     assert all(
         abs(count / many - both) < 5 * (both * (1 - both) / many) ** 0.5 for count in pairs.values()
     )
+
+
+@given(tables(), st.integers(0, 2**32), st.floats(0, 1), st.data())
+def test_a_tossed_role_depends_on_nobody_else(
+    table: Table, seed: int, share: float, data: st.DataObject
+) -> None:
+    patients, _, splits = (list(column) for column in zip(*table, strict=True))
+    drawn = tossed(patients, splits, key=b"k", seed=seed, share=share)
+    gone = data.draw(st.sampled_from(patients))
+    left = [(p, s) for p, s in zip(patients, splits, strict=True) if p != gone]
+    fewer = tossed(*zip(*left, strict=True), key=b"k", seed=seed, share=share) if left else {}
+    assert dict(fewer) == {p: role for p, role in drawn.items() if p != gone}
+
+
+def test_a_tossed_coin_has_its_public_probability() -> None:
+    patients = [str(number) for number in range(20_000)]
+    drawn = tossed(patients, [""] * len(patients), key=b"k", seed=0, share=0.15)
+    held = Counter(drawn.values())["control"] / len(patients)
+    assert abs(held - 0.15) < 4 * (0.15 * 0.85 / len(patients)) ** 0.5

@@ -96,7 +96,7 @@ def built(tmp_path: Path, cut: Callable) -> Callable[..., Method]:
             images, labels = cut(6, classes=classes, channels=channels, size=size)
             folder = tmp_path / f"{classes}-{channels}-{size}"
             training = Experts(network, count=2, epochs=3, epoch_steps=8, lr=0.05)
-            list(training.make(folder, lambda rng: RealSet(images, labels, classes, rng), {}))
+            list(training.make(folder, lambda _, rng: RealSet(images, labels, classes, rng), {}))
             return Trajectories(folder, network, {})
 
         def kernel() -> Any:

@@ -22,9 +22,9 @@ ABOUT = {"network": "convnet", "width": 3, "size": 8, "films": "3f9a"}
 
 
 @pytest.fixture
-def source(films: Callable) -> Callable[[torch.Generator], Source]:
+def source(films: Callable) -> Callable[[int, torch.Generator], Source]:
     images, labels = films(6, size=8)
-    return lambda rng: RealSet(images, labels, 2, rng)
+    return lambda _, rng: RealSet(images, labels, 2, rng)
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def test_an_expert_is_sgd_on_balanced_batches(films: Callable, tmp_path: Path) -
     one = trained(count=1, epochs=2, batch=64, lr=0.1, augment=())
     sources = []
 
-    def source(rng: torch.Generator) -> Source:
+    def source(_: int, rng: torch.Generator) -> Source:
         sources.append(rng.clone_state())
         return RealSet(images, labels, 2, rng)
 
@@ -94,7 +94,9 @@ def test_a_batch_asks_every_class_for_its_share_under_one_augmentation(tmp_path:
             return answers[-len(questions) :]
 
     answers: list[Weights] = []
-    list(trained(count=1, epochs=1, epoch_steps=3, batch=9).make(tmp_path, lambda _: Same(), ABOUT))
+    list(
+        trained(count=1, epochs=1, epoch_steps=3, batch=9).make(tmp_path, lambda *_: Same(), ABOUT)
+    )
     assert asked == [((0,), 4), ((1,), 4)] * 3
     assert trained(count=2, epochs=3, epoch_steps=5).releases == 30
     for one, two in zip(answers[::2], answers[1::2], strict=True):
@@ -104,7 +106,7 @@ def test_a_batch_asks_every_class_for_its_share_under_one_augmentation(tmp_path:
 def test_an_expert_learns(films: Callable, tmp_path: Path) -> None:
     images, labels = films(30, size=8)
     experts = Experts(F, count=1, epochs=6, epoch_steps=10, batch=30, lr=0.05)
-    list(experts.make(tmp_path, lambda rng: RealSet(images, labels, 2, rng), ABOUT))
+    list(experts.make(tmp_path, lambda _, rng: RealSet(images, labels, 2, rng), ABOUT))
     strangers, truth = films(50, size=8, seed=2)
     losses = [
         float(loss_on(F, theta, strangers, torch.eye(2)[truth]))

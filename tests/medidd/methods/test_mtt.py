@@ -186,7 +186,7 @@ def experts(tmp_path_factory: pytest.TempPathFactory) -> Trajectories:
     images, labels = toy()
     folder: Path = tmp_path_factory.mktemp("experts")
     how = Experts(F, count=3, epochs=5, epoch_steps=10, batch=20, lr=0.03)
-    list(how.make(folder, lambda rng: RealSet(images, labels, 2, rng), {}))
+    list(how.make(folder, lambda _, rng: RealSet(images, labels, 2, rng), {}))
     return Trajectories(folder, F, {})
 
 

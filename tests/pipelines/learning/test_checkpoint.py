@@ -51,7 +51,7 @@ def begun(tmp_path: Path) -> Callable[[str, torch.Generator], Begun]:
         if "experts" in fields(METHODS[name]):
             folder = tmp_path / "experts"
             experts = Experts(chosen.networks["convnet"], count=2, epochs=2, epoch_steps=2, lr=0.1)
-            list(experts.make(folder, lambda rng: RealSet(images, labels, 2, rng), {}))
+            list(experts.make(folder, lambda _, rng: RealSet(images, labels, 2, rng), {}))
             chosen = chosen.on_experts(folder, {})
         synthetic = chosen.begun(images, labels, rng)
         assert chosen.method is not None

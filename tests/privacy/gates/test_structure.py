@@ -24,6 +24,16 @@ def test_eleven_patients_of_its_class_stand_behind_every_image(
         assert patients_per_image(case, policy, rng).verdict is verdict
 
 
+def test_a_guarantee_covers_fewer_patients_but_no_constants_of_theirs(
+    controls: Films, policy: Policy, rng: torch.Generator
+) -> None:
+    few = replace(evidence(noise(2, rng), cohort(8, rng, "IN"), controls), mu=0.7)
+    assert patients_per_image(few, policy, rng).verdict is Verdict.PASS
+    for mean_is_public, verdict in ((True, Verdict.PASS), (False, Verdict.FAIL)):
+        case = replace(few, constants={"mean": mean_is_public, "std": True})
+        assert constants(case, policy, rng).verdict is verdict
+
+
 def test_films_do_not_count_as_patients(
     controls: Films, policy: Policy, rng: torch.Generator
 ) -> None:

@@ -1,0 +1,144 @@
+"""Options of the guarantee: differential privacy per patient, or none if the user says so.
+
+Nothing heavy is imported here, so that ``medidd --help`` is there at once.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+import rich_click as click
+
+from pipelines.cli.groups import GUARANTEE
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+NONE = "none"
+
+
+def number_or_none(_: click.Context, __: click.Parameter, value: str) -> float | None:
+    """Reads a number above 0, or the word none, which becomes None."""
+    if str(value).lower() == NONE:
+        return None
+    try:
+        number = float(value)
+    except ValueError:
+        number = math.nan
+    if not 0 < number <= MOST:
+        raise click.BadParameter(
+            f"{value!r} must be a number above 0 and at most {MOST}, or none. A larger epsilon "
+            "promises a patient next to nothing; none says so."
+        )
+    return number
+
+
+MOST = 10
+"""Largest epsilon. At 10 an attacker can reach an AUC of .92, and above it the number misleads."""
+
+DEFAULT = 3.0
+"""The guarantee of a release for which nothing else is asked; docs/guarantee.md says why."""
+
+_shared: tuple[Callable[[Any], Any], ...] = (
+    click.option(
+        "--delta",
+        type=click.FloatRange(min=1e-12, max=1e-3),
+        default=1e-5,
+        show_default=True,
+        help="Probability with which the guarantee may fail, at most 1 in 10 times --patients.",
+        panel=GUARANTEE,
+    ),
+    click.option(
+        "--patients",
+        type=click.IntRange(min=20),
+        default=1000,
+        show_default=True,
+        help="About how many patients there are: a round number that everybody may know. It "
+        "decides the share that is held out. Never count the films for it.",
+        panel=GUARANTEE,
+    ),
+)
+
+_claimed: tuple[Callable[[Any], Any], ...] = (
+    click.option(
+        "--epsilon",
+        type=click.FloatRange(min=0, min_open=True, max=MOST),
+        default=DEFAULT,
+        show_default=True,
+        help="The guarantee of differential privacy per patient: smaller is stronger.",
+        panel=GUARANTEE,
+    ),
+    *_shared,
+)
+
+_options: tuple[Callable[[Any], Any], ...] = (
+    click.option(
+        "--epsilon",
+        callback=number_or_none,
+        metavar="NUMBER|none",
+        default=f"{DEFAULT:g}",
+        show_default=True,
+        help="Guarantee of differential privacy per patient: smaller is stronger. none makes a "
+        "release without a guarantee.",
+        panel=GUARANTEE,
+    ),
+    *_shared,
+    click.option(
+        "--total-epsilon",
+        type=click.FloatRange(min=0, min_open=True, max=MOST),
+        help="Most that all releases of the same patients together may spend. The first release "
+        "fixes it. Default: the epsilon of the first release, so there can be no second one.",
+        panel=GUARANTEE,
+    ),
+)
+
+
+def guaranteed(command: Command) -> Command:
+    """Adds the options, which reach the command as one ``Budget``, or None for no guarantee."""
+
+    @functools.wraps(command)
+    def gathered(
+        *args: Any,
+        epsilon: float | None,
+        delta: float,
+        patients: int,
+        total_epsilon: float | None,
+        **rest: Any,
+    ) -> Any:
+        from pipelines.run.budget import Budget
+
+        if epsilon is None:
+            if total_epsilon is not None:
+                raise click.UsageError("--total-epsilon: there is no total without an --epsilon.")
+            return command(*args, budget=None, **rest)
+        try:
+            budget = Budget(epsilon, delta, patients, total_epsilon)
+        except ValueError as error:
+            raise click.UsageError(f"{error}.") from None
+        return command(*args, budget=budget, **rest)
+
+    return cast("Command", _with(gathered, _options))
+
+
+def claimed(command: Command) -> Command:
+    """Adds the options that state a guarantee, which reach the command as one ``Budget``."""
+
+    @functools.wraps(command)
+    def gathered(*args: Any, epsilon: float, delta: float, patients: int, **rest: Any) -> Any:
+        from pipelines.run.budget import Budget
+
+        try:
+            budget = Budget(epsilon, delta, patients)
+        except ValueError as error:
+            raise click.UsageError(f"{error}.") from None
+        return command(*args, budget=budget, **rest)
+
+    return cast("Command", _with(gathered, _claimed))
+
+
+def _with(command: Any, options: tuple[Callable[[Any], Any], ...]) -> Any:
+    for option in reversed(options):
+        command = option(command)
+    return command

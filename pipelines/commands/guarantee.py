@@ -1,0 +1,98 @@
+"""What a guarantee costs, and whether it holds: ``medidd dp plan`` and ``medidd dp audit``."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pipelines.commands.answer import Answer
+from pipelines.learning.plan import planned
+from pipelines.learning.recipe import recipe
+from pipelines.run.budget import Budget
+from privacy.dp.accounting import Guarantee, strength
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Say what a guarantee would cost.
+
+    Attributes:
+        budget: the guarantee, and about how many patients there are.
+        method: the method.
+        ipc: images per class.
+        classes: K.
+        size: height and width in pixels.
+        settings: the method's own fields.
+    """
+
+    budget: Budget
+    method: str = "moments"
+    ipc: int = 3
+    classes: int = 2
+    size: int = 32
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Audit:
+    """Try to refute a guarantee.
+
+    Attributes:
+        budget: the guarantee.
+        trials: releases of each of two neighbouring cohorts.
+    """
+
+    budget: Budget
+    trials: int = 1000
+
+
+def plan(job: Plan) -> Answer:
+    """Returns what the guarantee promises, what the method asks, and whether it can work.
+
+    Raises:
+        Stop: the method or a setting does not exist.
+    """
+    made = recipe(
+        job.method,
+        start="noise",
+        ipc=job.ipc,
+        settings=job.settings,
+        classes=job.classes,
+        size=job.size,
+        width=32,
+        private=True,
+    )
+    budget, costs = job.budget, planned(made, job.budget, job.size)
+    return Answer(
+        [
+            promise(budget),
+            f"{job.method} asks {costs.releases} times for {costs.numbers} numbers; the noise of "
+            f"each is {costs.sigma:.3g} times the clip",
+            f"signal to noise with {budget.patients} patients: "
+            f"{costs.signal_to_noise(budget.patients):.2g}; 1 is reached with "
+            f"{costs.least_patients}",
+            costs.sentence(budget.patients),
+        ],
+        {
+            "epsilon": budget.epsilon,
+            "delta": budget.delta,
+            "mu": budget.series(1).mu,
+            "patients": budget.patients,
+            "method": job.method,
+            "releases": costs.releases,
+            "numbers": costs.numbers,
+            "sigma": costs.sigma,
+            "signal to noise": costs.signal_to_noise(budget.patients),
+            "least patients": costs.least_patients,
+            "can work": costs.can_work(budget.patients),
+        },
+    )
+
+
+def promise(budget: Budget) -> str:
+    """Returns in one line what the guarantee means."""
+    made = Guarantee.of([budget.series(1)], budget.delta)
+    return (
+        f"epsilon {budget.epsilon:g}, delta {budget.delta:g} per patient "
+        f"({strength(budget.epsilon)}): an attacker's AUC is at most {made.auc:.2f}; at 1 % false "
+        f"alarms at most {made.tpr(0.01):.1%} of the members are caught"
+    )

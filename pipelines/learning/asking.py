@@ -1,0 +1,73 @@
+"""How the films of a run are asked: plainly, or under a guarantee."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from medidd.data import NORMALIZATION, RealSet, Source
+from pipelines.run.budget import Budget
+from privacy.dp.mechanism import PatientGaussian
+from privacy.dp.phantoms import phantoms
+from privacy.dp.source import PrivateSource
+from privacy.release import Films
+
+Asking = Callable[[int, int, Films, torch.device, torch.Generator], Source]
+"""Takes how often is asked in all (T), the number of classes, the films, a device and the run's
+generator; returns what the method may ask."""
+
+PHANTOMS = 32
+"""Public pictures on which centers and radii of answers are measured."""
+
+CLIP = 1.0
+"""Length of a patient's vector at most. Vectors are scaled by public radii, so 1 fits them all."""
+
+
+def plainly(
+    releases: int,  # noqa: ARG001 - exact answers cost nothing
+    classes: int,
+    films: Films,
+    device: torch.device,
+    rng: torch.Generator,
+) -> Source:
+    """Returns a source that answers exactly."""
+    images = NORMALIZATION.standardize(films.images).to(device)
+    return RealSet(images, films.labels.to(device), classes, rng)
+
+
+@dataclass(frozen=True)
+class Privately:
+    """Asks under a guarantee.
+
+    Attributes:
+        budget: what may be spent.
+        folder: where noisy answers are kept, so that a run that was stopped gets the same ones;
+            None to keep none.
+    """
+
+    budget: Budget
+    folder: Path | None
+
+    def __call__(
+        self,
+        releases: int,
+        classes: int,
+        films: Films,
+        device: torch.device,
+        rng: torch.Generator,  # noqa: ARG002 - noise must not come from a seed
+    ) -> Source:
+        """Returns a source that clips each patient and adds noise."""
+        images = NORMALIZATION.standardize(films.images).to(device)
+        _, channels, size, _ = images.shape
+        public = NORMALIZATION.standardize(phantoms(PHANTOMS, size, channels)).to(device)
+        mechanism = PatientGaussian(self.budget.series(releases), self.budget.patients, CLIP)
+        labels = films.labels.to(device)
+        return PrivateSource(
+            images, labels, films.patients, classes, mechanism, public, self.folder
+        )
+
+
+def asking(budget: Budget | None, folder: Path | None) -> Asking:
+    """Returns how films are asked under a budget, or without one; see ``Privately``."""
+    return plainly if budget is None else Privately(budget, folder)

@@ -1,0 +1,96 @@
+"""What a run promises its patients: reserved in their account, and stated in the release."""
+
+import secrets
+from pathlib import Path
+
+from pipelines.learning.asking import CLIP
+from pipelines.run.budget import Budget, reserve
+from pipelines.run.errors import Exit, Stop
+from pipelines.run.patients import Patients
+from pipelines.run.store import Json, Run, once, read_json, write_json
+from privacy.dp.accounting import Guarantee, strength
+
+EXPERTS = "guarantee.json"
+"""File in the private part of a folder of experts that states their guarantee."""
+
+
+def promised(run: Run, patients: Patients, budget: Budget, releases: int) -> Json:
+    """Reserves what a run spends, and returns the guarantee as its release states it.
+
+    Args:
+        run: the run.
+        patients: whose members are asked.
+        budget: what may be spent.
+        releases: answers that will be asked for.
+
+    Raises:
+        Stop: the patients are not known, or their account does not allow it.
+    """
+    if not patients.unit:
+        raise Stop(
+            "films have no PatientID, so there can be no guarantee per patient; name the patients "
+            "(--patient-column, --patient-pattern), or use --unit study or image if no patient has "
+            "two of them",
+            Exit.DATA,
+        )
+    # Random, so that nobody can pass off a second run as this one continued.
+    name = once(run.private / "budget.json", lambda: {"run": secrets.token_hex(16)})["run"]
+    total = reserve(patients, budget, budget.series(releases), run=name)
+    return stated(budget, releases, patients.unit, total)
+
+
+def of_experts(folder: Path, budget: Budget) -> Json:
+    """Returns the guarantee of experts; what is learned from them needs no other.
+
+    Raises:
+        Stop: they have none, or another one.
+    """
+    path = Run(folder).private / EXPERTS
+    found = read_json(path) if path.exists() else {}
+    same = all(found.get(name) == getattr(budget, name) for name in ("epsilon", "delta"))
+    if not same:
+        has = f"epsilon {found['epsilon']:g}, delta {found['delta']:g}" if found else "no guarantee"
+        raise Stop(
+            f"{folder}: the experts have {has}; make experts with the same --epsilon and --delta, "
+            "or name theirs here",
+            Exit.USAGE,
+        )
+    return found
+
+
+def state_experts(folder: Path, guarantee: Json) -> None:
+    """Writes down the guarantee of experts."""
+    write_json(Run(folder).private / EXPERTS, guarantee)
+
+
+def stated(budget: Budget, releases: int, unit: str, total: float) -> Json:
+    """Returns the guarantee as a release states it.
+
+    Args:
+        budget: what was spent.
+        releases: answers that were asked for.
+        unit: what counts as one patient.
+        total: epsilon of all releases of these patients.
+    """
+    series = budget.series(releases)
+    made = Guarantee.of([series], budget.delta)
+    return {
+        "epsilon": budget.epsilon,
+        "delta": budget.delta,
+        "in words": strength(budget.epsilon),
+        "unit": unit,
+        "neighbours": "one patient more or less",
+        "mechanism": "Gaussian",
+        "sigma": series.sigma,
+        "clip": CLIP,
+        "sampling": "none, every patient takes part",
+        "releases": releases,
+        "mu": made.mu,
+        "patients": budget.patients,
+        "total": total,
+        "an attacker reaches at most": {
+            "AUC": made.auc,
+            "rate at 1 %": made.tpr(0.01),
+            "rate at 5 %": made.tpr(0.05),
+        },
+    }
