@@ -70,7 +70,13 @@ class DC:
             (50, 50, 10),
         ]
     }
-    private: ClassVar[Mapping[str, Any]] = {"steps": 50, "sketch": 512}
+    private: ClassVar[Mapping[str, Any]] = {
+        "steps": 200,
+        "inner_steps": 5,
+        "net_epochs": 5,
+        "sketch": 512,
+        "repeats": 8,
+    }
 
     network: Network
     steps: int = 100

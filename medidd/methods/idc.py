@@ -75,6 +75,7 @@ class IDC:
         "inner_steps": 1,
         "sketch": 512,
         "repeats": 2,
+        "lr_images": 2.0,
     }
 
     network: Network
