@@ -4,6 +4,7 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from enum import StrEnum
 from typing import Any, Self
 
 from privacy.finding import Finding, Verdict
@@ -39,6 +40,38 @@ class Decision:
         """Returns the decision that ``to_json`` turned into ``plain``."""
         reasons = tuple(plain["reasons"])
         return cls(Verdict(plain["verdict"]), Level(plain["level"]), reasons)
+
+
+class Gate(StrEnum):
+    """What a release needs in order to leave."""
+
+    OPEN = "nothing more"
+    PERSON = "a person who accepts it"
+    CLOSED = "another release"
+
+
+def gate(decision: Decision, findings: Sequence[Finding], *, guaranteed: bool) -> Gate:
+    """Returns what the release needs.
+
+    A guarantee of differential privacy bounds every attack. So what attacks leave undecided does
+    not weaken it, and what they find is chance, unless the mechanism is broken: a person has to
+    look. The gates (G) are about files, and no guarantee replaces them.
+
+    Args:
+        decision: what the findings mean.
+        findings: of all audits.
+        guaranteed: whether the release has a guarantee.
+    """
+    if decision.verdict is Verdict.PASS:
+        return Gate.OPEN
+    if decision.can_be_accepted:
+        return Gate.OPEN if guaranteed else Gate.PERSON
+    refused = (Verdict.FAIL, Verdict.INVALID)
+    attacks = {f.audit for f in findings if f.audit.startswith("A")}
+    only_attacks = all(reason.partition(":")[0] in attacks for reason in decision.reasons)
+    files = any(f.verdict in refused for f in findings if f.audit not in attacks)
+    judged = decision.level in (Level.STANDARD, Level.FULL)
+    return Gate.PERSON if guaranteed and judged and only_attacks and not files else Gate.CLOSED
 
 
 @dataclass(frozen=True)

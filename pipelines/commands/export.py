@@ -29,9 +29,9 @@ from pipelines.run.errors import Exit, Stop
 from pipelines.run.progress import Progress
 from pipelines.run.release_file import read_release
 from pipelines.run.store import Json, require, write
-from privacy.decision import Acceptance, Decision
+from privacy.decision import Acceptance, Decision, Gate, gate
 from privacy.evidence import Evidence
-from privacy.finding import Verdict
+from privacy.finding import Finding, Verdict
 from privacy.gates.contents import contents as only_a_release
 from privacy.gates.earlier import earlier_releases
 from privacy.gates.leaks import leaks, tokens
@@ -86,7 +86,9 @@ def run(job: Export) -> Generator[Progress, None, Path]:
     files = contents(found)
     with ledger.locked() as append:
         made = entry("export", opened.patients, result)
-        if failed := ledger.failure(made.judged):
+        # A person who answers for a guaranteed release has seen what failed.
+        answered = accepted is not None and result["guarantee"] is not None
+        if not answered and (failed := ledger.failure(made.judged)):
             raise Stop(
                 f"{job.run}: not exported. An audit by this policy failed exactly these files, at "
                 f"level {failed.level} on {failed.date}, and no other audit changes that; distil "
@@ -94,8 +96,10 @@ def run(job: Export) -> Generator[Progress, None, Path]:
                 Exit.AUDIT,
             )
         more = dicom_files(read_release(found), files[RELEASE]) if job.dicom else {}
-        leaving = _leaving(job, files, more, result, accepted)
-        own = own_words(found) | frozenset(tokens(CARD) if accepted else ())
+        # What a person had to accept about a guaranteed release is about patients: it stays here.
+        published = None if answered else accepted
+        leaving = _leaving(job, files, more, result, published)
+        own = own_words(found) | frozenset(tokens(CARD) if published else ())
         if job.dicom:
             own |= own_tokens(read_release(found), files[RELEASE])
         if refusal := _last_look(opened, files, leaving, result["sha256"], own, policy):
@@ -119,20 +123,29 @@ def _require_verdict(job: Export, result: Json, accepted: Acceptance | None) -> 
     Raises:
         Stop: it does not, or there is nothing to accept.
     """
-    decision = Decision.from_json(result)
-    # What is undecided about a guaranteed release, such as too few controls, does not weaken it.
-    covered = result["guarantee"] is not None and decision.can_be_accepted
-    if decision.verdict is Verdict.PASS or covered:
-        if accepted is not None:
-            why = "it has a guarantee" if covered else "the audits passed it"
-            raise Stop(
-                f"{job.run}: {why}, so there is nothing to accept; leave out "
-                "--accept-inconclusive and --approver",
-                Exit.USAGE,
-            )
-    elif accepted is None:
+    decision, guaranteed = Decision.from_json(result), result["guarantee"] is not None
+    findings = [Finding.from_json(finding) for finding in result["findings"]]
+    needed = gate(decision, findings, guaranteed=guaranteed)
+    if needed is Gate.OPEN and accepted is not None:
+        why = "it has a guarantee" if guaranteed else "the audits passed it"
+        raise Stop(
+            f"{job.run}: {why}, so there is nothing to accept; leave out "
+            "--accept-inconclusive and --approver",
+            Exit.USAGE,
+        )
+    if needed is Gate.PERSON and accepted is None:
+        person = (
+            " The release has a guarantee, so this is chance unless the mechanism is broken. Look "
+            "at private/audit/reviewer.html, run medidd dp audit, and then a person can accept it "
+            "with --accept-inconclusive and --approver."
+        )
+        raise Stop(
+            f"{job.run}: not exported. {sentence(result)}{person if guaranteed else ''}",
+            Exit.AUDIT,
+        )
+    if needed is Gate.CLOSED and accepted is None:
         raise Stop(f"{job.run}: not exported. {sentence(result)}", Exit.AUDIT)
-    elif not decision.can_be_accepted:
+    if needed is Gate.CLOSED:
         raise Stop(
             f"{job.run}: not exported, and nobody can accept {decision.verdict.value}. "
             f"{sentence(result)}",

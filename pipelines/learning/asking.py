@@ -1,14 +1,15 @@
 """How the films of a run are asked: plainly, or under a guarantee."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
-from medidd.data import NORMALIZATION, RealSet, Source
+from medidd.data import NORMALIZATION, Question, RealSet, Source
 from pipelines.run.budget import Budget
-from privacy.dp.mechanism import PatientGaussian
+from privacy.dp.mechanism import BudgetSpentError, PatientGaussian
 from privacy.dp.phantoms import phantoms
 from privacy.dp.source import PrivateSource
 from privacy.release import Films
@@ -37,6 +38,21 @@ def plainly(
 
 
 @dataclass(frozen=True)
+class Silent:
+    """A source for methods that ask nothing, because their experts have asked before them.
+
+    Attributes:
+        classes: K.
+    """
+
+    classes: int
+
+    def means(self, questions: Sequence[Question[Any]], *, size: int) -> list[Any]:  # noqa: ARG002
+        """Refuses every question."""
+        raise BudgetSpentError("a method that declared no question has asked one")
+
+
+@dataclass(frozen=True)
 class Privately:
     """Asks under a guarantee.
 
@@ -58,6 +74,8 @@ class Privately:
         rng: torch.Generator,  # noqa: ARG002 - noise must not come from a seed
     ) -> Source:
         """Returns a source that clips each patient and adds noise."""
+        if not releases:
+            return Silent(classes)
         images = NORMALIZATION.standardize(films.images).to(device)
         _, channels, size, _ = images.shape
         public = NORMALIZATION.standardize(phantoms(PHANTOMS, size, channels)).to(device)

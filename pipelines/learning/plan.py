@@ -117,7 +117,7 @@ def planned(recipe: Recipe, budget: Budget, size: int) -> Plan:
 
 def numbers_asked(recipe: Recipe, size: int) -> int:
     """Returns how many numbers the first answer to a method has; 0 if it asks nothing."""
-    if recipe.method is None:
+    if recipe.method is None or not recipe.releases:
         return 0
     rng = generator(0)
     gray = torch.zeros(recipe.classes, 1, size, size)

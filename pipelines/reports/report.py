@@ -105,6 +105,11 @@ def summary(release: Release, metrics: Json) -> str:
 
 def next_step(audit: Json) -> str:
     """Returns what the verdict means for the release."""
+    if audit["guarantee"] is not None and audit["verdict"] in ("FAIL", "INVALID"):
+        return (
+            "medidd refuses to export the release unless a person accepts what the attacks found; "
+            "nobody can accept a finding about its files."
+        )
     if audit["guarantee"] is not None and audit["verdict"] == "INCONCLUSIVE":
         return (
             "The audits are not decided, but the release has a guarantee, so it may be exported "

@@ -112,7 +112,13 @@ def assigned(
         names = [str(patient) for patient in cohort.patients]
         splits = [str(split) for split in cohort.splits]
         if held_out is not None:
-            return tossed(names, splits, key=key, seed=seed, share=held_out)
+            roles = tossed(names, splits, key=key, seed=seed, share=held_out)
+            if not {"member", "control"} <= set(roles.values()):
+                raise ValueError(
+                    "the coins left nobody to learn from, or nobody to hold out: the cohort is far "
+                    "smaller than --patients says; say about how many patients there are"
+                )
+            return roles
         labels = [int(label) for label in cohort.labels]
         return assign(names, labels, splits, key=key, seed=seed)
 

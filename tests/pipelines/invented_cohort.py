@@ -164,7 +164,7 @@ def train_experts(source: Source, folder: Path, *more: object) -> Ended:
 
 def small_job(source: Source, run: Path, **changed: Any) -> Distill:
     """The job that ``distill`` runs."""
-    job = {"ipc": 3, "width": 4, "steps": 6, "device": "cpu", "out": run}
+    job = {"method": "dm", "ipc": 3, "width": 4, "steps": 6, "device": "cpu", "out": run}
     return Distill(Studies(source.folder, size=16), **job | changed)
 
 
