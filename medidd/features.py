@@ -4,7 +4,7 @@ The map and its bound were fixed before any film was seen. So the moments of the
 sensitivity that everybody knows.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import Protocol
@@ -19,7 +19,7 @@ class Features(Protocol):
     Every map is normalised: no image, whatever its pixels, has features longer than 1.
     """
 
-    def dim(self, shape: tuple[int, int, int]) -> int:
+    def dim(self, shape: Sequence[int]) -> int:
         """Returns d for images of a shape (C, H, W)."""
 
     def __call__(self, images: Tensor) -> Tensor:
@@ -52,7 +52,7 @@ class LowFrequencies:
                 f"count and radius must be above 0, not {self.count} and {self.radius}"
             )
 
-    def dim(self, shape: tuple[int, int, int]) -> int:
+    def dim(self, shape: Sequence[int]) -> int:
         """Returns d for images of a shape (C, H, W)."""
         return min(self.count, prod(shape))
 

@@ -34,7 +34,7 @@ from medidd.data import Question, Source, SyntheticSet
 from medidd.descent import toward
 from medidd.distill import Preset
 from medidd.features import LowFrequencies
-from medidd.kernels import RIDGE, centered
+from medidd.kernels import centered
 from medidd.project import projected
 
 PROBES = 256
@@ -42,6 +42,12 @@ PROBES = 256
 
 FEWEST = 0.02
 """Least share of a class among all; noise can make the counted share of a small class negative."""
+
+FLOOR = 1e-3
+"""The ridge without noise, in units of the mean variance of a feature."""
+
+ROUNDING = 1e-4
+"""Directions shorter than this, beside the longest in S, are what rounding to 16 bits leaves."""
 
 Answer = dict[str, Tensor]
 
@@ -77,7 +83,8 @@ class Moments:
         steps: 1; more change nothing.
         ridge: what is added to the variances, in units of the greatest that noise alone gives.
         spread: of the deviations of S, in units of those of the films.
-        tilt: size of the part of W that class means and deviations do not hold.
+        tilt: of the difference that W sees between classes, what lies where S would not vary else.
+        lean: of one image per class, from the class mean (0) to where W is exact (1).
         counts: weight of the counts in the question.
         first: weight of the class means in the question.
         second: weight of the second moment in the question.
@@ -91,7 +98,8 @@ class Moments:
     steps: int = 1
     ridge: float = 0.5
     spread: float = 1.0
-    tilt: float = 0.5
+    tilt: float = 0.1
+    lean: float = 0.9
     counts: float = 0.2
     first: float = 1.0
     second: float = 1.0
@@ -131,7 +139,7 @@ class Moments:
             like: images of the same shape.
         """
         d, weights = (
-            self.features.dim(tuple(like.shape[1:])),
+            self.features.dim(like.shape[1:]),
             (self.counts, self.first, self.second),
         )
         row, column = torch.triu_indices(d, d, device=like.device)
@@ -170,37 +178,48 @@ class Moments:
         """
         apart = known.means - known.means.mean(0)
         values, axes = torch.linalg.eigh(known.within)
-        floor = self.ridge * known.edge + RIDGE * values.clamp(min=0).mean()
+        floor = self.ridge * known.edge + FLOOR * values.clamp(min=0).mean()
         direction = axes / (values.clamp(min=0) + floor) @ axes.T @ apart.T
         labels = torch.eye(len(apart)).to(apart) - 1 / len(apart)
         return direction @ torch.linalg.pinv(apart @ direction, rtol=1e-10) @ labels
 
     def _images(self, known: Statistics, s: SyntheticSet) -> Tensor:
         """Returns the images from which regression finds W, (K * ipc, C, H, W)."""
-        middle = known.means.mean(0)
-        apart, w = known.means - middle, self.solution(known)
-        deviations = self._deviations(known, s.ipc)
+        middle, w = known.means.mean(0), self.solution(known)
+        apart, deviations = known.means - middle, self._deviations(known, s.ipc)
         deviations = deviations - deviations @ w @ apart  # now W does not see them
-        # What of W lies in neither, (K, d), is added to one image of a class and taken from another.
-        rest = w.T - projected_on(w.T, torch.cat([apart, deviations]))
-        rest = rest / rest.norm(dim=1, keepdim=True).clamp(min=torch.finfo(rest.dtype).tiny)
-        rest = self.tilt * apart.norm(dim=1, keepdim=True) * rest
+        rest = self._rest(w.T, apart, deviations)
         rest = rest - rest @ w @ apart
-        sign = waves(s.ipc, 1)[:, 0].to(rest) if s.ipc > 1 else torch.ones(1).to(rest)
-        phi = (middle + deviations) + apart[:, None] + sign[:, None] * rest[:, None]  # (K, ipc, d)
+        phi = middle + apart[:, None] + deviations + rest  # (K, ipc, d)
         pixels = self.features.pixels(phi.flatten(0, 1), s.images.double())
         # One factor for all keeps the directions, and so W, where clipping would not.
         low, high = s.normalization.limits(pixels)
         most = torch.stack([phi.norm(dim=-1).max(), (pixels / high).max(), (pixels / low).max()])
         return (pixels / most.max().clamp(min=1)).to(s.images)
 
+    def _rest(self, w: Tensor, apart: Tensor, deviations: Tensor) -> Tensor:
+        """Returns what images need beside means and deviations, so that W, (K, d), can follow.
+
+        Some images of a class get more of the part of W that is in neither and others less, so that
+        the class means stay. A class of one image cannot do that: it leans from its mean towards W.
+
+        Returns:
+            (K, ipc, d).
+        """
+        ipc, contrast = len(deviations), 1 - 1 / len(w)
+        rest = w - projected_on(w, torch.cat([apart, deviations]))
+        seen = (rest * w).sum(1).clamp(min=torch.finfo(w.dtype).tiny)
+        size = self.tilt if ipc > 1 else self.lean * seen / w.square().sum(1)
+        sign = waves(ipc, 1).to(w) if ipc > 1 else torch.ones(1, 1).to(w)
+        return sign * (size * contrast / seen)[:, None, None] * rest[:, None]
+
     def _deviations(self, known: Statistics, ipc: int) -> Tensor:
         """Returns what image j of every class adds to the class mean, (ipc, d)."""
         values, axes = torch.linalg.eigh(known.within)
         values, axes = values.flip(0), axes.flip(1)
         axes = axes * axes.gather(0, axes.abs().argmax(0, keepdim=True)).sign()
-        # An eigenvalue above the noise's edge is too large by what noise adds to it (Benaych-Georges
-        # & Nadakuditi 2011); one below tells nothing.
+        # An eigenvalue above the noise's edge is too large by what noise adds to it
+        # (Benaych-Georges & Nadakuditi 2011); one below tells nothing.
         excess = (values.square() - known.edge**2).clamp(min=0)
         values = torch.where(values > known.edge, (values + excess.sqrt()) / 2, 0.0)
         many = min(ipc - 1, len(values))
@@ -210,11 +229,9 @@ class Moments:
     def _regression(self, s: SyntheticSet) -> tuple[Tensor, Tensor]:
         """Returns the regression from S: W_S (d, K), and the middle of its features (d,)."""
         phi = self.features(s.images.detach().double())
-        middle = phi.mean(0)
-        gram = (phi - middle) @ (phi - middle).T
-        gram = gram + RIDGE**2 * gram.trace() * torch.eye(len(gram)).to(gram)
-        y = centered(s.labels.detach())
-        return (phi - middle).T @ torch.linalg.solve(gram, y - y.mean(0)), middle
+        middle, y = phi.mean(0), centered(s.labels.detach())
+        inverse: Tensor = torch.linalg.pinv(phi - middle, rtol=ROUNDING)
+        return inverse @ (y - y.mean(0)), middle
 
     def classifier(
         self,
