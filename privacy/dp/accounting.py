@@ -12,7 +12,7 @@ from functools import cached_property
 import numpy as np
 
 from privacy.dp import gaussian
-from privacy.dp.sampled import epsilon_bound, sigma_bound
+from privacy.dp.sampled import curve, epsilon_bound, sigma_bound
 
 
 @dataclass(frozen=True)
@@ -82,13 +82,17 @@ class Guarantee:
         """Returns epsilon at another delta."""
         if self.mu is not None:
             return gaussian.epsilon_of(self.mu, delta)
-        return epsilon_bound([(s.sigma, s.rate, s.releases) for s in self.history], delta)
+        return epsilon_bound(self._triples, delta)
+
+    @property
+    def _triples(self) -> list[tuple[float, float, int]]:
+        return [(series.sigma, series.rate, series.releases) for series in self.history]
 
     @cached_property
     def _curve(self) -> tuple[tuple[float, float], ...]:
         """Some pairs (epsilon, delta) that hold, for patients drawn by coin."""
-        deltas = [self.delta, *np.geomspace(1e-7, 0.5, 16)]
-        return tuple((self.epsilon_at(float(delta)), float(delta)) for delta in deltas)
+        deltas = [float(delta) for delta in np.geomspace(1e-6, 0.5, 48)]
+        return tuple(zip(curve(self._triples, deltas), deltas, strict=True))
 
     def tpr(self, fpr: float) -> float:
         """Returns the largest share of members that any attack catches at some false alarms.

@@ -6,7 +6,8 @@ Its ``GaussianAccountant`` is an approximation that can be below the truth, so i
 """
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 from scipy.optimize import brentq
@@ -29,16 +30,36 @@ def epsilon_bound(history: History, delta: float) -> float:
     return _bound(history, delta, max(rough - COARSE, COARSE) * FINE)
 
 
+def curve(history: History, deltas: Sequence[float]) -> list[float]:
+    """Returns upper bounds of epsilon at several deltas, from one composition."""
+    from opacus.accountants import PRVAccountant  # heavy, and only needed here
+
+    accountant, spare = PRVAccountant(), min(deltas) / 1000
+    accountant.history = list(history)
+    with _quiet():
+        loss = accountant._get_dprv(eps_error=COARSE, delta_error=spare)
+        return [max(0.0, float(loss.compute_epsilon(d, spare, COARSE)[2])) for d in deltas]
+
+
 def _bound(history: History, delta: float, error: float) -> float:
     from opacus.accountants import PRVAccountant  # heavy, and only needed here
 
     accountant = PRVAccountant()
     accountant.history = list(history)
-    # For q = 1 its formula takes the logarithm of 0, which is meant. Its warning is about the
-    # first guess of how wide a range of losses to look at, which may be wider than necessary.
+    with _quiet():
+        return max(0.0, float(accountant.get_epsilon(delta, eps_error=error)))
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Silences two things that are meant.
+
+    For q = 1 Opacus's formula takes the logarithm of 0. Its warning is about the first guess of how
+    wide a range of losses to look at, which may be wider than necessary.
+    """
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return max(0.0, float(accountant.get_epsilon(delta, eps_error=error)))
+        yield
 
 
 def sigma_bound(epsilon: float, delta: float, rate: float, releases: int) -> float:

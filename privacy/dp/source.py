@@ -52,8 +52,8 @@ class PrivateSource:
         store: Path | None = None,
     ) -> None:
         self.classes, self.position = classes, 0
-        self._images, self._labels = images, labels
-        self._eye = torch.eye(classes, dtype=images.dtype, device=images.device)
+        self._images, self._label = images, labels.tolist()
+        self._hot = torch.eye(classes, dtype=images.dtype, device=images.device)[labels]
         self._films: dict[Hashable, list[int]] = {}
         for row, patient in enumerate(patients):
             self._films.setdefault(patient, []).append(row)
@@ -107,10 +107,12 @@ class PrivateSource:
         """Returns v_p of the patient with these films, before it is clipped, (size,), float64."""
         by_class: dict[int, list[int]] = {}
         for film in films:
-            by_class.setdefault(int(self._labels[film]), []).append(film)
+            by_class.setdefault(self._label[film], []).append(film)
 
         def batch(classes: tuple[int, ...]) -> tuple[Tensor, Tensor]:
             rows = [row for label in classes for row in by_class.get(label, ())]
-            return self._images[rows], self._eye[self._labels[rows]]
+            if len(rows) == 1:  # a view, which is faster
+                return self._images[rows[0] : rows[0] + 1], self._hot[rows[0] : rows[0] + 1]
+            return self._images[rows], self._hot[rows]
 
         return layout.vector(batch, {c: len(rows) / len(films) for c, rows in by_class.items()})
