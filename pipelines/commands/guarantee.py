@@ -1,6 +1,6 @@
 """What a guarantee costs, and whether it holds: ``medidd dp plan`` and ``medidd dp audit``."""
 
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -8,7 +8,11 @@ from pipelines.commands.answer import Answer
 from pipelines.learning.plan import planned
 from pipelines.learning.recipe import recipe
 from pipelines.run.budget import Budget
+from pipelines.run.errors import Exit, Stop
+from pipelines.run.progress import Progress
 from privacy.dp.accounting import Guarantee, strength
+from privacy.dp.neighbours import PAIRS
+from privacy.dp.refute import ERROR, Attempt, Refutation, refute
 
 
 @dataclass(frozen=True)
@@ -95,4 +99,33 @@ def promise(budget: Budget) -> str:
         f"epsilon {budget.epsilon:g}, delta {budget.delta:g} per patient "
         f"({strength(budget.epsilon)}): an attacker's AUC is at most {made.auc:.2f}; at 1 % false "
         f"alarms at most {made.tpr(0.01):.1%} of the members are caught"
+    )
+
+
+def audit(job: Audit) -> Generator[Progress, None, Answer]:
+    """Attacks the mechanism on neighbouring invented cohorts; the generator's value is the answer.
+
+    Raises:
+        Stop: the guarantee is refuted (code 6); the installation must not be used.
+    """
+    series = job.budget.series(1)
+    attempts: list[Attempt] = []
+    for pair in PAIRS:
+        yield Progress("attack the mechanism", len(attempts), len(PAIRS), pair.name)
+        tried = refute(series, pairs=(pair,), trials=job.trials, error=ERROR / len(PAIRS))
+        attempts += tried.attempts
+    yield Progress("attack the mechanism", len(PAIRS), len(PAIRS))
+    found = Refutation(tuple(attempts), job.trials, ERROR)
+    if found.refuted:
+        raise Stop(f"{found}; make no release with this installation, and report it", Exit.AUDIT)
+    return Answer(
+        [promise(job.budget), *map(str, attempts), str(found)],
+        {
+            "epsilon": job.budget.epsilon,
+            "delta": job.budget.delta,
+            "mu": series.mu,
+            "trials": job.trials,
+            "refuted": found.refuted,
+            "attempts": [{"pair": one.pair, "mu at least": one.proved} for one in attempts],
+        },
     )

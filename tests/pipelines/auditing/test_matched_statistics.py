@@ -80,7 +80,7 @@ def test_a_film_has_the_same_statistic_alone_as_among_others(name: str) -> None:
     torch.testing.assert_close(alone, statistic(x, y), rtol=1e-3, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", MATCHED)
+@pytest.mark.parametrize("name", sorted(MATCHED.keys() - {"class-mean", "moments"}))
 def test_networks_differ_and_come_again_with_the_seed(name: str) -> None:
     x, y = films(3)
 

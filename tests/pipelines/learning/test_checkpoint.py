@@ -78,9 +78,9 @@ def test_a_method_goes_on_from_a_checkpoint_as_if_nothing_had_been(
 
     other = torch.Generator().manual_seed(99)
     _, _, real = begun(name, other)
-    done, again, resumed = load_checkpoint(path, method, other, torch.device("cpu"))
+    done, answers, again, resumed = load_checkpoint(path, method, other, torch.device("cpu"))
     left = distill(method, again, real, steps=STEPS - done, rng=other, optimizer=resumed)
-    assert done in (3, 4)
+    assert (done in (3, 4), answers) == (True, 0)
     assert list(left) == losses[done:]
     assert len(losses) == STEPS
     for key, tensor in synthetic.tensors().items():
@@ -96,5 +96,5 @@ def test_a_checkpoint_is_for_its_owner_and_holds_nothing_but_tensors(
     assert path.stat().st_mode & 0o777 == 0o600
     assert [one.name for one in tmp_path.iterdir()] == [path.name]
     with safe_open(path, "pt") as file:
-        assert file.metadata() == {"step": "0"}
+        assert file.metadata() == {"step": "0", "answers": "0"}
         assert "rng" in list(file.keys())

@@ -60,6 +60,7 @@ def audited(
         "wording": f"With {MEMBERS} patients.",
         "public wording": "With about 140 patients.",
         "accepted": None,
+        "guarantee": None,
         "unit": "patient",
         "null releases": "controls",
         "findings": list(findings or usual),

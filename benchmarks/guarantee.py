@@ -1,0 +1,190 @@
+"""What a release with a guarantee is worth: one line of JSON per row, resumable.
+
+    python benchmarks/guarantee.py --data kermany_pneumonia_128_dev.npz --to kermany.jsonl
+    python benchmarks/guarantee.py --data ... --to curve.jsonl --method moments --patients 300
+    python benchmarks/guarantee.py --to kermany.jsonl --table
+
+``--data`` holds ``images`` (n, H, W) uint8, ``labels``, ``patient_ids`` and ``fold`` (0 to 4, by
+patient). Seed s holds out fold s. Every release is made as ``medidd distill`` makes it, with noise
+from the operating system, and rounded as it would leave. Judged are networks trained on it as a
+recipient trains ("images") and the method's own classifier ("own"), on the films of the fold that
+was held out. ``full`` trains a network on all films and has no guarantee.
+"""
+
+import json
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+from medidd.allocator import keep_memory
+from medidd.data import NORMALIZATION
+from medidd.distill import Classifies, Decodes, distill
+from medidd.evaluate import log_probabilities, score, train
+from pipelines.evaluation.utility import FULL, RECIPIENT
+from pipelines.learning.asking import asking
+from pipelines.learning.recipe import Recipe, recipe
+from pipelines.run.budget import Budget
+from pipelines.run.release_file import quantized
+from privacy.release import Films
+
+METHODS = ("moments", "class-mean", "dm", "kip", "soft-label", "dc")
+WIDTH = 32
+
+
+@click.command()
+@click.option("--data", type=click.Path(exists=True, path_type=Path))
+@click.option("--to", type=click.Path(path_type=Path), required=True, help="JSON lines.")
+@click.option("--method", "methods", multiple=True, default=METHODS)
+@click.option("--epsilon", "epsilons", multiple=True, default=("3", "1", "10", "none"))
+@click.option("--ipc", "ipcs", type=int, multiple=True, default=(3, 10))
+@click.option("--size", type=int, default=32)
+@click.option("--seed", "seeds", type=int, multiple=True, default=(0, 1, 2))
+@click.option("--patients", "counts", type=int, multiple=True, default=(0,), help="0 for all.")
+@click.option("--nets", type=int, default=2, help="Networks per row.")
+@click.option("--table", is_flag=True, help="Print the rows there are, and make none.")
+def main(data: Path | None, to: Path, *, table: bool, **options: Any) -> None:
+    """Makes and judges all rows, the first seeds of all rows first."""
+    torch.set_num_threads(1)
+    keep_memory()
+    lines = to.read_text().splitlines() if to.exists() else []
+    if table or data is None:
+        print_table([json.loads(line) for line in lines])
+        return
+    known = {_key(json.loads(line)) for line in lines}
+    for asked in _rows(options):
+        if (data.stem, options["size"], *asked.values()) in known:
+            continue
+        begun = time.process_time()
+        cell = Cell(np.load(data), options["size"], asked["seed"], asked["patients"])
+        found = cell.judged(asked["method"], asked["ipc"], asked["epsilon"], options["nets"])
+        seconds = round(time.process_time() - begun, 1)
+        line = {"data": data.stem, "size": options["size"], **asked, **found, "seconds": seconds}
+        with to.open("a") as file:
+            file.write(json.dumps(line) + "\n")
+        click.echo(json.dumps(line))
+
+
+def _rows(options: Any) -> Iterator[dict[str, Any]]:
+    for ipc in options["ipcs"]:
+        for seed in options["seeds"]:
+            for method in options["methods"]:
+                for epsilon in options["epsilons"]:
+                    for patients in options["counts"]:
+                        yield {
+                            "method": method,
+                            "ipc": ipc,
+                            "epsilon": epsilon,
+                            "patients": patients,
+                            "seed": seed,
+                        }
+
+
+def _key(line: dict[str, Any]) -> tuple[Any, ...]:
+    names = ("data", "size", "method", "ipc", "epsilon", "patients", "seed")
+    return tuple(line[name] for name in names)
+
+
+class Cell:
+    """One set of films with one fold held out, and some of the other patients to learn from."""
+
+    def __init__(self, held: Any, size: int, seed: int, patients: int) -> None:
+        pixels = torch.from_numpy(held["images"]).float()[:, None] / 255
+        small = interpolate(pixels, size=(size, size), mode="bilinear", antialias=True)
+        labels = torch.from_numpy(held["labels"].astype("int64"))
+        of, test = held["patient_ids"].astype(str), held["fold"] == seed
+        chosen = np.unique(of[~test])
+        if patients:
+            chosen = np.random.default_rng(seed).permutation(chosen)[:patients]
+        rows = np.flatnonzero(~test & np.isin(of, chosen))
+        self._films = Films(small[rows], labels[rows], of[rows].tolist())
+        self._seen, self._truth = NORMALIZATION.standardize(small[test]), labels[test]
+        self._of_test, self._seed, self._size = of[test], seed, size
+        self._count, self._classes = len(chosen), int(labels.max()) + 1
+
+    def judged(self, name: str, ipc: int, epsilon: str, nets: int) -> dict[str, Any]:
+        """Returns the AUC of the rows, each with its interval over patients and networks."""
+        rng = torch.Generator().manual_seed(self._seed)
+        if name == "full":
+            made = self._recipe("moments", 1, private=False)
+            x = NORMALIZATION.standardize(self._films.images)
+            y = torch.eye(self._classes)[self._films.labels]
+            fits = [self._fit(made, x, y, FULL, net) for net in range(nets)]
+            return {"members": self._count, "images": self._auc(fits)}
+        budget = None if epsilon == "none" else Budget(float(epsilon))
+        made = self._recipe(name, ipc, private=budget is not None)
+        images = NORMALIZATION.standardize(self._films.images)
+        s = made.begun(images, self._films.labels, rng)
+        real = asking(budget, None)(
+            made.releases, made.classes, self._films, torch.device("cpu"), rng
+        )
+        method: Any = made.method
+        for _ in distill(method, s, real, steps=made.steps, rng=rng):
+            pass
+        s = method.decode(s) if isinstance(method, Decodes) else s
+        facts = {"step sizes": s.log_lr.detach().exp().tolist()}
+        released = quantized(s, facts).synthetic(torch.device("cpu"))
+        fits = [
+            self._fit(made, released.images, released.labels, RECIPIENT, n) for n in range(nets)
+        ]
+        found = {"members": self._count, "images": self._auc(fits)}
+        if isinstance(method, Classifies):
+            found["own"] = self._auc([method.classifier(released, rng)])
+        return found
+
+    def _recipe(self, name: str, ipc: int, *, private: bool) -> Recipe:
+        return recipe(
+            name,
+            start="noise",
+            ipc=ipc,
+            settings={},
+            classes=self._classes,
+            size=self._size,
+            width=WIDTH,
+            private=private,
+        )
+
+    def _fit(
+        self, made: Recipe, x: Tensor, y: Tensor, how: Any, net: int
+    ) -> Callable[[Tensor], Tensor]:
+        network = made.networks["convnet"]
+        theta = train(network, x, y, how, torch.Generator().manual_seed(1000 * self._seed + net))
+        return lambda seen: log_probabilities(network, theta, seen).exp()
+
+    def _auc(self, classifiers: list[Callable[[Tensor], Tensor]]) -> list[float]:
+        predicted = [classifier(self._seen) for classifier in classifiers]
+        auc = score(predicted, self._truth, self._of_test, seed=self._seed)["auc"]
+        return [round(value, 4) for value in (auc.mean, auc.low, auc.high)]
+
+
+def print_table(lines: list[dict[str, Any]]) -> None:
+    """Prints the mean over seeds, and the mean ends of their intervals."""
+    groups = defaultdict(list)
+    for line in lines:
+        names = ("data", "size", "method", "ipc", "patients", "epsilon")
+        groups[tuple(line[name] for name in names)].append(line)
+    click.echo("| data | px | method | ipc | patients | epsilon | seeds | images | own |")
+    click.echo("|---|---|---|---|---|---|---|---|---|")
+    for key, found in sorted(groups.items(), key=str):
+        data, size, method, ipc, patients, epsilon = key
+        shown = (data, size, method, ipc, patients or "all", epsilon, len(found))
+        cells = [_shown([line[row] for line in found if row in line]) for row in ("images", "own")]
+        click.echo(f"| {' | '.join(map(str, [*shown, *cells]))} |")
+
+
+def _shown(rows: list[list[float]]) -> str:
+    if not rows:
+        return ""
+    mean, low, high = np.mean(rows, axis=0)
+    return f"{mean:.3f} ({low:.3f} to {high:.3f})"
+
+
+if __name__ == "__main__":
+    main()
