@@ -3,6 +3,7 @@
     python benchmarks/guarantee.py --data kermany_pneumonia_128_dev.npz --to kermany.jsonl
     python benchmarks/guarantee.py --data ... --to curve.jsonl --method moments --patients 300
     python benchmarks/guarantee.py --to kermany.jsonl --table
+    python benchmarks/guarantee.py --to curve.jsonl --figure docs/guarantee.png
 
 ``--data`` holds ``images`` (n, H, W) uint8, ``labels``, ``patient_ids`` and ``fold`` (0 to 4, by
 patient). Seed s holds out fold s. Every release is made as ``medidd distill`` makes it, with noise
@@ -50,11 +51,15 @@ WIDTH = 32
 @click.option("--patients", "counts", type=int, multiple=True, default=(0,), help="0 for all.")
 @click.option("--nets", type=int, default=2, help="Networks per row.")
 @click.option("--table", is_flag=True, help="Print the rows there are, and make none.")
-def main(data: Path | None, to: Path, *, table: bool, **options: Any) -> None:
+@click.option("--figure", type=click.Path(path_type=Path), help="Draw AUC over patients.")
+def main(data: Path | None, to: Path, *, table: bool, figure: Path | None, **options: Any) -> None:
     """Makes and judges all rows, the first seeds of all rows first."""
     torch.set_num_threads(1)
     keep_memory()
     lines = to.read_text().splitlines() if to.exists() else []
+    if figure is not None:
+        draw_curves([json.loads(line) for line in lines], figure)
+        return
     if table or data is None:
         print_table([json.loads(line) for line in lines])
         return
@@ -177,6 +182,38 @@ def print_table(lines: list[dict[str, Any]]) -> None:
         shown = (data, size, method, ipc, patients or "all", epsilon, len(found))
         cells = [_shown([line[row] for line in found if row in line]) for row in ("images", "own")]
         click.echo(f"| {' | '.join(map(str, [*shown, *cells]))} |")
+
+
+def draw_curves(lines: list[dict[str, Any]], to: Path) -> None:
+    """Draws the mean AUC over patients, a line per epsilon: own classifier, and images."""
+    import matplotlib
+
+    matplotlib.use("svg" if to.suffix == ".svg" else "agg")
+    from matplotlib import pyplot
+
+    groups = defaultdict(list)
+    for line in lines:
+        for row in ("own", "images"):
+            groups[row, line["epsilon"], line["members"]].append(line[row][0])
+    drawn, axes = pyplot.subplots(1, 2, figsize=(8, 3.4), sharey=True, layout="constrained")
+    titles = {"own": "the method's own classifier", "images": "a network trained on six images"}
+    epsilons = sorted({key[1] for key in groups}, key=lambda e: float(e) if e != "none" else 99)
+    for axis, (row, title) in zip(axes, titles.items(), strict=True):
+        for number, epsilon in enumerate(epsilons):
+            counts = sorted({key[2] for key in groups if key[:2] == (row, epsilon)})
+            means = [float(np.mean(groups[row, epsilon, count])) for count in counts]
+            color = matplotlib.colormaps["viridis"](number / max(len(epsilons), 2))
+            label = "no guarantee" if epsilon == "none" else f"epsilon {epsilon}"
+            axis.plot(counts, means, marker="o", markersize=3, color=color, label=label)
+        axis.set_xscale("log")
+        axis.set_xticks(shown := sorted({key[2] for key in groups}), [str(n) for n in shown])
+        axis.set_xticks([], minor=True)
+        axis.set_title(title, fontsize=9)
+        axis.set_xlabel("patients learned from")
+        axis.grid(alpha=0.3)
+    axes[0].set_ylabel("AUC on other patients")
+    axes[1].legend(fontsize=8, loc="lower right")
+    drawn.savefig(to, dpi=130)
 
 
 def _shown(rows: list[list[float]]) -> str:
