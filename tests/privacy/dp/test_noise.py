@@ -22,7 +22,7 @@ def test_noise_is_standard_normal() -> None:
     assert kstest(x, "norm").pvalue > SMALL
     assert abs(x.mean()) < 5 / np.sqrt(len(x))
     assert abs(x.var() - 1) < 5 * np.sqrt(2 / len(x))
-    # Anderson and Darling weigh the tails. For a known distribution 3.9 is exceeded in 1 % of cases.
+    # Anderson and Darling weigh the tails. For a known distribution 3.9 is exceeded in 1 %.
     assert anderson(x) < 12
     beyond = (np.abs(x) > 4).mean()
     assert abs(beyond - 2 * norm.sf(4)) < 6 * np.sqrt(2 * norm.sf(4) / len(x))
