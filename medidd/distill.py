@@ -23,9 +23,12 @@ class Method(Protocol):
     Attributes:
         steps: updates of S, unless the user sets another number.
         paper: the authors' values for the fields.
+        private: values that suit a private source, which has to add the more noise the more often
+            it is asked.
     """
 
     paper: ClassVar[Preset]
+    private: ClassVar[Mapping[str, Any]]
 
     @property
     def steps(self) -> int:

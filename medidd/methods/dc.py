@@ -15,11 +15,11 @@ are one long, so the networks are never trained. Ours: images are kept within th
 by default 100 steps of a greater rate; docs/measurements.md has the figures.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -69,6 +69,13 @@ class DC:
             (40, 40, 15),
             (50, 50, 10),
         ]
+    }
+    private: ClassVar[Mapping[str, Any]] = {
+        "steps": 200,
+        "inner_steps": 5,
+        "net_epochs": 5,
+        "sketch": 512,
+        "repeats": 8,
     }
 
     network: Network

@@ -16,10 +16,10 @@ docs/measurements.md has the figures.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -49,6 +49,7 @@ class DM:
         1: {"steps": 20_000, "augment": PHOTOGRAPH},
         100: {"steps": 20_000, "augment": PHOTOGRAPH, "lr_images": 10.0},
     }
+    private: ClassVar[Mapping[str, Any]] = {"bank": 20, "augment": ()}
 
     network: Network
     steps: int = 300

@@ -13,9 +13,9 @@ the network is trained on S each image has a parameter of its own. Ours: no flip
 radiographs, and images are kept within the display range.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -38,6 +38,7 @@ class DSA:
     paper: ClassVar[Preset] = {
         ipc: {**values, "augment": PHOTOGRAPH} for ipc, values in DC.paper.items()
     }
+    private: ClassVar[Mapping[str, Any]] = DC.private
 
     dc: DC
     augment: Operations = RADIOGRAPH

@@ -18,10 +18,10 @@ trained, which is not trained after the last round; images are kept within the d
 learning rates are in standardised units, so that the authors' become 16 times as large.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -70,6 +70,13 @@ class IDC:
     """
 
     paper: ClassVar[Preset] = {ipc: _paper(ipc) for ipc in (1, 10, 50)}
+    private: ClassVar[Mapping[str, Any]] = {
+        "steps": 100,
+        "inner_steps": 1,
+        "sketch": 512,
+        "repeats": 2,
+        "lr_images": 2.0,
+    }
 
     network: Network
     steps: int = 400

@@ -20,9 +20,9 @@ are those of the kernel regression itself, ``classifier``; a network of finite w
 same S does worse. benchmarks/kernels.py repeats them.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -50,6 +50,7 @@ class KIP:
     """
 
     paper: ClassVar[Preset] = {1: {"lr_images": 0.04, "batch": 500}}
+    private: ClassVar[Mapping[str, Any]] = {"steps": 20, "lr_images": 0.1}
     classifies_by: ClassVar[str] = "kernel regression"
 
     kernel: Kernel

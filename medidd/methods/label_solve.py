@@ -20,9 +20,9 @@ order of scores.
 """
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -58,6 +58,7 @@ class LabelSolve:
     """
 
     paper: ClassVar[Preset] = {1: {}}
+    private: ClassVar[Mapping[str, Any]] = {}
     classifies_by: ClassVar[str] = "kernel regression"
 
     kernel: Kernel

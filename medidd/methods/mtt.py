@@ -18,10 +18,10 @@ t is drawn up to and including T+, as in the text (their code stops one short); 
 within the display range, and not whitened.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -99,6 +99,7 @@ class MTT:
             "augment": PHOTOGRAPH,
         },
     }
+    private: ClassVar[Mapping[str, Any]] = {}
 
     network: Network
     experts: Trajectories

@@ -17,9 +17,9 @@ differentiated (Feng et al., ICLR 2024, arXiv:2311.07025), so that S serves ever
 A window as long as the horizon is the exact, untruncated gradient.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -63,6 +63,8 @@ class SoftLabel:
             "weights_seed": 0,
         }
     }
+    # The noise in labels that are learned cost more than they gained.
+    private: ClassVar[Mapping[str, Any]] = {"steps": 20, "lr_images": 0.1, "lr_labels": 0.0}
     classifies_by: ClassVar[str] = "its own program"
 
     network: Network

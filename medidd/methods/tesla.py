@@ -21,9 +21,9 @@ From the paper: the constant memory, which MTT has here as well. Ours: the facto
 authors' code loses, and what is ours in MTT. Their labels from a teacher are left out.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -66,6 +66,7 @@ class TESLA:
             "augment": PHOTOGRAPH,
         },
     }
+    private: ClassVar[Mapping[str, Any]] = MTT.private
 
     mtt: MTT
 

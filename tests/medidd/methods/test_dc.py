@@ -13,6 +13,7 @@ from medidd.methods.dc import DC, distance
 from medidd.methods.dsa import DSA
 from medidd.methods.fields import make
 from medidd.network import Network, Weights
+from medidd.sketch import LayerSketch
 
 LAYERS = {"conv": (4, 2, 3, 3), "norm": (4,), "linear": (3, 5), "bias": (3,)}
 ROWS = 4 + 3
@@ -169,3 +170,81 @@ def test_the_network_is_trained_between_two_updates_and_at_no_other_time(
 def test_a_path_of_no_steps_is_refused(kind: type[DC] | type[DSA]) -> None:
     with pytest.raises(ValueError, match="inner_steps must be 1 or more, not 0"):
         make(kind, {"network": convnet(2, 1, 8, width=2), "inner_steps": 0})
+
+
+@pytest.mark.parametrize("name", ["inner_steps", "repeats"])
+def test_what_cannot_be_a_number_of_updates_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match=f"{name} must be 1 or more, not 0"):
+        DC(convnet(2, 1, 8, width=2), **{name: 0})
+
+
+# Few answers.
+
+
+def test_an_answer_serves_several_updates_at_the_same_weights(
+    films: Callable, started: Callable
+) -> None:
+    images, labels = films(3, dtype=torch.double)
+    f = convnet(2, 1, 16, width=4)
+    s, again = started(images, ipc=2), started(images, ipc=2)
+    s.images.requires_grad_()
+    again.images.requires_grad_()
+    once = DC(f, inner_steps=2, net_epochs=1, batch=3)
+    thrice = DC(f, inner_steps=2, net_epochs=1, batch=3, repeats=3)
+    plain = list(once.losses(again, RealSet(images, labels, 2, seeded(1)), seeded(2)))
+    path = thrice.losses(s, RealSet(images, labels, 2, seeded(1)), seeded(2))
+    # S stays, so that the same weights give the same losses.
+    losses = list(path)
+    assert [loss.item() for loss in losses] == pytest.approx(
+        [loss.item() for loss in plain for _ in range(3)]
+    )
+    path = thrice.losses(s, RealSet(images, labels, 2, seeded(1)), seeded(2))
+    first = next(path)
+    s.images.data += 0.1
+    assert next(path).item() != pytest.approx(first.item())
+
+
+def test_projected_gradients_are_compared_layer_by_layer(
+    films: Callable, started: Callable
+) -> None:
+    images, labels = films(3, dtype=torch.double)
+    f = convnet(2, 1, 16, width=4)
+    s = started(images, ipc=2)
+    s.images.requires_grad_()
+    method = DC(f, inner_steps=2, net_epochs=1, batch=3, sketch=30)
+    replay = seeded(2)
+    theta = f.init(replay, like=images)
+    for t, loss in enumerate(method.losses(s, RealSet(images, labels, 2, seeded(1)), seeded(2))):
+        if t:
+            theta = stepped(f, theta, s.images.detach(), s.labels, 0.01)
+        to = LayerSketch.drawn(theta, 30, replay).layers
+        expected = torch.zeros((), dtype=torch.double)
+        for c in range(2):
+            sides = []
+            for x in (images[labels == c], s.images[2 * c : 2 * c + 2]):
+                weights = {name: weight.clone().requires_grad_() for name, weight in theta.items()}
+                value = cross_entropy(f(weights, x), torch.full((len(x),), c))
+                grads = torch.autograd.grad(value, list(weights.values()), create_graph=True)
+                sides.append(dict(zip(theta, grads, strict=True)))
+            for name, one in to.items():
+                a, b = (one(side[name].flatten()[None])[0] for side in sides)
+                assert a.shape == (10,)
+                expected = expected + 1 - a.detach() @ b / (a.detach().norm() * b.norm() + 1e-6)
+        assert loss.item() == pytest.approx(expected.item(), rel=1e-9)
+        (ours,), (theirs,) = (torch.autograd.grad(value, [s.images]) for value in (loss, expected))
+        assert theirs.norm() > 0
+        assert (ours - theirs).norm() <= 1e-6 * theirs.norm()
+
+
+def test_no_more_is_asked_than_the_projection(films: Callable, started: Callable) -> None:
+    images, labels = films(3)
+    real = RealSet(images, labels, 2, seeded(1))
+    answers: list[Weights] = []
+    real.means = lambda questions, size: (
+        answers.extend(RealSet.means(real, questions, size=size)) or answers[-2:]
+    )
+    method = DC(convnet(2, 1, 16, width=4), batch=3, sketch=32)
+    next(method.losses(started(images), real, seeded()))
+    for answer in answers:
+        assert sum(part.numel() for part in answer.values()) == 32
+    assert len(answers) == 2

@@ -101,3 +101,37 @@ def test_both_sides_of_a_class_share_a_draw_and_classes_do_not(
         )
     assert len(seen) == 4
     assert shifts[0] != pytest.approx(shifts[1])
+
+
+@augmentations
+def test_a_bank_is_asked_once_and_its_loss_is_the_mean_over_its_networks(
+    films: Callable, augment: tuple[str, ...]
+) -> None:
+    images, labels = films(5, classes=3, dtype=torch.double)
+    start, _ = films(2, classes=3, dtype=torch.double, seed=9)
+    s = set_of(start.requires_grad_(), torch.arange(3).repeat_interleave(2), 3)
+    f = convnet(3, 1, 16, width=8)
+    real = RealSet(images, labels, 3, torch.Generator().manual_seed(1))
+    method, asked = DM(f, steps=3, batch=5, augment=augment, bank=4), []
+    real.means = lambda questions, size: (
+        asked.append(size) or RealSet.means(real, questions, size=size)
+    )
+    replay = torch.Generator().manual_seed(2)
+    thetas = [f.init(replay, like=images) for _ in range(4)]
+    omegas = [[draw(replay, augment) for _ in thetas] for _ in range(3)]
+    push = torch.Generator().manual_seed(3)
+    steps = 0
+    for loss in method.losses(s, real, torch.Generator().manual_seed(2)):
+        expected = torch.zeros((), dtype=torch.double)
+        for c in range(3):
+            for theta, omega in zip(thetas, omegas[c], strict=True):
+                ours = f.embed(theta, omega(start[2 * c : 2 * c + 2])).mean(0)
+                theirs = f.embed(theta, omega(images[labels == c])).mean(0)
+                expected = expected + (ours - theirs).square().sum() / 4
+        assert loss.item() == pytest.approx(expected.item(), rel=1e-9)
+        (mine,), (wanted,) = (torch.autograd.grad(value, [start]) for value in (loss, expected))
+        torch.testing.assert_close(mine, wanted)
+        # The caller steps S here.
+        start.data += 0.1 * torch.randn(start.shape, generator=push, dtype=torch.double)
+        steps += 1
+    assert (steps, len(asked)) == (3, 1)

@@ -7,6 +7,7 @@ import math
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -380,13 +381,17 @@ def averaged(answers: list) -> object:
     return torch.stack(answers).mean(0).detach()
 
 
-@every_method
+@pytest.mark.parametrize(
+    ("name", "own"),
+    [(name, {}) for name in METHODS]
+    + [(name, kind.private) for name, kind in METHODS.items() if kind.private],
+)
 def test_a_source_that_asks_image_by_image_gives_the_same_gradient(
-    name: str, films: Callable, built: Callable, begun: Callable
+    name: str, own: dict[str, Any], films: Callable, built: Callable, begun: Callable
 ) -> None:
     images, labels = films(5, classes=3, dtype=torch.double)
     private = OneByOne(images, labels)
-    method = built(name, 3)
+    method = built(name, 3, **own)
     gradients = []
     for real in (RealSet(images, labels, 3, seeded(9)), private):
         s, rng = begun(method, images, classes=3, ipc=2), seeded(5)
@@ -395,7 +400,7 @@ def test_a_source_that_asks_image_by_image_gives_the_same_gradient(
             tensor.requires_grad_()
         # Augmentations are drawn by the method, not by the source: several, so that some matter.
         for _ in range(3):
-            for loss in method.losses(s, real, rng):
+            for loss in islice(method.losses(s, real, rng), 6):
                 gradients.append(torch.autograd.grad(loss, held))  # noqa: PERF401
     flat = torch.cat([g.flatten() for grads in gradients for g in grads])
     plain, one_by_one = flat.chunk(2)
@@ -480,6 +485,20 @@ def test_the_presets_of_the_authors_name_fields_and_make_a_method(
             assert values_of(method)[of] == value
             default = known[of].default
             assert default is None or isinstance(value, type(default))
+
+
+@every_method
+def test_the_preset_for_a_private_source_names_fields_and_asks_seldom(
+    name: str, built: Callable
+) -> None:
+    kind = METHODS[name]
+    known = fields(kind)
+    assert set(kind.private) <= set(known) - {"network", "kernel", "experts"}
+    method = built(name, **kind.private)
+    for of, value in kind.private.items():
+        assert values_of(method)[of] == value
+        assert isinstance(value, type(known[of].default))
+    assert method.releases(2) <= 50
 
 
 @every_method

@@ -14,6 +14,7 @@ from medidd.data import NORMALIZATION, Normalization, RealSet, SyntheticSet
 from medidd.distill import distill
 from medidd.methods.idc import IDC
 from medidd.network import Network, Weights
+from medidd.sketch import LayerSketch
 
 
 def seeded(seed: int = 0) -> torch.Generator:
@@ -117,7 +118,7 @@ def test_encoding_shares_no_memory_with_the_start(started: Callable) -> None:
     assert torch.equal(begun.labels, before[1])
 
 
-@pytest.mark.parametrize("fields", [{"factor": 0}, {"inner_steps": 0}])
+@pytest.mark.parametrize("fields", [{"factor": 0}, {"inner_steps": 0}, {"repeats": 0}])
 def test_what_cannot_be_a_number_of_tiles_or_rounds_is_refused(fields: dict) -> None:
     (name,) = fields
     with pytest.raises(ValueError, match=f"{name} must be 1 or more, not 0"):
@@ -253,3 +254,32 @@ def test_a_network_without_convolutions_is_refused(films: Callable, started: Cal
     losses = IDC(mlp(2, 1, 16, width=4)).losses(s, RealSet(images, labels, 2, seeded()), seeded())
     with pytest.raises(ValueError, match="convolutions only, and this network has none"):
         next(losses)
+
+
+@pytest.mark.parametrize("metric", ["mse", "l1"])
+def test_an_answer_in_projected_gradients_serves_several_updates_of_each_class(
+    films: Callable, started: Callable, metric: str
+) -> None:
+    images, labels = films(3, size=8, dtype=torch.double)
+    f = convnet(2, 1, 8, width=3)
+    s = started(images, ipc=2)
+    s.images.requires_grad_()
+    method = IDC(f, inner_steps=1, metric=metric, batch=3, augment=(), sketch=20, repeats=2)
+    real = RealSet(images, labels, 2, seeded(1))
+    replay, push = seeded(2), seeded(3)
+    theta = {name: w.requires_grad_() for name, w in f.init(replay, like=images).items()}
+    to = LayerSketch.drawn(theta, 20, replay, above=2).layers
+    for number, loss in enumerate(method.losses(s, real, seeded(2))):
+        c = number % 2
+        target = literal(f, theta, images[labels == c], labels[labels == c], graph=False)
+        shown = method.decode(s).images[8 * c : 8 * c + 8]
+        ours = literal(f, theta, shown, torch.full((8,), c), graph=True)
+        rows = [one((ours[n] - target[n]).flatten()[None]) for n, one in to.items()]
+        apart = torch.cat(rows, 1)
+        expected = (apart**2 if metric == "mse" else apart.abs()).sum()
+        assert loss.item() == pytest.approx(expected.item(), rel=1e-7)
+        (mine,), (theirs,) = (torch.autograd.grad(v, [s.images]) for v in (loss, expected))
+        assert (mine - theirs).norm() <= 1e-6 * theirs.norm()
+        # The caller steps S here.
+        s.images.data += 0.1 * torch.randn(s.images.shape, generator=push, dtype=torch.double)
+    assert number == 3
