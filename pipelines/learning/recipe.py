@@ -16,6 +16,7 @@ from torch import Tensor
 from medidd.architectures import ARCHITECTURES
 from medidd.data import SyntheticSet
 from medidd.distill import Decodes, Method, Prepares, by_ipc
+from medidd.features import FEATURES
 from medidd.kernels import KERNELS
 from medidd.methods import METHODS, fields
 from medidd.methods.experts import Trajectories
@@ -23,7 +24,7 @@ from medidd.network import Network
 from medidd.starts import STARTS, begin
 from pipelines.run.errors import Exit, Stop
 
-INGREDIENTS = {"network": "convnet", "kernel": "fc"}
+INGREDIENTS = {"network": "convnet", "kernel": "fc", "features": "dct"}
 """Fields that are objects with names, and their default names. A method gets those it declares."""
 
 FROM_ONE, FROM_ZERO = (Annotated[int, Field(ge=least, lt=2**63, strict=True)] for least in (1, 0))
@@ -211,6 +212,8 @@ def configured(name: str, settings: Mapping[str, Any], networks: Mapping[str, Ne
             values["experts"] = Trajectories(Path(), values["network"], {})
         if "kernel" in values:
             values["kernel"] = KERNELS[values["kernel"]]()
+        if "features" in values:
+            values["features"] = FEATURES[values["features"]]()
         method: Method = fields.make(kind, values)
         return method
     except ValueError as error:
@@ -226,6 +229,7 @@ def settable(kind: type[Any]) -> dict[str, Any]:
     own = {
         "network": Literal[*ARCHITECTURES],
         "kernel": Literal[*KERNELS],
+        "features": Literal[*FEATURES],
         **dict.fromkeys(("last_start", "bank", "sketch"), FROM_ZERO),
     }
     return {
