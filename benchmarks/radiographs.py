@@ -29,6 +29,7 @@ from medidd.augment import draw
 from medidd.data import NORMALIZATION, RealSet
 from medidd.distill import Classifies, Decodes, Prepares, distill
 from medidd.evaluate import Training, log_probabilities, score, train
+from medidd.features import FEATURES
 from medidd.kernels import KERNELS
 from medidd.methods import METHODS
 from medidd.methods.experts import Experts, Trajectories
@@ -46,6 +47,8 @@ SHORT: dict[str, dict[str, Any]] = {
     "tesla": {"steps": 60, "inner_steps": 8, "expert_epochs": 2, "last_start": 6},
     "kip": {"steps": 100},
     "label-solve": {},
+    "class-mean": {},
+    "moments": {},
 }
 """Fields that differ from the methods' defaults."""
 
@@ -156,6 +159,8 @@ class Cell:
             given["network"] = self._f
         if "kernel" in names:
             given["kernel"] = KERNELS["fc"]()
+        if "features" in names:
+            given["features"] = FEATURES["dct"]()
         if "experts" in names:
             given["experts"] = self._experts()
         return make(kind, given)

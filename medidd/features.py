@@ -6,7 +6,7 @@ sensitivity that everybody knows.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from math import prod
+from math import prod, sqrt
 from typing import Protocol
 
 import torch
@@ -59,7 +59,8 @@ class LowFrequencies:
     def __call__(self, images: Tensor) -> Tensor:
         """Returns features (n, d) of images (n, C, H, W); no row is longer than 1."""
         features = images.flatten(1) @ self._basis(images)
-        return features / features.norm(dim=1, keepdim=True).clamp(min=1)
+        clipped: Tensor = features / features.norm(dim=1, keepdim=True).clamp(min=1)
+        return clipped
 
     def pixels(self, features: Tensor, like: Tensor) -> Tensor:
         """Returns the smoothest images (n, C, H, W) with features (n, d), of the shape of ``like``.
@@ -72,7 +73,8 @@ class LowFrequencies:
         # The columns are orthogonal: the transpose, divided by their squared lengths, is the
         # pseudo-inverse.
         back = basis / basis.square().sum(0)
-        return (features.to(basis) @ back.T).view(-1, *like.shape[1:])
+        images: Tensor = (features.to(basis) @ back.T).view(-1, *like.shape[1:])
+        return images
 
     def _basis(self, like: Tensor) -> Tensor:
         """Returns the weighted cosines as columns, (C H W, d), for images (n, C, H, W)."""
@@ -88,7 +90,7 @@ class LowFrequencies:
         waves = down[row][:, :, None] * across[column][:, None, :]  # (d, H, W)
         weights = (1 + channel_last[order]) ** self.exponent
         # Divided by the number of rows and columns, images mean the same at any size.
-        scale = weights / (self.radius * (height * width * channels) ** 0.5)
+        scale = weights / (self.radius * sqrt(height * width * channels))
         basis = torch.zeros(len(order), channels, height, width, dtype=torch.double)
         basis[torch.arange(len(order)), c] = waves * scale[:, None, None]
         return basis.flatten(1).T.to(like)
@@ -101,6 +103,6 @@ FEATURES: dict[str, Callable[[], LowFrequencies]] = {"dct": LowFrequencies}
 def cosines(size: int) -> Tensor:
     """Returns the orthonormal cosine transform, (size, size) in float64: row k has k half turns."""
     k = torch.arange(size, dtype=torch.double)[:, None]
-    basis = (2 / size) ** 0.5 * torch.cos(torch.pi * (k.T + 0.5) * k / size)
-    basis[0] /= 2**0.5
+    basis: Tensor = sqrt(2 / size) * torch.cos(torch.pi * (k.T + 0.5) * k / size)
+    basis[0] /= sqrt(2)
     return basis

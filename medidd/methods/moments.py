@@ -24,7 +24,8 @@ contains numbers that are 0 for every film; what comes back for them is the nois
 
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from math import sqrt
 from typing import Any, ClassVar
 
 import torch
@@ -71,7 +72,7 @@ class Statistics:
     @property
     def edge(self) -> float:
         """The greatest eigenvalue that noise alone would give ``within`` (Wigner 1955)."""
-        return self.noise * (2 * len(self.within)) ** 0.5
+        return self.noise * sqrt(2 * len(self.within))
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,7 @@ class Moments:
     private: ClassVar[Mapping[str, Any]] = {}
     classifies_by: ClassVar[str] = "regression on features"
 
-    features: LowFrequencies = field(default_factory=LowFrequencies)
+    features: LowFrequencies
     steps: int = 1
     ridge: float = 0.5
     spread: float = 1.0
@@ -144,7 +145,7 @@ class Moments:
         )
         row, column = torch.triu_indices(d, d, device=like.device)
         # Both halves of the matrix count in its norm, so that this vector's norm is the same.
-        twice = torch.where(row == column, 1.0, 2**0.5).to(like)
+        twice = torch.where(row == column, 1.0, sqrt(2)).to(like)
 
         def moments(x: Tensor, y: Tensor) -> Answer:
             phi = self.features(x)
@@ -181,7 +182,8 @@ class Moments:
         floor = self.ridge * known.edge + FLOOR * values.clamp(min=0).mean()
         direction = axes / (values.clamp(min=0) + floor) @ axes.T @ apart.T
         labels = torch.eye(len(apart)).to(apart) - 1 / len(apart)
-        return direction @ torch.linalg.pinv(apart @ direction, rtol=1e-10) @ labels
+        w: Tensor = direction @ torch.linalg.pinv(apart @ direction, rtol=1e-10) @ labels
+        return w
 
     def _images(self, known: Statistics, s: SyntheticSet) -> Tensor:
         """Returns the images from which regression finds W, (K * ipc, C, H, W)."""
@@ -195,7 +197,8 @@ class Moments:
         # One factor for all keeps the directions, and so W, where clipping would not.
         low, high = s.normalization.limits(pixels)
         most = torch.stack([phi.norm(dim=-1).max(), (pixels / high).max(), (pixels / low).max()])
-        return (pixels / most.max().clamp(min=1)).to(s.images)
+        bounded: Tensor = pixels / most.max().clamp(min=1)
+        return bounded.to(s.images)
 
     def _rest(self, w: Tensor, apart: Tensor, deviations: Tensor) -> Tensor:
         """Returns what images need beside means and deviations, so that W, (K, d), can follow.
@@ -208,10 +211,12 @@ class Moments:
         """
         ipc, contrast = len(deviations), 1 - 1 / len(w)
         rest = w - projected_on(w, torch.cat([apart, deviations]))
-        seen = (rest * w).sum(1).clamp(min=torch.finfo(w.dtype).tiny)
-        size = self.tilt if ipc > 1 else self.lean * seen / w.square().sum(1)
+        seen, whole = (rest * w).sum(1), w.square().sum(1)
+        seen = seen.where(seen > ROUNDING**2 * whole, torch.inf)  # nothing but rounding: none
+        size = self.tilt if ipc > 1 else self.lean * (seen / whole).clamp(max=1)
         sign = waves(ipc, 1).to(w) if ipc > 1 else torch.ones(1, 1).to(w)
-        return sign * (size * contrast / seen)[:, None, None] * rest[:, None]
+        added: Tensor = sign * (size * contrast / seen)[:, None, None] * rest[:, None]
+        return added
 
     def _deviations(self, known: Statistics, ipc: int) -> Tensor:
         """Returns what image j of every class adds to the class mean, (ipc, d)."""
@@ -224,7 +229,8 @@ class Moments:
         values = torch.where(values > known.edge, (values + excess.sqrt()) / 2, 0.0)
         many = min(ipc - 1, len(values))
         signs = waves(ipc, many).to(axes)
-        return self.spread * signs * values[:many].sqrt() @ axes[:, :many].T
+        deviations: Tensor = self.spread * signs * values[:many].sqrt() @ axes[:, :many].T
+        return deviations
 
     def _regression(self, s: SyntheticSet) -> tuple[Tensor, Tensor]:
         """Returns the regression from S: W_S (d, K), and the middle of its features (d,)."""
@@ -265,11 +271,13 @@ def error(regression: tuple[Tensor, Tensor], known: Statistics) -> Tensor:
 
 def projected_on(rows: Tensor, others: Tensor) -> Tensor:
     """Returns each row's nearest combination of other rows, (n, d)."""
-    return rows @ torch.linalg.pinv(others, rtol=1e-10) @ others
+    nearest: Tensor = rows @ torch.linalg.pinv(others, rtol=1e-10) @ others
+    return nearest
 
 
 def waves(n: int, many: int) -> Tensor:
     """Returns columns (n, many) with mean 0 and variance 1, orthogonal to each other; many < n."""
     j = torch.arange(n, dtype=torch.double)[:, None]
     k = torch.arange(1, many + 1, dtype=torch.double)
-    return 2**0.5 * torch.cos(torch.pi * (j + 0.5) * k / n)
+    columns: Tensor = sqrt(2) * torch.cos(torch.pi * (j + 0.5) * k / n)
+    return columns

@@ -4,7 +4,8 @@ DM matches embeddings with embeddings, DC and the methods built on it gradients 
 under fresh networks. For DD, soft labels, MTT and TESLA the statistic is the change that a real
 image would still make after training on S. For KIP and label solve it is the change that a real
 image would still make to kernel regression from S. The change is least for images that were learned
-from. A start matches nothing; it is examined like DM.
+from. Moments match fixed features, class means pixels. A start matches nothing; it is examined like
+DM.
 
 All films of a class have the same label in the loss. Therefore, in a gradient at fresh weights,
 only the image tells films apart. At weights trained on S, it also matters how well S fits the film.
@@ -113,27 +114,17 @@ def functional_gradient(recipe: Recipe, seed: int, device: torch.device) -> Matc
 
 
 def features(recipe: Recipe, seed: int, device: torch.device) -> Match:  # noqa: ARG001
-    """What moments match: features of public constants."""
-    method: Any = recipe.method
+    """What moments are taken of: the features that the method names, or the pixels themselves."""
+    of: Callable[[Tensor], Tensor] = getattr(recipe.method, "features", lambda x: x.flatten(1))
 
     def statistic(display: Tensor, labels: Tensor) -> Tensor:  # noqa: ARG001
-        found: Tensor = method.features(_seen(display, device))
-        return found.cpu()
-
-    return lambda release: statistic  # noqa: ARG005
-
-
-def pixels(recipe: Recipe, seed: int, device: torch.device) -> Match:  # noqa: ARG001
-    """What class means match."""
-
-    def statistic(display: Tensor, labels: Tensor) -> Tensor:  # noqa: ARG001
-        return _seen(display, device).flatten(1).cpu()
+        return of(_seen(display, device)).cpu()
 
     return lambda release: statistic  # noqa: ARG005
 
 
 MATCHED: Mapping[str, Kind] = {
-    "class-mean": pixels,
+    "class-mean": features,
     "dd": trained_gradient,
     "soft-label": trained_gradient,
     "dc": gradient,
@@ -154,16 +145,10 @@ def matched(
 ) -> list[Match]:
     """Returns what the recipe matches, under several networks.
 
-    A kernel belongs to an infinitely wide network, so there is only one. Pixels and features of
-    public constants know no network.
+    A kernel belongs to an infinitely wide network, so there is only one; so are fixed features.
     """
     kind = MATCHED[recipe.name]
-    most: dict[Kind, int] = {
-        trained_gradient: TRAINED,
-        functional_gradient: 1,
-        features: 1,
-        pixels: 1,
-    }
+    most: dict[Kind, int] = {trained_gradient: TRAINED, functional_gradient: 1, features: 1}
     count = min(networks, most.get(kind, networks))
     return [kind(recipe, derived(seed, "matched", number), device) for number in range(count)]
 

@@ -19,6 +19,7 @@ from medidd.architectures import convnet
 from medidd.data import Question, RealSet, SyntheticSet
 from medidd.distill import Classifies, Decodes, Method, Prepares, by_ipc, distill, learned
 from medidd.evaluate import Training, log_probabilities, train
+from medidd.features import LowFrequencies
 from medidd.methods import METHODS
 from medidd.methods.fields import fields
 from medidd.methods.fields import make as make_method
@@ -60,6 +61,9 @@ TOYS = {
 
 DRAWING = [name for name, kind in METHODS.items() if hasattr(kind, "batch")]
 """Those that take less than all there is at once."""
+
+INGREDIENTS = {"network", "kernel", "features", "experts"}
+"""Fields that hold an object."""
 
 every_method = pytest.mark.parametrize("name", METHODS)
 every_drawing_method = pytest.mark.parametrize("name", DRAWING)
@@ -105,7 +109,12 @@ def built(tmp_path: Path, cut: Callable) -> Callable[..., Method]:
 
             return FCKernel()
 
-        makers = {"network": lambda: network, "experts": experts, "kernel": kernel}
+        makers = {
+            "network": lambda: network,
+            "experts": experts,
+            "kernel": kernel,
+            "features": lambda: LowFrequencies(30),
+        }
         kind = METHODS[name]
         taken = {of: makers[of]() for of in fields(kind) if of in makers}
         method: Method = make_method(kind, {**taken, **toy(name).fields, **own})
@@ -478,7 +487,7 @@ def test_the_presets_of_the_authors_name_fields_and_make_a_method(
     assert kind.paper
     for ipc, values in kind.paper.items():
         assert ipc >= 1
-        assert set(values) <= set(known) - {"network", "kernel", "experts"}
+        assert set(values) <= set(known) - INGREDIENTS
         method = built(name, **by_ipc(kind.paper, ipc))
         assert method.steps >= 1
         for of, value in values.items():
@@ -493,7 +502,7 @@ def test_the_preset_for_a_private_source_names_fields_and_asks_seldom(
 ) -> None:
     kind = METHODS[name]
     known = fields(kind)
-    assert set(kind.private) <= set(known) - {"network", "kernel", "experts"}
+    assert set(kind.private) <= set(known) - INGREDIENTS
     method = built(name, **kind.private)
     for of, value in kind.private.items():
         assert values_of(method)[of] == value
@@ -529,11 +538,10 @@ def test_a_method_is_frozen_and_can_do_without_settings(name: str, built: Callab
     method = built(name)
     with pytest.raises(dataclasses.FrozenInstanceError):
         method.steps = 1
-    ingredients = {"network", "kernel", "experts"}
     needed = {
         of.name
         for of in fields(METHODS[name]).values()
         if of.default is dataclasses.MISSING and of.default_factory is dataclasses.MISSING
     }
-    assert needed <= ingredients
-    assert fields(METHODS[name]).keys() & ingredients == needed
+    assert needed <= INGREDIENTS
+    assert fields(METHODS[name]).keys() & INGREDIENTS == needed

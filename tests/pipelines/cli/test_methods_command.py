@@ -91,7 +91,8 @@ def test_the_fields_of_a_release_are_values_and_nothing_else(name: str, ran: Ran
     assert set(facts["fields"]) == declared - {*INGREDIENTS, "experts"}
     assert all(map(plain, facts["fields"].values())), facts["fields"]
     assert facts["fields"]["steps"] == facts["steps"] == 2
-    named = {"kernel": "fc"} if "kernel" in declared else {"network": "convnet", "width": 4}
+    named = {of: INGREDIENTS[of] for of in INGREDIENTS if of in declared}
+    named |= {"width": 4} if "network" in declared else {}
     assert facts["ingredients"] == named
     if name == "dsa":
         assert facts["fields"]["augment"] == ["crop", "scale"]
