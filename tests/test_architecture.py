@@ -142,9 +142,11 @@ def test_methods_need_torch_alone() -> None:
         + "from medidd.methods.fields import fields, make\n"
         + "from medidd.architectures import convnet\n"
         + "from medidd.kernels import FCKernel\n"
+        + "from medidd.features import LowFrequencies\n"
         + "print(*METHODS)\n"
         + "print([name for name in sys.modules if name.startswith('medidd.')])\n"
         + "given = {'network': convnet(2, 1, 16, width=2), 'kernel': FCKernel(), 'experts': None}\n"
+        + "given['features'] = LowFrequencies()\n"
         + "for kind in METHODS.values():\n"
         + "    make(kind, {name: of for name, of in given.items() if name in fields(kind)})\n"
     )

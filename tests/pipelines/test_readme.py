@@ -2,8 +2,10 @@
 
 import re
 import shlex
+from collections.abc import Iterator
 
 import pytest
+import rich_click as click
 from invented_cohort import ROOT
 
 from medidd.methods import METHODS
@@ -44,16 +46,25 @@ def test_the_table_of_methods_is_what_the_command_prints() -> None:
     assert markdown() in README, "paste what `medidd methods --markdown` prints"
 
 
+def every_command(group: click.Group) -> Iterator[click.Command]:
+    """The commands of a group and of the groups in it."""
+    for one in group.commands.values():
+        yield from every_command(one) if isinstance(one, click.Group) else [one]
+
+
 def test_every_command_and_option_of_the_readme_exists() -> None:
     lines = [line.strip() for line in README.splitlines() if line.startswith("    ")]
     commands = re.findall(r"medidd (.*)", "\n".join(lines))
     assert {shlex.split(line)[0] for line in commands} >= {"distill", "audit", "export", "evaluate"}
-    known = {option for one in medidd.commands.values() for p in one.params for option in p.opts}
+    known = {option for one in every_command(medidd) for p in one.params for option in p.opts}
     for line in commands:
         name, *words = shlex.split(line, comments=True)
         if name == "--help":
             continue
-        options = {option for param in medidd.commands[name].params for option in param.opts}
+        command = medidd.commands[name]
+        if isinstance(command, click.Group):
+            command = command.commands[words[0]]
+        options = {option for param in command.params for option in param.opts}
         assert {word for word in words if word.startswith("--")} <= options, line
     named = set(re.findall(r"`(--[a-z-]+)", README)) - {"--help"}
     assert named

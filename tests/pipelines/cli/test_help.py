@@ -92,4 +92,4 @@ def test_help_fits_80_columns_and_shows_the_groups_in_their_order() -> None:
     )
     assert max(map(len, ended.stdout.splitlines())) <= 80
     titles = [line.split()[1] for line in ended.stdout.splitlines() if line.startswith("╭─")]
-    assert titles == ["Films", "Labels", "Method", "Run", "Machine", "Help"]
+    assert titles == ["Films", "Labels", "Method", "Guarantee", "Run", "Machine", "Help"]
