@@ -48,6 +48,10 @@ def configured(context: click.Context, _: click.Parameter, path: Path | None) ->
         if name not in options:
             known = ", ".join(sorted(options))
             raise click.BadParameter(f"{path}: unknown option '{name}'; there are: {known}.")
+        if found[name] is None:  # click would take it for the option's own kind of nothing
+            raise click.BadParameter(
+                f"{path}: option '{name}' has no value; write one, or leave the option out."
+            )
     values = {options[name]: value for name, value in found.items()}
     if isinstance(fields := values.get("settings"), dict):
         values["settings"] = [f"{field}={json.dumps(value)}" for field, value in fields.items()]

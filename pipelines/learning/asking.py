@@ -79,7 +79,10 @@ class Privately:
         images = NORMALIZATION.standardize(films.images).to(device)
         _, channels, size, _ = images.shape
         public = NORMALIZATION.standardize(phantoms(PHANTOMS, size, channels)).to(device)
-        mechanism = PatientGaussian(self.budget.series(releases), self.budget.patients, CLIP)
+        series = self.budget.series(max(releases, 1))
+        mechanism = PatientGaussian(series, self.budget.patients, CLIP)
+        if not releases:  # what is matched has asked; nothing is left to ask
+            mechanism.made = series.releases
         labels = films.labels.to(device)
         return PrivateSource(
             images, labels, films.patients, classes, mechanism, public, self.folder

@@ -35,8 +35,8 @@ def promised(run: Run, patients: Patients, budget: Budget, releases: int) -> Jso
         )
     # Random, so that nobody can pass off a second run as this one continued.
     name = once(run.private / "budget.json", lambda: {"run": secrets.token_hex(16)})["run"]
-    total = reserve(patients, budget, budget.series(releases), run=name)
-    return stated(budget, releases, patients.unit, total)
+    reserve(patients, budget, budget.series(releases), run=name)
+    return stated(budget, releases, patients.unit)
 
 
 def of_experts(folder: Path, budget: Budget) -> Json:
@@ -63,14 +63,16 @@ def state_experts(folder: Path, guarantee: Json) -> None:
     write_json(Run(folder).private / EXPERTS, guarantee)
 
 
-def stated(budget: Budget, releases: int, unit: str, total: float) -> Json:
+def stated(budget: Budget, releases: int, unit: str) -> Json:
     """Returns the guarantee as a release states it.
+
+    The total is the one that this command was given, if any. The one in the ledger depends on who
+    the members are: an earlier release of a single one of them may have declared another.
 
     Args:
         budget: what was spent.
         releases: answers that were asked for.
         unit: what counts as one patient.
-        total: epsilon of all releases of these patients.
     """
     series = budget.series(releases)
     made = Guarantee.of([series], budget.delta)
@@ -87,7 +89,7 @@ def stated(budget: Budget, releases: int, unit: str, total: float) -> Json:
         "releases": releases,
         "mu": made.mu,
         "patients": budget.patients,
-        "total": total,
+        "total": budget.total,
         "an attacker reaches at most": {
             "AUC": made.auc,
             "rate at 1 %": made.tpr(0.01),

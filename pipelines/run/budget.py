@@ -5,6 +5,7 @@ question, because a run that is stopped half-way has spent it too. All that was 
 the patients adds up, whether or not the release left.
 """
 
+import math
 from dataclasses import asdict, dataclass
 
 from medidd.dicom.folder.names import sought
@@ -22,7 +23,7 @@ class Budget:
 
     Attributes:
         epsilon: of this release.
-        delta: of this release and of the total.
+        delta: of this release. The total is judged at the least delta of all releases.
         patients: public number of patients; never counted.
         total: epsilon of all releases of the same patients; None for what the first release
             declared, or for ``epsilon`` if this is the first.
@@ -37,6 +38,12 @@ class Budget:
     total: float | None = None
 
     def __post_init__(self) -> None:
+        # NaN is neither above nor below a limit, so each comparison would let it pass.
+        for name, number in (("epsilon", self.epsilon), ("delta", self.delta)):
+            if not (0 < number < math.inf):
+                raise ValueError(f"--{name}: {number} is not a number above 0")
+        if self.total is not None and not math.isfinite(self.total):
+            raise ValueError(f"--total-epsilon: {self.total} is not a number above 0")
         if self.delta > 1 / (10 * self.patients):
             raise ValueError(
                 f"--delta: {self.delta:g} is too large for {self.patients} patients; at most "
@@ -74,7 +81,8 @@ def reserve(patients: Patients, budget: Budget, series: Series, *, run: str) -> 
         The epsilon that all releases of these patients together may spend.
 
     Raises:
-        Stop: together with earlier releases of these patients it exceeds the declared total.
+        Stop: together with earlier releases of these patients it exceeds the declared total, or the
+            run reserved something else before.
     """
     people = ledger.people(patients)
     with ledger.locked() as append:
@@ -84,23 +92,32 @@ def reserve(patients: Patients, budget: Budget, series: Series, *, run: str) -> 
             if entry.kind == "budget" and not sought(entry.people).isdisjoint(people)
         ]
         declared = [entry.total for entry in before if entry.total is not None]
-        total = min(declared, default=budget.total or budget.epsilon)
-        if any(entry.release == run for entry in before):
+        asked = budget.total if declared else budget.total or budget.epsilon
+        total = min([*declared, *([] if asked is None else [asked])])
+        if reserved := [entry for entry in before if entry.release == run]:
+            if not _alike(reserved[0].spent, series):
+                raise Stop(
+                    "this run was begun with another guarantee, and its answers have the noise of "
+                    "that one; repeat the command of that run, or name another folder with --out",
+                    Exit.AUDIT,
+                )
             return total
-        if declared and budget.total is not None and budget.total > total:
+        if budget.total is not None and budget.total > total:
             raise Stop(
                 f"--total-epsilon: the first release of these patients declared {total:g}, and a "
                 "total cannot be raised later; leave the option out",
                 Exit.AUDIT,
             )
         past = [one for entry in before for one in entry.spent]
-        needed = Guarantee.of([*past, series], budget.delta).epsilon
+        # A larger delta than that of the first release would make the total look less spent.
+        delta = min([budget.delta, *(e.delta for e in before if e.delta is not None)])
+        needed = Guarantee.of([*past, series], delta).epsilon
         if needed > total * (1 + 1e-9):
             raise Stop(
                 f"earlier runs on these patients have spent epsilon "
-                f"{Guarantee.of(past, budget.delta).epsilon:.2f} of {total:g}, and with this run "
-                f"it would be {needed:.2f}. Nothing was asked of the films. Use a smaller "
-                "--epsilon, or other patients",
+                f"{Guarantee.of(past, delta).epsilon if past else 0:.2f} of {total:g}, and with "
+                f"this run it would be {needed:.2f} (delta {delta:g}). Nothing was asked of the "
+                "films. Use a smaller --epsilon, or other patients",
                 Exit.AUDIT,
             )
         append(
@@ -112,6 +129,14 @@ def reserve(patients: Patients, budget: Budget, series: Series, *, run: str) -> 
                 level="",
                 spent=(series,),
                 total=total,
+                delta=delta,
             )
         )
     return total
+
+
+def _alike(spent: tuple[Series, ...], series: Series) -> bool:
+    """Whether this was reserved, but for the last digits, which another scipy may compute."""
+    return [one.releases for one in spent] == [series.releases] and math.isclose(
+        spent[0].sigma, series.sigma, rel_tol=1e-6
+    )

@@ -61,6 +61,7 @@ class Entry(BaseModel):
         private: whether the release has a guarantee.
         spent: what a budget spends.
         total: epsilon that all budgets of these patients together may spend; None for no budget.
+        delta: at which the total is judged.
         date: when the entry was made, in UTC; filled in when it is added.
         before: SHA-256 of the entry before; filled in likewise.
     """
@@ -79,6 +80,7 @@ class Entry(BaseModel):
     private: bool = False
     spent: tuple[Series, ...] = ()
     total: float | None = None
+    delta: float | None = None
     date: str = ""
     before: str = ""
 

@@ -50,6 +50,14 @@ def test_an_empty_file_changes_nothing(tmp_path: Path, source: Source) -> None:
     assert json.loads(with_file.out)["run"] == json.loads(without.out)["run"]
 
 
+def test_an_option_without_a_value_is_refused(config: Path, tmp_path: Path) -> None:
+    """An empty epsilon must not be read as the word none, which gives up the guarantee."""
+    for empty in ("epsilon:\n", "epsilon: null\n", "delta: ~\n"):
+        config.write_text(f"dicom-dir: {tmp_path}\nipc: 1\n{empty}")
+        ended = called("distill", "-c", config, "--dry-run")
+        assert (ended.code, "has no value" in ended.err) == (2, True), ended.err
+
+
 def test_a_file_cannot_name_another_file(config: Path) -> None:
     config.write_text("config: other.yaml\n")
     ended = called("distill", "-c", config)

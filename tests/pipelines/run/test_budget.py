@@ -1,5 +1,6 @@
 """The account of what was spent on a patient: it adds up, and it never forgets."""
 
+import math
 import re
 from dataclasses import replace
 
@@ -7,6 +8,7 @@ import pytest
 from invented_cohort import Made
 
 from pipelines.learning.opened_run import open_run
+from pipelines.learning.promise import stated
 from pipelines.run import ledger
 from pipelines.run.budget import Budget, reserve
 from pipelines.run.errors import Exit, Stop
@@ -71,11 +73,42 @@ def test_one_shared_patient_is_enough_to_add_up(patients: Patients) -> None:
         spend(replace(patients, roles=roles), Budget(2.0), "second")
 
 
+def test_a_larger_delta_does_not_make_room_for_a_second_release(patients: Patients) -> None:
+    spend(patients, Budget(3.0), "first")
+    with pytest.raises(Stop, match="Nothing was asked"):
+        spend(patients, Budget(0.5, delta=1e-4), "second")
+
+
+def test_a_later_release_may_declare_less_for_all_of_its_patients(patients: Patients) -> None:
+    spend(patients, Budget(1.0, total=9.0), "first")
+    assert spend(patients, Budget(1.0, total=2.0), "second") == 2.0
+    with pytest.raises(Stop, match="Nothing was asked"):
+        spend(patients, Budget(2.0), "third")
+
+
+def test_a_run_cannot_go_on_with_another_guarantee(patients: Patients) -> None:
+    spend(patients, Budget(2.0), "first")
+    for other in (Budget(1.0), Budget(2.0, delta=1e-6)):
+        with pytest.raises(Stop, match="another guarantee"):
+            spend(patients, other, "first")
+    with pytest.raises(Stop, match="another guarantee"):
+        spend(patients, Budget(2.0), "first", releases=2)
+
+
+def test_what_leaves_says_nothing_of_earlier_releases() -> None:
+    """Another cohort's total would tell that one of its patients is a member here."""
+    assert stated(Budget(1.0), 1, "patient")["total"] is None
+    assert stated(Budget(1.0, total=2.0), 1, "patient")["total"] == 2.0
+
+
 @pytest.mark.parametrize(
     ("numbers", "said"),
     [
         ({"epsilon": 1.0, "delta": 1e-3, "patients": 1000}, "--delta"),
         ({"epsilon": 2.0, "total": 1.0}, "--total-epsilon"),
+        ({"epsilon": math.nan}, "--epsilon"),
+        ({"epsilon": 1.0, "delta": math.nan}, "--delta"),
+        ({"epsilon": 1.0, "total": math.nan}, "--total-epsilon"),
     ],
 )
 def test_numbers_that_do_not_fit_are_refused(numbers: dict[str, float], said: str) -> None:
