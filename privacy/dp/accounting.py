@@ -140,7 +140,8 @@ STRONG, MODERATE, WEAK = 1.0, 3.0, 10.0
 
 
 def strength(epsilon: float) -> str:
-    """Returns how strong an epsilon is, in words."""
+    """Returns how strong an epsilon is, in words; what was computed may be off by rounding."""
+    epsilon -= 1e-9
     if epsilon <= STRONG:
         return "strong"
     if epsilon <= MODERATE:
