@@ -19,6 +19,7 @@ def config(tmp_path: Path, source: Source) -> Path:
         f"dicom-dir: {source.folder}\n"
         f"out: {tmp_path / 'run'}\n"
         "ipc: 2\nsize: 16\nwidth: 4\nsteps: 2\nseed: 5\ndevice: cpu\njson: true\n"
+        "method: dm\nepsilon: none\n"
         "set:\n  lr_images: 0.5\n  batch: 7\n"
     )
     return path
