@@ -141,10 +141,12 @@ def test_methods_need_torch_alone() -> None:
         + "from medidd.methods import METHODS\n"
         + "from medidd.methods.fields import fields, make\n"
         + "from medidd.architectures import convnet\n"
+        + "from medidd.features import LowFrequencies\n"
         + "from medidd.kernels import FCKernel\n"
         + "print(*METHODS)\n"
         + "print([name for name in sys.modules if name.startswith('medidd.')])\n"
-        + "given = {'network': convnet(2, 1, 16, width=2), 'kernel': FCKernel(), 'experts': None}\n"
+        + "given = {'network': convnet(2, 1, 16, width=2), 'kernel': FCKernel(), 'experts': None,\n"
+        + "  'features': LowFrequencies()}\n"
         + "for kind in METHODS.values():\n"
         + "    make(kind, {name: of for name, of in given.items() if name in fields(kind)})\n"
     )

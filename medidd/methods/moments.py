@@ -1,6 +1,6 @@
-"""Moments: kernel inducing points on a finite feature map, from one question.
+"""Moments: kernel inducing points on a finite feature map.
 
-The loss is that of KIP (Nguyen, Chen & Lee, ICLR 2021, arXiv:2011.00050); the method is ours.
+Ours, with the loss of KIP (Nguyen, Chen & Lee, ICLR 2021, Algorithm 1, arXiv:2011.00050).
 
 Learns: images.
 Costs: one question about all real images: class means and one second moment of d public features.
