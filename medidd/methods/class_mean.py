@@ -8,8 +8,8 @@ Costs: one question about all real images. No network is trained.
 All images of a class are the same: the mean of its films. Whatever is better than this has learned
 more than an average, and a method that is not better is not worth its privacy.
 
-From the authors: what is matched. Ours: the closed form. Films are bounded by the display range, around the gray
-in its middle, so that a private source knows how far one film can move a mean.
+From the authors: what is matched. Ours: the closed form. Films are bounded by the display range,
+around the gray in its middle, so that a private source knows how far one film can move a mean.
 """
 
 import sys
