@@ -26,6 +26,14 @@ class Features(Protocol):
     def __call__(self, images: Tensor) -> Tensor:
         """Returns features (n, d) of standardised images (n, C, H, W); no row is longer than 1."""
 
+    def pixels(self, features: Tensor, like: Tensor) -> Tensor:
+        """Returns images (n, C, H, W) with features (n, d), as nearly as there are such images.
+
+        Args:
+            features: no longer than 1.
+            like: images (any number, C, H, W) of the same shape.
+        """
+
 
 @dataclass(frozen=True)
 class LowFrequencies:
@@ -98,7 +106,7 @@ def _columns(of: LowFrequencies, channels: int, height: int, width: int) -> Tens
     return basis.flatten(1).T.contiguous()
 
 
-FEATURES: dict[str, Callable[[], LowFrequencies]] = {"dct": LowFrequencies}
+FEATURES: dict[str, Callable[[], Features]] = {"dct": LowFrequencies}
 """Makers of feature maps by name."""
 
 

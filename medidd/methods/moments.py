@@ -34,7 +34,7 @@ from torch import Tensor
 from medidd.data import Question, Source, SyntheticSet
 from medidd.descent import toward
 from medidd.distill import Preset
-from medidd.features import LowFrequencies
+from medidd.features import Features
 from medidd.kernels import centered
 from medidd.project import projected
 
@@ -80,7 +80,7 @@ class Moments:
     """Moments.
 
     Attributes:
-        features: phi, of public constants.
+        features: phi, of public constants; linear where it is not clipped.
         steps: 1; more change nothing.
         ridge: what is added to the variances, in units of the greatest that noise alone gives.
         spread: of the deviations of S, in units of those of the films.
@@ -95,7 +95,7 @@ class Moments:
     private: ClassVar[Mapping[str, Any]] = {}
     classifies_by: ClassVar[str] = "regression on features"
 
-    features: LowFrequencies
+    features: Features
     steps: int = 1
     ridge: float = 0.5
     spread: float = 1.0
