@@ -6,6 +6,7 @@ sensitivity that everybody knows.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from math import prod, sqrt
 from typing import Protocol
 
@@ -24,6 +25,14 @@ class Features(Protocol):
 
     def __call__(self, images: Tensor) -> Tensor:
         """Returns features (n, d) of standardised images (n, C, H, W); no row is longer than 1."""
+
+    def pixels(self, features: Tensor, like: Tensor) -> Tensor:
+        """Returns images (n, C, H, W) with features (n, d), as nearly as there are such images.
+
+        Args:
+            features: no longer than 1.
+            like: images (any number, C, H, W) of the same shape.
+        """
 
 
 @dataclass(frozen=True)
@@ -78,25 +87,26 @@ class LowFrequencies:
 
     def _basis(self, like: Tensor) -> Tensor:
         """Returns the weighted cosines as columns, (C H W, d), for images (n, C, H, W)."""
-        channels, height, width = like.shape[1:]
-        down, across = cosines(height), cosines(width)
-        u, v = torch.arange(height)[:, None].double(), torch.arange(width).double()
-        # Cycles per image side, counted in half turns; equal ones in a fixed order.
-        frequency = (u.square() + v.square()).sqrt().expand(channels, -1, -1)
-        channel_last = frequency.permute(1, 2, 0).flatten()
-        order = channel_last.sort(stable=True).indices[: self.dim((channels, height, width))]
-        c = order % channels
-        row, column = order // channels // width, order // channels % width
-        waves = down[row][:, :, None] * across[column][:, None, :]  # (d, H, W)
-        weights = (1 + channel_last[order]) ** self.exponent
-        # Divided by the number of rows and columns, images mean the same at any size.
-        scale = weights / (self.radius * sqrt(height * width * channels))
-        basis = torch.zeros(len(order), channels, height, width, dtype=torch.double)
-        basis[torch.arange(len(order)), c] = waves * scale[:, None, None]
-        return basis.flatten(1).T.to(like)
+        return _columns(self, *like.shape[1:]).to(like)
 
 
-FEATURES: dict[str, Callable[[], LowFrequencies]] = {"dct": LowFrequencies}
+@lru_cache(maxsize=4)  # a private source asks about every patient alone
+def _columns(of: LowFrequencies, channels: int, height: int, width: int) -> Tensor:
+    u, v = torch.arange(height)[:, None].double(), torch.arange(width).double()
+    # Half turns along a side. Equal ones stay in a fixed order, and channels together.
+    frequency = (u.square() + v.square()).sqrt()[..., None].expand(-1, -1, channels).flatten()
+    order = frequency.sort(stable=True).indices[: of.dim((channels, height, width))]
+    row, column, channel = order // channels // width, order // channels % width, order % channels
+    waves = cosines(height)[row][:, :, None] * cosines(width)[column][:, None, :]  # (d, H, W)
+    # Divided by the root of the number of pixels, images mean the same at any size.
+    scale = of.radius * sqrt(height * width * channels)
+    weights = (1 + frequency[order]) ** of.exponent / scale
+    basis = torch.zeros(len(order), channels, height, width, dtype=torch.double)
+    basis[torch.arange(len(order)), channel] = waves * weights[:, None, None]
+    return basis.flatten(1).T.contiguous()
+
+
+FEATURES: dict[str, Callable[[], Features]] = {"dct": LowFrequencies}
 """Makers of feature maps by name."""
 
 

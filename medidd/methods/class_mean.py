@@ -1,7 +1,6 @@
-"""Class means: the average film of each class.
+"""Class means, a baseline.
 
-A baseline, older than the field (McMahan et al., AISTATS 2017, call it a mean over clients); DM
-with the pixels themselves as features comes to it (Zhao & Bilen, arXiv:2110.04181).
+DM (Zhao & Bilen, WACV 2023, arXiv:2110.04181) comes to it if the features are the pixels.
 
 Learns: images.
 Costs: one question about all real images. No network is trained.
@@ -9,8 +8,8 @@ Costs: one question about all real images. No network is trained.
 All images of a class are the same: the mean of its films. Whatever is better than this has learned
 more than an average, and a method that is not better is not worth its privacy.
 
-From the authors: nothing. Ours: all of it. Films are bounded by the display range, around the gray
-in its middle, so that a private source knows how far one film can move a mean.
+From the authors: what is matched. Ours: the closed form. Films are bounded by the display range,
+around the gray in its middle, so that a private source knows how far one film can move a mean.
 """
 
 import sys

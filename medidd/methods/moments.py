@@ -1,6 +1,6 @@
-"""Moments: kernel inducing points on a finite feature map, from one question.
+"""Moments: kernel inducing points on a finite feature map.
 
-The loss is that of KIP (Nguyen, Chen & Lee, ICLR 2021, arXiv:2011.00050); the method is ours.
+Ours, with the loss of KIP (Nguyen, Chen & Lee, ICLR 2021, Algorithm 1, arXiv:2011.00050).
 
 Learns: images.
 Costs: one question about all real images: class means and one second moment of d public features.
@@ -34,7 +34,7 @@ from torch import Tensor
 from medidd.data import Question, Source, SyntheticSet
 from medidd.descent import toward
 from medidd.distill import Preset
-from medidd.features import LowFrequencies
+from medidd.features import Features
 from medidd.kernels import centered
 from medidd.project import projected
 
@@ -80,7 +80,7 @@ class Moments:
     """Moments.
 
     Attributes:
-        features: phi, of public constants.
+        features: phi, of public constants; linear where it is not clipped.
         steps: 1; more change nothing.
         ridge: what is added to the variances, in units of the greatest that noise alone gives.
         spread: of the deviations of S, in units of those of the films.
@@ -95,7 +95,7 @@ class Moments:
     private: ClassVar[Mapping[str, Any]] = {}
     classifies_by: ClassVar[str] = "regression on features"
 
-    features: LowFrequencies
+    features: Features
     steps: int = 1
     ridge: float = 0.5
     spread: float = 1.0

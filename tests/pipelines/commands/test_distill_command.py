@@ -9,7 +9,17 @@ from pathlib import Path
 
 import pytest
 import torch
-from invented_cohort import MARK, Made, Source, called, distill, files_of, plant, write_labels
+from invented_cohort import (
+    MARK,
+    PLAIN,
+    Made,
+    Source,
+    called,
+    distill,
+    files_of,
+    plant,
+    write_labels,
+)
 from safetensors import safe_open
 
 from pipelines.run import installation
@@ -70,7 +80,7 @@ def test_a_run_is_screened_and_never_passed(made: Made) -> None:
 def test_json_prints_one_object_and_nothing_else(made: Made) -> None:
     assert made.ended.out.count("\n") == 1
     said = json.loads(made.ended.out)
-    parts = {"run", "method", "ipc", "classes", "metrics", "audit", "seconds"}
+    parts = {"run", "method", "ipc", "classes", "metrics", "guarantee", "audit", "seconds"}
     assert set(said) == parts | {"refused", "warned", "unknown_keys", "evidence"}
     assert said["run"] == str(made.path)
     assert said["method"] == "dm"
@@ -146,7 +156,7 @@ def test_without_out_a_run_goes_where_its_job_says(
     assert ended.code == 0, ended.err
     (run,) = (tmp_path / "runs").iterdir()
     assert json.loads(ended.out)["run"] == f"runs/{run.name}"
-    assert re.fullmatch(r"dm-ipc1-[0-9a-f]{8}", run.name)
+    assert re.fullmatch(r"moments-ipc1-[0-9a-f]{8}", run.name)
     assert stat.S_IMODE(run.stat().st_mode) == 0o700
 
 
@@ -196,7 +206,7 @@ def test_three_classes_are_distilled_too(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("method", ["noise", "random", "kmeans", "average"])
 def test_every_start_is_a_baseline_of_its_own(source: Source, tmp_path: Path, method: str) -> None:
-    small = ("--size", 16, "--width", 4, "--device", "cpu")
+    small = ("--size", 16, "--width", 4, "--device", "cpu", *PLAIN)
     arguments = ("--dicom-dir", source.folder, "--ipc", 2, "--method", method, *small)
     ended = called("distill", *arguments, "--out", tmp_path / "run")
     assert ended.code == 0, ended.err
