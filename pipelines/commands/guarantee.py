@@ -53,7 +53,7 @@ def plan(job: Plan) -> Answer:
     """Returns what the guarantee promises, what the method asks, and whether it can work.
 
     Raises:
-        Stop: the method or a setting does not exist.
+        Stop: the method or a setting does not exist, or the method asks nothing.
     """
     made = recipe(
         job.method,
@@ -65,6 +65,12 @@ def plan(job: Plan) -> Answer:
         width=32,
         private=True,
     )
+    if not made.releases:
+        raise Stop(
+            f"{job.method} asks nothing itself; its experts ask, count times epochs times "
+            "epoch-steps; medidd experts says whether they can work",
+            Exit.USAGE,
+        )
     budget, costs = job.budget, planned(made, job.budget, job.size)
     return Answer(
         [

@@ -118,7 +118,7 @@ def planned(recipe: Recipe, budget: Budget, size: int) -> Plan:
 def numbers_asked(recipe: Recipe, size: int) -> int:
     """Returns how many numbers the first answer to a method has; 0 if it asks nothing."""
     if recipe.method is None or not recipe.releases:
-        return 0
+        return 0  # what is matched by trajectories has asked, and is not known yet
     rng = generator(0)
     gray = torch.zeros(recipe.classes, 1, size, size)
     synthetic = recipe.begun(gray, torch.arange(recipe.classes), rng)
