@@ -25,8 +25,8 @@ KEPT = (
     *("ledger.json", "worth", "purged.json", ".lock"),
     *("answers", "budget.json", "guarantee.json"),
 )
-"""What stays in it: who was held out, figures, a note that it was purged, and, with a guarantee, the
-noisy answers, which it covers, and the name of the run in the account."""
+"""What stays in it: who was held out, figures, a note that it was purged, and, with a guarantee,
+the noisy answers, which it covers, and the name of the run in the account."""
 
 
 @dataclass(frozen=True)
