@@ -11,9 +11,9 @@ Json = Any
 
 PROMISE = (
     "The images and labels have a guarantee of differential privacy: whether or not any one "
-    "patient was in the training set, with all of the patient's films, they could have come out "
-    "almost the same. This holds against any attacker, with any knowledge and any computing power, "
-    "now and later."
+    "patient was in the training set, with all of the patient's films, changes how likely they "
+    "are by no more than epsilon and delta say. This holds against any attacker, with any "
+    "knowledge and any computing power, now and later."
 )
 
 NEIGHBOURS = "two training sets that differ by one patient, added or removed"
@@ -34,7 +34,9 @@ WHERE = {
 """Everything of a run that can leave, and how the guarantee stands to it."""
 
 ASSUMPTIONS = (
-    "the patient of each film is known: two numbers of one person count as two patients;",
+    "the patient of each film is known: two numbers of one person count as two patients, and no "
+    "other patient's films decide whose film it is or whether it is used;",
+    "where the unit is a study or an image, no patient has two of them;",
     "the random numbers of the sender's operating system are secret and uniform;",
     "the sender knew the names of the classes before looking at these films;",
     "the account of budgets is complete: no other installation made releases of these patients;",

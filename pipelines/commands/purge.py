@@ -21,8 +21,12 @@ HOLD_FILMS = (
 )
 """What is deleted from the private part of a run."""
 
-KEPT = ("ledger.json", "worth", "purged.json")
-"""What stays in it: who was held out, figures, and a note that it was purged."""
+KEPT = (
+    *("ledger.json", "worth", "purged.json", ".lock"),
+    *("answers", "budget.json", "guarantee.json"),
+)
+"""What stays in it: who was held out, figures, a note that it was purged, and, with a guarantee,
+the noisy answers, which it covers, and the name of the run in the account."""
 
 
 @dataclass(frozen=True)

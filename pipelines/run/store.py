@@ -11,7 +11,9 @@ Tensors are safetensors, never pickles; everything else is text. A file is writt
 not at all: it is written next to its place and moved there.
 """
 
+import fcntl
 import json
+import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -28,7 +30,9 @@ RUNS = Path("runs")
 """The folder of runs, unless the user names another one."""
 
 
-_READ = frozenset({"cohort", "members", "controls", "ledger.json", "refused-files.csv"})
+_LOCK = ".lock"
+
+_READ = frozenset({"cohort", "members", "controls", "ledger.json", "refused-files.csv", _LOCK})
 """What is in the private part of a run before anything is made of its films."""
 
 _ENDED = "ended"
@@ -201,14 +205,37 @@ def claimed(place: Run, asked: Json, *, resume: bool) -> Iterator[None]:
         Stop: as ``claim``.
     """
     fresh = claim(place, asked, resume=resume)
+    with _alone(place):
+        try:
+            yield
+        except Stop as stop:
+            if fresh:
+                place.discard()
+            elif stop.code in (Exit.DATA, Exit.REFUSED_FILES) and not place.holds_results():
+                place.end(asked)
+            raise
+
+
+@contextmanager
+def _alone(place: Run) -> Iterator[None]:
+    """Keeps other processes from working on the run; the lock ends with the process.
+
+    Raises:
+        Stop: another process works on it.
+    """
+    place.private.mkdir(mode=0o700, exist_ok=True)
+    lock = os.open(place.private / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
     try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Stop(
+                f"{place.path}: another process works on this run; wait for it, or change --out",
+                Exit.USAGE,
+            ) from None
         yield
-    except Stop as stop:
-        if fresh:
-            place.discard()
-        elif stop.code in (Exit.DATA, Exit.REFUSED_FILES) and not place.holds_results():
-            place.end(asked)
-        raise
+    finally:
+        os.close(lock)
 
 
 def require(path: Path) -> Run:

@@ -23,8 +23,8 @@ class Answers(Protocol):
     def __getitem__(self, number: int) -> Tensor:
         """Returns an answer, (size,), float64."""
 
-    def append(self, answer: Tensor) -> None:
-        """Keeps an answer; returns when it is safe."""
+    def append(self, answer: Tensor, number: int) -> None:
+        """Keeps an answer as that of a number; returns when it is safe."""
 
 
 class MemorisedAnswers:
@@ -39,9 +39,9 @@ class MemorisedAnswers:
     def __getitem__(self, number: int) -> Tensor:
         return self._kept[number]
 
-    def append(self, answer: Tensor) -> None:
+    def append(self, answer: Tensor, number: int) -> None:
         """Keeps an answer."""
-        self._kept.append(answer)
+        self._kept[number:] = [answer]
 
 
 class StoredAnswers:
@@ -61,9 +61,13 @@ class StoredAnswers:
     def __getitem__(self, number: int) -> Tensor:
         return torch.from_numpy(np.load(self._name(number), allow_pickle=False))
 
-    def append(self, answer: Tensor) -> None:
-        """Writes an answer; raises FileExistsError if another process gave it meanwhile."""
-        name = self._name(len(self))
+    def append(self, answer: Tensor, number: int) -> None:
+        """Writes an answer; raises FileExistsError if another process gave it meanwhile.
+
+        The number is the asker's. Counted here, it would be the next one if another process had
+        answered meanwhile, and the answer would be kept as that to another question.
+        """
+        name = self._name(number)
         written = name.with_suffix(f".{os.getpid()}")
         with os.fdopen(os.open(written, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as f:
             np.save(f, answer.numpy())

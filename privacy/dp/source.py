@@ -87,7 +87,7 @@ class PrivateSource:
                 "are stored; keep the folder of answers with the run"
             )
         if self.position == len(self._answers):
-            self._answers.append(self.noisy(layout))
+            self._answers.append(self.noisy(layout), self.position)
         answer = self._answers[self.position]
         if answer.shape != (layout.size,):
             raise ValueError(

@@ -203,8 +203,27 @@ def test_a_second_process_cannot_replace_an_answer(
     with pytest.raises(FileExistsError):
         other.means([Q(pixels, (0,))], size=1)
     monkeypatch.undo()
+    assert len(list(tmp_path.iterdir())) == 1
     again = source(FILMS, LABELS, PATIENTS, store=tmp_path)
     assert torch.equal(again.means([Q(pixels, (0,))], size=1)[0], kept)
+
+
+def test_an_answer_is_never_kept_as_that_to_another_question(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two processes find no answer; one answers while the other still adds up."""
+    one, slow = (source(FILMS, LABELS, PATIENTS, store=tmp_path) for _ in range(2))
+    computed = slow.noisy
+
+    def overtaken(layout: Layout) -> torch.Tensor:
+        answer = computed(layout)
+        one.means([Q(pixels, (0,))], size=1)
+        return answer
+
+    monkeypatch.setattr(slow, "noisy", overtaken)
+    with pytest.raises(FileExistsError):
+        slow.means([Q(pixels, (0,))], size=1)
+    assert [path.name for path in tmp_path.iterdir()] == ["answer-000000.npy"]
 
 
 def test_phantoms_are_always_the_same_and_have_the_spectrum_of_nature() -> None:
