@@ -81,6 +81,7 @@ def run(job: Distill) -> Answer:
     if job.budget is None:
         lines.append("would have no guarantee (--epsilon none)")
     else:
+        lines.append(f"would publish the names of the classes: {', '.join(sorted(films))}")
         costs = planned(recipe, job.budget, studies.size)
         lines.append(f"would guarantee {promise(job.budget)}")
         if costs.releases:

@@ -34,8 +34,14 @@ def promised(run: Run, patients: Patients, budget: Budget, releases: int) -> Jso
             Exit.DATA,
         )
     # Random, so that nobody can pass off a second run as this one continued.
-    name = once(run.private / "budget.json", lambda: {"run": secrets.token_hex(16)})["run"]
-    reserve(patients, budget, budget.series(releases), run=name)
+    fresh = not run.budget.exists()
+    name = once(run.budget, lambda: {"run": secrets.token_hex(16)})["run"]
+    try:
+        reserve(patients, budget, budget.series(releases), run=name)
+    except Stop:
+        if fresh:
+            run.budget.unlink()  # nothing was reserved
+        raise
     return stated(budget, releases, patients.unit)
 
 
