@@ -1,6 +1,7 @@
 """The private mechanism in figures: one line of JSON per measurement.
 
     python benchmarks/dp_mechanism.py --repetitions 200
+    python benchmarks/dp_mechanism.py --part defects --part noise
 
 Which planted defects are refuted at which epsilon, how often the correct mechanism is, how far the
 account is above dp-accounting's, how normal the noise is, and what an answer about 2,350 patients
@@ -61,12 +62,19 @@ class Asked:
 @click.command()
 @click.option("--repetitions", type=int, default=200, show_default=True)
 @click.option("--trials", type=int, default=500, show_default=True, help="Of each repetition.")
-def main(repetitions: int, trials: int) -> None:
+@click.option("--part", "chosen", multiple=True, help="Only these; by default all.")
+def main(repetitions: int, trials: int, chosen: tuple[str, ...]) -> None:
     """Measures everything."""
     torch.set_num_threads(1)
-    parts = (accounts(), noise(), defects(), correct(repetitions, trials), costs())
-    for part in parts:
-        for line in part:
+    parts = {
+        "accounts": accounts(),
+        "noise": noise(),
+        "defects": defects(),
+        "correct": correct(repetitions, trials),
+        "costs": costs(),
+    }
+    for name in chosen or parts:
+        for line in parts[name]:
             click.echo(json.dumps(line))
 
 
