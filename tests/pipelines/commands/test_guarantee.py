@@ -67,12 +67,12 @@ def test_the_default_asks_once_and_states_what_it_promises(guaranteed: Made) -> 
     said = json.loads(guaranteed.ended.out)
     promise = said["guarantee"]
     assert said["method"] == "moments"
-    assert (promise["epsilon"], promise["delta"], promise["releases"]) == (3, 1e-5, 1)
+    assert (promise["epsilon"], promise["delta"], promise["releases"]) == (2, 1e-5, 1)
     assert promise["mu"] == pytest.approx(1 / promise["sigma"])
-    assert promise["an attacker reaches at most"]["AUC"] == pytest.approx(0.694, abs=1e-3)
+    assert promise["an attacker reaches at most"]["AUC"] == pytest.approx(0.639, abs=1e-3)
     assert len(answers(guaranteed.path)) == 1
     assert {"synthetic", "own", "class-mean", "full"} <= said["metrics"].keys()
-    assert "<td>epsilon</td><td>3 (moderate)</td>" in (guaranteed.path / "report.html").read_text()
+    assert "<td>epsilon</td><td>2 (moderate)</td>" in (guaranteed.path / "report.html").read_text()
 
 
 def test_nothing_that_is_about_patients_leaves(bundle: Path) -> None:
@@ -82,7 +82,7 @@ def test_nothing_that_is_about_patients_leaves(bundle: Path) -> None:
     assert audit["guarantee"] == manifest["guarantee"]
     assert not {"findings", "power", "patients", "wording"} & audit.keys()
     card = (bundle / "README.md").read_text()
-    assert "| epsilon | 3 (moderate) |" in card
+    assert "| epsilon | 2 (moderate) |" in card
     assert not [word for word in ("interval", "| synthetic |", "| random |", "ROC") if word in card]
     assert called("verify", bundle).code == 0
 
@@ -119,7 +119,7 @@ def test_no_other_run_may_ask_these_patients(
     before = tree(tmp_path)
     again = distill(source, tmp_path / "second", "--seed", 1)
     assert again.code == 6
-    assert "have spent epsilon 3.00 of 3" in again.err
+    assert "have spent epsilon 2.00 of 2" in again.err
     assert tree(tmp_path) == before
     # Noise has no seed: the same command on the same films gives other bytes.
     one, other = (Run(path).release for path in (tmp_path / "first", guaranteed.path))
@@ -244,7 +244,7 @@ def test_a_run_that_stops_after_its_reservation_keeps_its_folder(
     assert answers(tmp_path / "run")
 
 
-@pytest.mark.parametrize("epsilon", ["3", "none"])
+@pytest.mark.parametrize("epsilon", ["2", "none"])
 def test_patients_whose_headers_decide_about_others_get_no_guarantee(
     source: Source, tmp_path: Path, epsilon: str
 ) -> None:
