@@ -40,8 +40,8 @@ class ClassMean:
     steps: int = 1
 
     def releases(self, classes: int) -> int:  # noqa: ARG002
-        """Returns the calls of ``means`` in a run: one for each update."""
-        return self.steps
+        """Returns the calls of ``means`` in a run: one, however many updates."""
+        return 1
 
     def optimizer(self, synthetic: SyntheticSet) -> torch.optim.Optimizer:
         """Returns SGD over the images whose one step of size 1 takes them to the means."""
@@ -69,5 +69,6 @@ class ClassMean:
         # A batch larger than any class is the whole of it.
         means = torch.stack(real.means(questions, size=sys.maxsize)) * half + gray
         there = scale.bounded(means.to(s.images)).repeat_interleave(s.ipc, 0)
-        away = s.images.detach() - there
-        yield toward(away.square().mean() / 2, [(s.images, away)])  # the caller steps S here
+        for _ in range(self.steps):
+            away = s.images.detach() - there
+            yield toward(away.square().mean() / 2, [(s.images, away)])  # the caller steps S here

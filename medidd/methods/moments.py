@@ -111,8 +111,8 @@ class Moments:
                 raise ValueError(f"{name} must be above 0, not {getattr(self, name)}")
 
     def releases(self, classes: int) -> int:  # noqa: ARG002
-        """Returns the calls of ``means`` in a run: one for each update."""
-        return self.steps
+        """Returns the calls of ``means`` in a run: one, however many updates."""
+        return 1
 
     def optimizer(self, synthetic: SyntheticSet) -> torch.optim.Optimizer:
         """Returns SGD over the images whose one step of size 1 takes them where they belong."""
@@ -128,9 +128,11 @@ class Moments:
         s = synthetic
         known = self.asked(real, s.images)
         with torch.no_grad():
-            before = error(self._regression(s), known)
             there = self._images(known, s)
-        yield toward(before, [(s.images, s.images - there)])  # the caller steps S here
+        for _ in range(self.steps):
+            with torch.no_grad():
+                before = error(self._regression(s), known)
+            yield toward(before, [(s.images, s.images - there)])  # the caller steps S here
 
     def asked(self, real: Source, like: Tensor) -> Statistics:
         """Asks once, and makes of the answer what can be known.

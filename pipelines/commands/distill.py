@@ -17,7 +17,7 @@ from pipelines.learning.experts import about, recorded
 from pipelines.learning.job import FrozenJob
 from pipelines.learning.learn import learn
 from pipelines.learning.opened_run import OpenedRun
-from pipelines.learning.plan import planned
+from pipelines.learning.plan import planned, too_few
 from pipelines.learning.promise import of_experts, promised
 from pipelines.learning.recipe import Recipe, device
 from pipelines.reports.report import write_report
@@ -151,6 +151,8 @@ def _release(
     if place.release.exists():
         return
     guarantee = _guarantee(opened, recipe, experts)
+    if guarantee is not None and (few := too_few(guarantee, len(opened.patients.members.ids))):
+        yield Progress("reserve the budget", 1, 1, few)
     synthetic = yield from learn(
         recipe,
         opened.patients.members,
@@ -180,7 +182,8 @@ def _guarantee(opened: OpenedRun, recipe: Recipe, experts: Path | None) -> Json 
         return None
     if experts is not None:
         return of_experts(experts, budget)
-    return promised(opened.run, opened.patients, budget, recipe.releases)
+    plan = planned(recipe, budget, opened.frozen.size)
+    return promised(opened.run, opened.patients, budget, plan)
 
 
 def _judge(opened: OpenedRun) -> Generator[Progress, None, None]:

@@ -81,10 +81,11 @@ def run(job: Distill) -> Answer:
     if job.budget is None:
         lines.append("would have no guarantee (--epsilon none)")
     else:
+        lines.append(f"would publish the names of the classes: {', '.join(sorted(films))}")
         costs = planned(recipe, job.budget, studies.size)
         lines.append(f"would guarantee {promise(job.budget)}")
         if costs.releases:
-            lines.append(costs.sentence(job.budget.patients))
+            lines.append(costs.sentence(round((1 - job.budget.held_out) * patients)))
     lines += remarks.of_labels(plan.refused, plan.unknown_keys)
     lines += remarks.of_evidence(plan.evidence)
     if studies.unit == "patient":

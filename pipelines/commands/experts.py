@@ -115,8 +115,9 @@ def _reserve(
     """
     releases = built_experts(network, job.training()).releases
     numbers = sum(w.numel() for w in network.init(torch.Generator()).values())
-    Plan(releases, numbers, budget.series(releases).sigma).require(budget.patients)
-    state_experts(place.path, promised(place, patients, budget, releases))
+    plan = Plan(releases, numbers, budget.series(releases).sigma)
+    plan.require(budget.patients)
+    state_experts(place.path, promised(place, patients, budget, plan))
 
 
 _UNASKED = ("studies", "out", "resume", "count", "budget")

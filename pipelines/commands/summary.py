@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pipelines.commands.answer import Answer
 from pipelines.commands.audit import sentence
+from pipelines.learning.plan import too_few
 from pipelines.reports.report import ROWS, next_step
 from pipelines.run import remarks
 from pipelines.run.films import open_cohort
@@ -38,7 +39,7 @@ def of(run: Run, seconds: float) -> Answer:
         "",
         *table(metrics),
         "",
-        *guaranteed(facts["guarantee"]),
+        *guaranteed(facts["guarantee"], _members(run)),
         f"audit ({audit['level']}): {audit['verdict']}. {next_step(audit)}",
         f"report:  {run.report}",
     ]
@@ -65,8 +66,12 @@ def of(run: Run, seconds: float) -> Answer:
     return Answer(lines, value)
 
 
-def guaranteed(guarantee: Json | None) -> list[str]:
-    """Returns in words what a release guarantees."""
+def _members(run: Run) -> int:
+    return list(read_json(run.ledger).values()).count("member")
+
+
+def guaranteed(guarantee: Json | None, members: int) -> list[str]:
+    """Returns in words what a release guarantees, and whether its patients are too few for that."""
     if guarantee is None:
         return ["guarantee: none (--epsilon none)"]
     reach = guarantee["an attacker reaches at most"]
@@ -75,6 +80,7 @@ def guaranteed(guarantee: Json | None) -> list[str]:
         f"{guarantee['unit']} ({guarantee['in words']}); an attacker's AUC is at most "
         f"{reach['AUC']:.2f}",
         "the figures above are not covered by it and must stay in the hospital",
+        *([few] if (few := too_few(guarantee, members)) else []),
     ]
 
 

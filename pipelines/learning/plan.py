@@ -19,6 +19,7 @@ from pipelines.learning.recipe import Recipe
 from pipelines.run.budget import Budget
 from pipelines.run.errors import Exit, Stop
 from pipelines.run.seeds import generator
+from pipelines.run.store import Json
 
 DIFFERENCE = 0.3
 """Length of the difference between two classes, as a share of a patient's length: measured on
@@ -73,7 +74,7 @@ class Plan:
 
     def signal_to_noise(self, patients: int) -> float:
         """Returns how much larger that difference is than the noise on a mean over patients."""
-        return DIFFERENCE * patients / (self.sigma * math.sqrt(self.numbers))
+        return DIFFERENCE * patients / (self.sigma * math.sqrt(max(self.numbers, 1)))
 
     def can_work(self, patients: int) -> bool:
         """Tells whether there are patients enough."""
@@ -106,6 +107,22 @@ class Plan:
                 "larger --epsilon, or --epsilon none for a release without a guarantee",
                 Exit.USAGE,
             )
+
+
+def too_few(guarantee: Json, members: int) -> str:
+    """Returns what is wrong if a release with a guarantee was learned from few patients, else ''.
+
+    Args:
+        guarantee: as the release states it.
+        members: patients that it was learned from.
+    """
+    plan = Plan(guarantee["releases"], guarantee["numbers"], guarantee["sigma"])
+    if plan.can_work(members):
+        return ""
+    return (
+        f"{members} patients are few: under this guarantee about {plan.least_patients} would do. "
+        "The images are partly noise; a larger --epsilon or more patients would help"
+    )
 
 
 def planned(recipe: Recipe, budget: Budget, size: int) -> Plan:

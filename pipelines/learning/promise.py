@@ -4,6 +4,7 @@ import secrets
 from pathlib import Path
 
 from pipelines.learning.asking import CLIP
+from pipelines.learning.plan import Plan
 from pipelines.run.budget import Budget, reserve
 from pipelines.run.errors import Exit, Stop
 from pipelines.run.patients import Patients
@@ -14,14 +15,14 @@ EXPERTS = "guarantee.json"
 """File in the private part of a folder of experts that states their guarantee."""
 
 
-def promised(run: Run, patients: Patients, budget: Budget, releases: int) -> Json:
+def promised(run: Run, patients: Patients, budget: Budget, plan: Plan) -> Json:
     """Reserves what a run spends, and returns the guarantee as its release states it.
 
     Args:
         run: the run.
         patients: whose members are asked.
         budget: what may be spent.
-        releases: answers that will be asked for.
+        plan: what will be asked.
 
     Raises:
         Stop: the patients are not known, or their account does not allow it.
@@ -34,9 +35,15 @@ def promised(run: Run, patients: Patients, budget: Budget, releases: int) -> Jso
             Exit.DATA,
         )
     # Random, so that nobody can pass off a second run as this one continued.
-    name = once(run.private / "budget.json", lambda: {"run": secrets.token_hex(16)})["run"]
-    reserve(patients, budget, budget.series(releases), run=name)
-    return stated(budget, releases, patients.unit)
+    fresh = not run.budget.exists()
+    name = once(run.budget, lambda: {"run": secrets.token_hex(16)})["run"]
+    try:
+        reserve(patients, budget, budget.series(plan.releases), run=name)
+    except Stop:
+        if fresh:
+            run.budget.unlink()  # nothing was reserved
+        raise
+    return stated(budget, plan, patients.unit)
 
 
 def of_experts(folder: Path, budget: Budget) -> Json:
@@ -63,7 +70,7 @@ def state_experts(folder: Path, guarantee: Json) -> None:
     write_json(Run(folder).private / EXPERTS, guarantee)
 
 
-def stated(budget: Budget, releases: int, unit: str) -> Json:
+def stated(budget: Budget, plan: Plan, unit: str) -> Json:
     """Returns the guarantee as a release states it.
 
     The total is the one that this command was given, if any. The one in the ledger depends on who
@@ -71,10 +78,10 @@ def stated(budget: Budget, releases: int, unit: str) -> Json:
 
     Args:
         budget: what was spent.
-        releases: answers that were asked for.
+        plan: what was asked.
         unit: what counts as one patient.
     """
-    series = budget.series(releases)
+    series = budget.series(plan.releases)
     made = Guarantee.of([series], budget.delta)
     return {
         "epsilon": budget.epsilon,
@@ -86,7 +93,8 @@ def stated(budget: Budget, releases: int, unit: str) -> Json:
         "sigma": series.sigma,
         "clip": CLIP,
         "sampling": "none, every patient takes part",
-        "releases": releases,
+        "releases": plan.releases,
+        "numbers": plan.numbers,
         "mu": made.mu,
         "patients": budget.patients,
         "total": budget.total,

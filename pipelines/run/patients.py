@@ -112,6 +112,7 @@ def assigned(
         names = [str(patient) for patient in cohort.patients]
         splits = [str(split) for split in cohort.splits]
         if held_out is not None:
+            require_independent(cohort)
             roles = tossed(names, splits, key=key, seed=seed, share=held_out)
             if not {"member", "control"} <= set(roles.values()):
                 raise ValueError(
@@ -126,6 +127,32 @@ def assigned(
         return Patients(cohort, once(run.ledger, draw))
     except ValueError as error:
         raise Stop(str(error), Exit.DATA) from None
+
+
+ENTANGLED = (
+    *("study_of_several_ids", "study_uid_on_most_ids", "id_of_several_issuers", "placeholder_id"),
+    *("label_key_of_several_patients", "conflicting_duplicate", "label_ambiguous"),
+)
+"""Codes of docs/ingest.md that say: headers or tables of one patient decide about others' films."""
+
+
+def require_independent(cohort: Cohort) -> None:
+    """Checks that no patient of a run with a guarantee decides about the films of another.
+
+    The guarantee compares cohorts that differ by one patient. If one more patient also moved films
+    of others, or left them out, several patients would differ.
+
+    Raises:
+        ValueError: one does.
+    """
+    said = {**cohort.evidence, **cohort.refused}
+    if found := [f"{code} {said[code]}" for code in ENTANGLED if said.get(code)]:
+        raise ValueError(
+            f"headers or tables of some patients decide about films of others "
+            f"({', '.join(found)}; docs/ingest.md explains the codes), and no guarantee covers "
+            "that. Correct them or leave these films out; or use --epsilon none for a release "
+            "without a guarantee"
+        )
 
 
 def require_enough(patients: Patients, ipc: int, *, unfold: int) -> None:

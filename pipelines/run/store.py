@@ -104,6 +104,11 @@ class Run:
         return self.private / "purged.json"
 
     @property
+    def budget(self) -> Path:
+        """The name under which the ledger knows what a run with a guarantee has reserved."""
+        return self.private / "budget.json"
+
+    @property
     def answers(self) -> Path:
         """The noisy answers of a run with a guarantee."""
         return self.private / "answers"
@@ -199,7 +204,8 @@ def claimed(place: Run, asked: Json, *, resume: bool) -> Iterator[None]:
     """Claims a folder for the body; discards a new one if the body ends in a ``Stop``.
 
     The same job would stop at the same point. If the folder is not new, but nothing was made
-    because of the films, another job may use it.
+    because of the films, another job may use it. A folder whose run has reserved a budget stays:
+    what was reserved counts as spent, and only this folder can go on with it.
 
     Raises:
         Stop: as ``claim``.
@@ -209,7 +215,9 @@ def claimed(place: Run, asked: Json, *, resume: bool) -> Iterator[None]:
         try:
             yield
         except Stop as stop:
-            if fresh:
+            if place.budget.exists():
+                pass
+            elif fresh:
                 place.discard()
             elif stop.code in (Exit.DATA, Exit.REFUSED_FILES) and not place.holds_results():
                 place.end(asked)

@@ -1,6 +1,7 @@
 """A release with a guarantee, from the command to the bundle."""
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -231,3 +232,36 @@ def test_an_audit_of_planted_patients_uses_the_mechanism(guaranteed: Made, tmp_p
     assert len({len(one) for one in kept}) <= 1
     names = [name for name in files_of(path) if name.startswith("private/nulls")]
     assert kept or not names
+
+
+def test_a_run_that_stops_after_its_reservation_keeps_its_folder(
+    source: Source, tmp_path: Path
+) -> None:
+    wild = ("--method", "dd", "--set", "lr=1e20", "--steps", 3, "--epsilon", 10)
+    stopped = distill(source, tmp_path / "run", *wild)
+    assert stopped.code == 2, stopped.err
+    assert [entry.kind for entry in ledger.entries()] == ["budget"]
+    assert answers(tmp_path / "run")
+
+
+@pytest.mark.parametrize("epsilon", ["3", "none"])
+def test_patients_whose_headers_decide_about_others_get_no_guarantee(
+    source: Source, tmp_path: Path, epsilon: str
+) -> None:
+    import pydicom
+
+    shutil.copytree(source.folder, tmp_path / "studies")
+    (tmp_path / "labels.csv").write_text(source.labels.read_text())
+    first, second = sorted((tmp_path / "studies").rglob("0.dcm"))[:2]
+    one, other = (pydicom.dcmread(path) for path in (first, second))
+    other.SOPInstanceUID = one.SOPInstanceUID
+    other.save_as(second)
+    entangled = Source(tmp_path / "studies", {}, frozenset())
+    ended = distill(
+        entangled, tmp_path / "run", "--method", "dm", "--epsilon", epsilon, "--steps", 1
+    )
+    if epsilon == "none":
+        assert ended.code == 0, ended.err
+    else:
+        assert (ended.code, "conflicting_duplicate" in ended.err) == (3, True), ended.err
+        assert not (tmp_path / "run").exists()

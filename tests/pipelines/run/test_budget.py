@@ -8,6 +8,7 @@ import pytest
 from invented_cohort import Made
 
 from pipelines.learning.opened_run import open_run
+from pipelines.learning.plan import Plan
 from pipelines.learning.promise import stated
 from pipelines.run import ledger
 from pipelines.run.budget import Budget, reserve
@@ -97,8 +98,8 @@ def test_a_run_cannot_go_on_with_another_guarantee(patients: Patients) -> None:
 
 def test_what_leaves_says_nothing_of_earlier_releases() -> None:
     """Another cohort's total would tell that one of its patients is a member here."""
-    assert stated(Budget(1.0), 1, "patient")["total"] is None
-    assert stated(Budget(1.0, total=2.0), 1, "patient")["total"] == 2.0
+    assert stated(Budget(1.0), Plan(1, 9, 3.7), "patient")["total"] is None
+    assert stated(Budget(1.0, total=2.0), Plan(1, 9, 3.7), "patient")["total"] == 2.0
 
 
 @pytest.mark.parametrize(
