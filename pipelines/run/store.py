@@ -11,9 +11,7 @@ Tensors are safetensors, never pickles; everything else is text. A file is writt
 not at all: it is written next to its place and moved there.
 """
 
-import fcntl
 import json
-import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -23,6 +21,7 @@ from typing import Any
 
 from medidd.dicom import storage
 from pipelines.run.errors import Exit, Stop
+from pipelines.run.lock import LOCK, alone
 
 Json = Any
 
@@ -30,9 +29,7 @@ RUNS = Path("runs")
 """The folder of runs, unless the user names another one."""
 
 
-_LOCK = ".lock"
-
-_READ = frozenset({"cohort", "members", "controls", "ledger.json", "refused-files.csv", _LOCK})
+_READ = frozenset({"cohort", "members", "controls", "ledger.json", "refused-files.csv", LOCK})
 """What is in the private part of a run before anything is made of its films."""
 
 _ENDED = "ended"
@@ -211,7 +208,7 @@ def claimed(place: Run, asked: Json, *, resume: bool) -> Iterator[None]:
         Stop: as ``claim``.
     """
     fresh = claim(place, asked, resume=resume)
-    with _alone(place):
+    with alone(place.private / LOCK):
         try:
             yield
         except Stop as stop:
@@ -222,28 +219,6 @@ def claimed(place: Run, asked: Json, *, resume: bool) -> Iterator[None]:
             elif stop.code in (Exit.DATA, Exit.REFUSED_FILES) and not place.holds_results():
                 place.end(asked)
             raise
-
-
-@contextmanager
-def _alone(place: Run) -> Iterator[None]:
-    """Keeps other processes from working on the run; the lock ends with the process.
-
-    Raises:
-        Stop: another process works on it.
-    """
-    place.private.mkdir(mode=0o700, exist_ok=True)
-    lock = os.open(place.private / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise Stop(
-                f"{place.path}: another process works on this run; wait for it, or change --out",
-                Exit.USAGE,
-            ) from None
-        yield
-    finally:
-        os.close(lock)
 
 
 def require(path: Path) -> Run:
