@@ -23,6 +23,7 @@ from pipelines.bundle.signature import sign
 from pipelines.commands.audit import Audit, entry, identifier_of, mu_of, passed, sentence
 from pipelines.commands.audit import run as run_audit
 from pipelines.learning.opened_run import OpenedRun, open_run
+from pipelines.learning.promise import require_reserved
 from pipelines.reports.external import audit_report
 from pipelines.run import ledger
 from pipelines.run.errors import Exit, Stop
@@ -83,6 +84,7 @@ def run(job: Export) -> Generator[Progress, None, Path]:
     if result is None:
         result = yield from run_audit(Audit(job.run, policy=job.policy))
     _require_verdict(job, result, accepted)
+    require_reserved(found)
     files = contents(found)
     with ledger.locked() as append:
         made = entry("export", opened.patients, result)

@@ -5,8 +5,10 @@ from pathlib import Path
 
 from pipelines.learning.asking import CLIP
 from pipelines.learning.plan import Plan
+from pipelines.run import ledger
 from pipelines.run.budget import Budget, reserve
 from pipelines.run.errors import Exit, Stop
+from pipelines.run.installation import HOME
 from pipelines.run.patients import Patients
 from pipelines.run.store import Json, Run, once, read_json, write_json
 from privacy.dp.accounting import Guarantee, strength
@@ -44,6 +46,23 @@ def promised(run: Run, patients: Patients, budget: Budget, plan: Plan) -> Json:
             run.budget.unlink()  # nothing was reserved
         raise
     return stated(budget, plan, patients.unit)
+
+
+def require_reserved(run: Run) -> None:
+    """Checks that the ledger knows what a run with a guarantee has spent.
+
+    Raises:
+        Stop: it does not, so other runs on these patients would not count it.
+    """
+    if not run.budget.exists():
+        return
+    name = read_json(run.budget)["run"]
+    if not any(one.kind == "budget" and one.release == name for one in ledger.entries()):
+        raise Stop(
+            f"{run.path}: the ledger of this installation does not know what this run has spent; "
+            f"export it where it was made, with the same {HOME}",
+            Exit.AUDIT,
+        )
 
 
 def of_experts(folder: Path, budget: Budget) -> Json:

@@ -179,4 +179,8 @@ def require_enough(patients: Patients, ipc: int, *, unfold: int) -> None:
             Exit.DATA,
         )
     if not torch.bincount(patients.test.labels, minlength=len(names)).all():
-        raise Stop("a class has no film to test on; add patients of that class", Exit.DATA)
+        raise Stop(
+            "a class has no film to test on; add patients of that class or, if there are far fewer "
+            "patients than --patients says, say about how many there are",
+            Exit.DATA,
+        )

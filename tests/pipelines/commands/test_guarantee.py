@@ -1,6 +1,7 @@
 """A release with a guarantee, from the command to the bundle."""
 
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,6 +26,7 @@ import pipelines.learning.learn
 from pipelines.commands.distill import run
 from pipelines.run import ledger
 from pipelines.run.budget import Budget
+from pipelines.run.installation import home
 from pipelines.run.store import Run, read_json, write_json
 
 TINY = ("--size", 16, "--width", 4, "--device", "cpu", "--patients", 100)
@@ -49,13 +51,20 @@ def guaranteed(source: Source, tmp_path_factory: pytest.TempPathFactory) -> Made
     path = tmp_path_factory.mktemp("guaranteed") / "run"
     ended = distill(source, path, "--json")
     assert ended.code == 0, ended.err
+    shutil.copytree(home() / "ledger", path.parent / "ledger")
     return Made(path, ended, source)
+
+
+def remember(guaranteed: Made) -> None:
+    """Puts back the account of the run, which is forgotten after every test."""
+    shutil.copytree(guaranteed.path.parent / "ledger", home() / "ledger", dirs_exist_ok=True)
 
 
 @pytest.fixture(scope="module")
 def bundle(guaranteed: Made, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Its bundle; not to be changed."""
     folder = tmp_path_factory.mktemp("left") / "bundle"
+    remember(guaranteed)
     ended = called("export", guaranteed.path, "--to", folder)
     if "this is chance" in ended.err:  # one audit of many on so few patients
         ended = called("export", guaranteed.path, "--to", folder, *ACCEPTED)
@@ -95,6 +104,7 @@ def test_nothing_that_is_about_patients_leaves(bundle: Path) -> None:
 def test_what_attacks_find_needs_a_person_and_what_files_hold_forbids(
     guaranteed: Made, tmp_path: Path, audit: str, verdict: str, open_to: str
 ) -> None:
+    remember(guaranteed)
     path = copied(guaranteed.path, tmp_path / "run")
     found = read_json(path / "audit.json")
     for finding in found["findings"]:
@@ -265,3 +275,20 @@ def test_patients_whose_headers_decide_about_others_get_no_guarantee(
     else:
         assert (ended.code, "conflicting_duplicate" in ended.err) == (3, True), ended.err
         assert not (tmp_path / "run").exists()
+
+
+def test_a_run_is_exported_only_where_its_budget_is_known(
+    source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert distill(source, tmp_path / "run").code == 0
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "key").write_bytes((Path(os.environ["MEDIDD_HOME"]) / "key").read_bytes())
+    monkeypatch.setenv("MEDIDD_HOME", str(home))
+    ended = called("export", tmp_path / "run", "--to", tmp_path / "bundle")
+    if "this is chance" in ended.err:  # as above
+        ended = called("export", tmp_path / "run", "--to", tmp_path / "bundle", *ACCEPTED)
+    assert (ended.code, "does not know what this run has spent" in ended.err) == (6, True), (
+        ended.err
+    )
+    assert not (tmp_path / "bundle").exists()

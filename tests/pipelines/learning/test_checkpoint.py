@@ -80,7 +80,9 @@ def test_a_method_goes_on_from_a_checkpoint_as_if_nothing_had_been(
     _, _, real = begun(name, other)
     done, answers, again, resumed = load_checkpoint(path, method, other, torch.device("cpu"))
     left = distill(method, again, real, steps=STEPS - done, rng=other, optimizer=resumed)
-    assert (done in (3, 4), answers) == (True, 0)
+    # What is asked once is one path, which ends with the last step.
+    whole = name in ("class-mean", "moments")
+    assert (done in ((STEPS,) if whole else (3, 4)), answers) == (True, 0)
     assert list(left) == losses[done:]
     assert len(losses) == STEPS
     for key, tensor in synthetic.tensors().items():
