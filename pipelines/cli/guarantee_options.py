@@ -39,8 +39,8 @@ MOST = 10
 """Largest epsilon. At 10 an attacker can reach an AUC of .92, and above it the number misleads."""
 
 DEFAULT = 2.0
-"""The guarantee of a release for which nothing else is asked: the largest round number that by itself
-meets the residual risk of the policy. docs/guarantee.md has the figures."""
+"""The guarantee of a release for which nothing else is asked: the largest round number that meets
+the residual risk of the policy by itself. docs/guarantee.md has the figures."""
 
 _shared: tuple[Callable[[Any], Any], ...] = (
     click.option(
