@@ -78,8 +78,9 @@ class Moments:
         counts: weight of the counts in the question.
         first: weight of the class means in the question.
         second: weight of the second moment in the question.
-        refined: steps of DM after the closed form; 0 for none. One image per class has no room for
-            them beside W.
+        refined: steps of DM after the closed form; 0 for none.
+        few: images per class, 2 to this many, that are refined. One has no room beside W, and a
+            network learns no less from ten that are not.
         drawn: images drawn per class and such step.
     """
 
@@ -98,6 +99,7 @@ class Moments:
     first: float = 1.0
     second: float = 1.0
     refined: int = 100
+    few: int = 5
     drawn: int = 64
 
     def __post_init__(self) -> None:
@@ -121,7 +123,7 @@ class Moments:
         known = self.asked(real, s.images)
         deviations = self._deviations(known, s.ipc).expand(s.classes, -1, -1)
         there = self._images(known, s, deviations, 0)
-        if self.refined and s.ipc > 1:
+        if self.refined and 1 < s.ipc <= self.few:
             there = self._images(known, s, *self._matched(known, s, there, rng))
         for _ in range(self.steps):
             with torch.no_grad():

@@ -33,7 +33,7 @@ def begun(images: Tensor, classes: int, ipc: int) -> SyntheticSet:
 def moments(classes: int = 2, channels: int = 1, size: int = 16, **own: Any) -> Moments:
     """Closed form alone, unless told otherwise."""
     network = convnet(classes, channels, size, width=8)
-    return Moments(FEATURES, network, **{"refined": 0, "drawn": 8, **own})
+    return Moments(FEATURES, network, **{"refined": 0, "few": 10, "drawn": 8, **own})
 
 
 def learned(method: Moments, images: Tensor, labels: Tensor, ipc: int) -> SyntheticSet:
@@ -193,6 +193,14 @@ def test_refined_images_meet_the_embeddings_of_films_better_and_keep_the_class_m
     assert apart(refined) < 0.9 * apart(closed)
     means = [FEATURES(s.images).view(2, 3, -1).mean(1).flatten() for s in (closed, refined)]
     assert torch.nn.functional.cosine_similarity(*means, dim=0) > 1 - 1e-5
+
+
+@pytest.mark.parametrize(("ipc", "same"), [(1, True), (2, False), (3, False), (4, True)])
+def test_few_images_are_refined_and_not_one(films: Callable, ipc: int, same: bool) -> None:
+    closed, refined = (
+        learned(moments(refined=n, few=3), *films(20, noise=1.0), ipc).images for n in (0, 3)
+    )
+    assert torch.equal(closed, refined) == same
 
 
 @pytest.mark.parametrize("noise", [1e-3, 1e-1])
