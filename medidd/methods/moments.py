@@ -4,7 +4,7 @@ Ours, with the loss of KIP (Nguyen, Chen & Lee, ICLR 2021, Algorithm 1, arXiv:20
 
 Learns: images.
 Costs: one question about all real images: class means and one second moment of d public features.
-No network is trained.
+Then ``refined`` steps of DM on images drawn from the answer, which ask nothing of the real ones.
 
 Regression from S in d features predicts W_S^T phi(x). Its error on the real images,
 
@@ -17,14 +17,18 @@ each class deviates alike, along the directions in which films of one class diff
 network trained on S learns what to ignore. Deviations are moved along the class means until W does
 not see them. Then hard labels are exact, and W_S = W.
 
+A network learns less from a few such images than W knows. So they are moved on by steps of DM (Zhao
+& Bilen, WACV 2023, arXiv:2110.04181) towards images drawn from the Gaussians that the answer
+describes. At the end their class means are put back, and W.
+
 From the authors: the loss, and centred labels. Ours: the features, closed forms in place of steps,
-and all that follows from noise. Nothing here is told how noisy the answer is. So the question
-contains numbers that are 0 for every film; what comes back for them is the noise.
+the refinement, and all that follows from noise. Nothing here is told how noisy the answer is. So
+the question contains numbers that are 0 for every film; what comes back for them is the noise.
 """
 
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import sqrt
 from typing import Any, ClassVar
 
@@ -33,10 +37,13 @@ from torch import Tensor
 
 from medidd.data import Question, Source, SyntheticSet
 from medidd.descent import toward
-from medidd.distill import Preset
+from medidd.distill import Preset, distill
 from medidd.features import Features
 from medidd.kernels import centered
+from medidd.methods.dm import DM
+from medidd.network import Network
 from medidd.project import projected
+from medidd.surrogate import Statistics, Surrogate
 
 PROBES = 256
 """Numbers that are asked about and are 0 for every film; they tell the noise to 5 %."""
@@ -50,29 +57,10 @@ FLOOR = 1e-3
 ROUNDING = 1e-4
 """Directions shorter than this, beside the longest in S, are what rounding to 16 bits leaves."""
 
+LARGE = 1e3
+"""No image that can be shown, divided by this, has features long enough to be clipped."""
+
 Answer = dict[str, Tensor]
-
-
-@dataclass(frozen=True)
-class Statistics:
-    """What is known of the real images.
-
-    Attributes:
-        shares: of each class among all, (K,), above 0; they sum to one.
-        means: class means of the features, (K, d).
-        within: second moment of the deviations from them, (d, d); noise can make it indefinite.
-        noise: standard deviation of the noise on its diagonal; off it, less by sqrt 2.
-    """
-
-    shares: Tensor
-    means: Tensor
-    within: Tensor
-    noise: float
-
-    @property
-    def edge(self) -> float:
-        """The greatest eigenvalue that noise alone would give ``within`` (Wigner 1955)."""
-        return self.noise * sqrt(2 * len(self.within))
 
 
 @dataclass(frozen=True)
@@ -81,6 +69,7 @@ class Moments:
 
     Attributes:
         features: phi, of public constants; linear where it is not clipped.
+        network: whose features DM matches.
         steps: 1; more change nothing.
         ridge: what is added to the variances, in units of the greatest that noise alone gives.
         spread: of the deviations of S, in units of those of the films.
@@ -89,6 +78,10 @@ class Moments:
         counts: weight of the counts in the question.
         first: weight of the class means in the question.
         second: weight of the second moment in the question.
+        refined: steps of DM after the closed form; 0 for none.
+        few: images per class, 2 to this many, that are refined. One has no room beside W, and a
+            network learns no less from ten that are not.
+        drawn: images drawn per class and such step.
     """
 
     paper: ClassVar[Preset] = {1: {}}
@@ -96,6 +89,7 @@ class Moments:
     classifies_by: ClassVar[str] = "regression on features"
 
     features: Features
+    network: Network
     steps: int = 1
     ridge: float = 0.5
     spread: float = 1.0
@@ -104,6 +98,9 @@ class Moments:
     counts: float = 0.2
     first: float = 1.0
     second: float = 1.0
+    refined: int = 100
+    few: int = 5
+    drawn: int = 64
 
     def __post_init__(self) -> None:
         for name in ("ridge", "tilt", "counts", "first", "second"):
@@ -119,16 +116,15 @@ class Moments:
         return projected(torch.optim.SGD([synthetic.images], lr=1.0), synthetic)
 
     def losses(
-        self,
-        synthetic: SyntheticSet,
-        real: Source,
-        rng: torch.Generator,  # noqa: ARG002 - nothing here is random
+        self, synthetic: SyntheticSet, real: Source, rng: torch.Generator
     ) -> Iterator[Tensor]:
         """Yields the error before the step; its gradient is the way to the images."""
         s = synthetic
         known = self.asked(real, s.images)
-        with torch.no_grad():
-            there = self._images(known, s)
+        deviations = self._deviations(known, s.ipc).expand(s.classes, -1, -1)
+        there = self._images(known, s, deviations, 0)
+        if self.refined and 1 < s.ipc <= self.few:
+            there = self._images(known, s, *self._matched(known, s, there, rng))
         for _ in range(self.steps):
             with torch.no_grad():
                 before = error(self._regression(s), known)
@@ -187,48 +183,67 @@ class Moments:
         w: Tensor = direction @ torch.linalg.pinv(apart @ direction, rtol=1e-10) @ labels
         return w
 
-    def _images(self, known: Statistics, s: SyntheticSet) -> Tensor:
-        """Returns the images from which regression finds W, (K * ipc, C, H, W)."""
+    @torch.no_grad()
+    def _images(
+        self, known: Statistics, s: SyntheticSet, deviations: Tensor, beyond: Tensor | int
+    ) -> Tensor:
+        """Returns the images from which regression finds W, (K * ipc, C, H, W).
+
+        Args:
+            known: the real images.
+            s: S.
+            deviations: what images add to their class mean, (K, ipc, d); changed where they must.
+            beyond: what the images have and features do not see, (K * ipc, C, H, W).
+        """
         middle, w = known.means.mean(0), self.solution(known)
-        apart, deviations = known.means - middle, self._deviations(known, s.ipc)
+        apart = known.means - middle
         deviations = deviations - deviations @ w @ apart  # now W does not see them
-        rest = self._rest(w.T, apart, deviations)
+        deviations, rest = self._with_rest(w.T, apart, deviations)
         rest = rest - rest @ w @ apart
         phi = middle + apart[:, None] + deviations + rest  # (K, ipc, d)
-        pixels = self.features.pixels(phi.flatten(0, 1), s.images.double())
+        pixels = self.features.pixels(phi.flatten(0, 1), s.images.double()) + beyond
         # One factor for all keeps the directions, and so W, where clipping would not.
         low, high = s.normalization.limits(pixels)
         most = torch.stack([phi.norm(dim=-1).max(), (pixels / high).max(), (pixels / low).max()])
         bounded: Tensor = pixels / most.max().clamp(min=1)
         return bounded.to(s.images)
 
-    def _rest(self, w: Tensor, apart: Tensor, deviations: Tensor) -> Tensor:
-        """Returns what images need beside means and deviations, so that W, (K, d), can follow.
+    def _with_rest(self, w: Tensor, apart: Tensor, deviations: Tensor) -> tuple[Tensor, Tensor]:
+        """Returns deviations, and what images need beside them so that W, (K, d), can follow.
 
         Some images of a class get more of the part of W that is in neither and others less, so that
-        the class means stay. A class of one image cannot do that: it leans from its mean towards W.
+        the class means stay. Classes must not differ in that pattern otherwise. A class of one
+        image cannot do that: it leans from its mean towards W.
 
         Returns:
-            (K, ipc, d).
+            Both (K, ipc, d).
         """
-        ipc, contrast = len(deviations), 1 - 1 / len(w)
-        rest = w - projected_on(w, torch.cat([apart, deviations]))
+        ipc, contrast = deviations.shape[1], 1 - 1 / len(w)
+        sign = waves(ipc, 1).to(w) if ipc > 1 else torch.ones(1, 1).to(w)  # (ipc, 1)
+        pattern = (sign * deviations).mean(1, keepdim=True)
+        deviations = deviations - sign * (pattern - pattern.mean(0))
+        rest = w - projected_on(w, torch.cat([apart, deviations.flatten(0, 1)]))
         seen, whole = (rest * w).sum(1), w.square().sum(1)
         seen = seen.where(seen > ROUNDING**2 * whole, torch.inf)  # nothing but rounding: none
         size = self.tilt if ipc > 1 else self.lean * (seen / whole).clamp(max=1)
-        sign = waves(ipc, 1).to(w) if ipc > 1 else torch.ones(1, 1).to(w)
-        added: Tensor = sign * (size * contrast / seen)[:, None, None] * rest[:, None]
-        return added
+        return deviations, sign * (size * contrast / seen)[:, None, None] * rest[:, None]
+
+    def _matched(
+        self, known: Statistics, s: SyntheticSet, images: Tensor, rng: torch.Generator
+    ) -> tuple[Tensor, Tensor]:
+        """Returns the deviations of images after DM, (K, ipc, d), and what features do not see."""
+        moved, dm = replace(s, images=images), DM(self.network, self.refined, batch=self.drawn)
+        drawn = Surrogate(known, self.features, s, rng)
+        list(distill(dm, moved, drawn, steps=self.refined, rng=rng))
+        images = moved.images.detach().double()
+        phi = self.features(images / LARGE) * LARGE  # what is small is not clipped
+        beyond = images - self.features.pixels(phi, images)
+        phi = phi.view(s.classes, s.ipc, -1)
+        return phi - phi.mean(1, keepdim=True), beyond
 
     def _deviations(self, known: Statistics, ipc: int) -> Tensor:
         """Returns what image j of every class adds to the class mean, (ipc, d)."""
-        values, axes = torch.linalg.eigh(known.within)
-        values, axes = values.flip(0), axes.flip(1)
-        axes = axes * axes.gather(0, axes.abs().argmax(0, keepdim=True)).sign()
-        # An eigenvalue above the noise's edge is too large by what noise adds to it
-        # (Benaych-Georges & Nadakuditi 2011); one below tells nothing.
-        excess = (values.square() - known.edge**2).clamp(min=0)
-        values = torch.where(values > known.edge, (values + excess.sqrt()) / 2, 0.0)
+        values, axes = known.principal()
         many = min(ipc - 1, len(values))
         signs = waves(ipc, many).to(axes)
         deviations: Tensor = self.spread * signs * values[:many].sqrt() @ axes[:, :many].T

@@ -247,14 +247,14 @@ def configured(name: str, settings: Mapping[str, Any], networks: Mapping[str, Ne
 def settable(kind: type[Any]) -> dict[str, Any]:
     """Returns the fields of a method that a user can set, with their types.
 
-    An ingredient is set by its name. An expert's first epoch is number 0, and no bank or sketch is
-    a bank or sketch of 0.
+    An ingredient is set by its name. An expert's first epoch is number 0, and no bank, sketch
+    or refinement is one of 0.
     """
     own = {
         "network": Literal[*ARCHITECTURES],
         "kernel": Literal[*KERNELS],
         "features": Literal[*FEATURES],
-        **dict.fromkeys(("last_start", "bank", "sketch"), FROM_ZERO),
+        **dict.fromkeys(("last_start", "bank", "sketch", "refined"), FROM_ZERO),
     }
     return {
         name: own.get(name, NUMBERS.get(of, of))

@@ -3,15 +3,18 @@
 import math
 import sys
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
+from medidd.architectures import convnet
 from medidd.data import Question, RealSet, SyntheticSet
 from medidd.distill import Classifies, distill
 from medidd.features import LowFrequencies
-from medidd.methods.moments import Moments, Statistics, error, waves
+from medidd.methods.moments import Moments, error, waves
+from medidd.surrogate import Statistics
 
 FEATURES = LowFrequencies(12)
 LR = torch.tensor(0.0)
@@ -25,6 +28,12 @@ def seeded(seed: int = 0) -> torch.Generator:
 def begun(images: Tensor, classes: int, ipc: int) -> SyntheticSet:
     start = torch.randn(classes * ipc, *images.shape[1:], generator=seeded()).to(images)
     return SyntheticSet(start, torch.eye(classes).repeat_interleave(ipc, 0).to(images), LR)
+
+
+def moments(classes: int = 2, channels: int = 1, size: int = 16, **own: Any) -> Moments:
+    """Closed form alone, unless told otherwise."""
+    network = convnet(classes, channels, size, width=8)
+    return Moments(FEATURES, network, **{"refined": 0, "few": 10, "drawn": 8, **own})
 
 
 def learned(method: Moments, images: Tensor, labels: Tensor, ipc: int) -> SyntheticSet:
@@ -58,7 +67,7 @@ def test_what_is_known_are_the_moments_of_the_films(
 ) -> None:
     images, labels = films(6, classes=classes, channels=channels, dtype=torch.double)
     images, labels = images[2:], labels[2:]  # classes of different sizes
-    known = Moments(FEATURES).asked(RealSet(images, labels, classes, seeded()), images)
+    known = moments().asked(RealSet(images, labels, classes, seeded()), images)
     phi, y = FEATURES(images), torch.eye(classes, dtype=torch.double)[labels]
     means = y.T @ phi / y.sum(0)[:, None]
     off = phi - means[labels]
@@ -75,7 +84,7 @@ def test_what_is_known_are_the_moments_of_the_films(
 def test_no_film_moves_the_answer_further_than_the_bound(films: Callable, channels: int) -> None:
     images, labels = films(4, channels=channels, dtype=torch.double)
     real = Noisy(images, labels, 2, seeded(), noise=0.0)
-    method = Moments(FEATURES, counts=0.3, first=0.7, second=1.1)
+    method = moments(counts=0.3, first=0.7, second=1.1)
     method.asked(real, images)
     (question,) = real.asked
     assert question.classes == (0, 1)
@@ -95,12 +104,14 @@ def test_no_film_moves_the_answer_further_than_the_bound(films: Callable, channe
 @KINDS
 @pytest.mark.parametrize("ipc", [2, 3, 10])
 @pytest.mark.parametrize("noise", [0.0, 0.02])
+@pytest.mark.parametrize("refined", [0, 3])
 def test_regression_from_s_is_the_best_one_that_the_moments_know(
-    films: Callable, classes: int, channels: int, ipc: int, noise: float
+    films: Callable, classes: int, channels: int, ipc: int, noise: float, refined: int
 ) -> None:
     images, labels = films(30, classes=classes, channels=channels, noise=1.0, dtype=torch.double)
     strangers, _ = films(10, classes=classes, channels=channels, noise=1.0, seed=3)
-    method, s = Moments(FEATURES), begun(images, classes, ipc)
+    method = moments(classes, channels, refined=refined)
+    s = begun(images, classes, ipc)
     real = Noisy(images, labels, classes, seeded(), noise=noise)
     list(distill(method, s, real, steps=1, rng=seeded()))
     known = method.asked(real, images)
@@ -121,7 +132,7 @@ def test_regression_from_s_is_the_best_one_that_the_moments_know(
 
 def test_without_noise_it_is_linear_discriminant_analysis(films: Callable) -> None:
     images, labels = films(200, noise=1.0, dtype=torch.double)
-    method = Moments(FEATURES)
+    method = moments()
     s = learned(method, images, labels, ipc=3)
     phi = FEATURES(images)
     zero, one = phi[labels == 0], phi[labels == 1]
@@ -137,7 +148,7 @@ def test_class_means_stay_and_deviations_have_the_greatest_variances(
     films: Callable, ipc: int
 ) -> None:
     images, labels = films(200, noise=1.0, dtype=torch.double)
-    method = Moments(FEATURES)
+    method = moments()
     known = method.asked(RealSet(images, labels, 2, seeded()), images)
     s = learned(method, images, labels, ipc)
     phi = FEATURES(s.images).view(2, ipc, -1)
@@ -154,20 +165,48 @@ def test_class_means_stay_and_deviations_have_the_greatest_variances(
 
 def test_one_image_per_class_leans_from_the_means_to_the_classifier(films: Callable) -> None:
     images, labels = films(100, noise=1.0, dtype=torch.double)
-    known = Moments(FEATURES).asked(RealSet(images, labels, 2, seeded()), images)
+    known = moments().asked(RealSet(images, labels, 2, seeded()), images)
     apart = known.means[1] - known.means[0]
-    w = Moments(FEATURES).solution(known)[:, 1]
+    w = moments().solution(known)[:, 1]
     for lean, towards in ((0.0, apart), (1.0, w)):
-        s = learned(Moments(FEATURES, lean=lean), images, labels, ipc=1)
+        s = learned(moments(lean=lean), images, labels, ipc=1)
         phi = FEATURES(s.images)
         cosine = torch.nn.functional.cosine_similarity(phi[1] - phi[0], towards, dim=0)
         assert cosine > 1 - 1e-9
 
 
+def test_refined_images_meet_the_embeddings_of_films_better_and_keep_the_class_means(
+    films: Callable,
+) -> None:
+    images, labels = films(200, noise=1.0)
+    network = convnet(2, 1, 16, width=8)
+    thetas = [network.init(seeded(seed)) for seed in range(50)]
+
+    def apart(s: SyntheticSet) -> float:
+        return sum(
+            float((network.embed(theta, x).mean(0) - network.embed(theta, t).mean(0)).norm() ** 2)
+            for theta in thetas
+            for x, t in ((s.of_class(label)[0], images[labels == label]) for label in (0, 1))
+        )
+
+    closed, refined = (learned(moments(refined=n), images, labels, ipc=3) for n in (0, 60))
+    assert apart(refined) < 0.9 * apart(closed)
+    means = [FEATURES(s.images).view(2, 3, -1).mean(1).flatten() for s in (closed, refined)]
+    assert torch.nn.functional.cosine_similarity(*means, dim=0) > 1 - 1e-5
+
+
+@pytest.mark.parametrize(("ipc", "same"), [(1, True), (2, False), (3, False), (4, True)])
+def test_few_images_are_refined_and_not_one(films: Callable, ipc: int, same: bool) -> None:
+    closed, refined = (
+        learned(moments(refined=n, few=3), *films(20, noise=1.0), ipc).images for n in (0, 3)
+    )
+    assert torch.equal(closed, refined) == same
+
+
 @pytest.mark.parametrize("noise", [1e-3, 1e-1])
 def test_what_comes_back_for_nothing_tells_the_noise(films: Callable, noise: float) -> None:
     images, labels = films(10)
-    method = Moments(FEATURES, second=0.5)
+    method = moments(second=0.5)
     known = method.asked(Noisy(images, labels, 2, seeded(), noise=noise), images)
     assert known.noise == pytest.approx(noise / 0.5, rel=0.15)
     blind = Statistics(known.shares, known.means, torch.zeros(12, 12), known.noise)
@@ -178,7 +217,7 @@ def test_what_comes_back_for_nothing_tells_the_noise(films: Callable, noise: flo
 
 def test_drowned_in_noise_s_is_still_a_set_of_images(films: Callable) -> None:
     images, labels = films(3, classes=3)
-    s, method = begun(images, 3, 3), Moments(FEATURES)
+    s, method = begun(images, 3, 3), moments()
     real = Noisy(images, labels, 3, seeded(), noise=100.0)
     losses = list(distill(method, s, real, steps=1, rng=seeded()))
     assert math.isfinite(losses[0])
@@ -203,15 +242,15 @@ def test_all_films_are_asked_about_at_once(films: Callable) -> None:
             return super().means(questions, size=size)
 
     images, labels = films(5)
-    Moments(FEATURES).asked(Source(images, labels, 2, seeded()), images)
+    moments().asked(Source(images, labels, 2, seeded()), images)
     assert sizes == [sys.maxsize]
 
 
 def test_it_has_a_classifier_of_its_own() -> None:
-    assert isinstance(Moments(FEATURES), Classifies)
+    assert isinstance(moments(), Classifies)
 
 
 @pytest.mark.parametrize("name", ["ridge", "tilt", "counts", "first", "second"])
 def test_a_weight_of_nothing_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match=f"{name} must be above 0, not 0"):
-        Moments(FEATURES, **{name: 0.0})
+        moments(**{name: 0.0})

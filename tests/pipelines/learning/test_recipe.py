@@ -84,12 +84,15 @@ def test_a_whole_number_is_taken_for_a_step_size_and_not_the_other_way_round() -
     assert "'batch'" in refusal("dm", batch=True)
 
 
+FROM_ZERO = {"last_start", "bank", "sketch", "refined"}
+
+
 @pytest.mark.parametrize("name", METHODS)
 def test_no_field_counts_to_zero_or_goes_backwards(name: str) -> None:
     for field in fields(METHODS[name]).values():
         if isinstance(field.default, int | float):
             assert f"'{field.name}'" in refusal(name, **{field.name: -1})
-        if isinstance(field.default, int) and field.name not in {"last_start", "bank", "sketch"}:
+        if isinstance(field.default, int) and field.name not in FROM_ZERO:
             assert f"'{field.name}'" in refusal(name, **{field.name: 0})
         if isinstance(field.default, float):
             for value in (math.nan, math.inf):
@@ -101,6 +104,7 @@ def test_an_expert_may_be_met_at_its_first_epoch_and_a_seed_may_be_zero() -> Non
     for name in ("dc", "dsa", "idc"):
         assert made(name, settings={"sketch": 0}).fields["sketch"] == 0
     assert made("dm", settings={"bank": 0}).fields["bank"] == 0
+    assert made("moments", settings={"refined": 0}).fields["refined"] == 0
     assert made("dd", settings={"weights_seed": 0}).fields["weights_seed"] == 0
     for value in (-1, 2**63):
         assert "'weights_seed'" in refusal("dd", weights_seed=value)
