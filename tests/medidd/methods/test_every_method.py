@@ -52,7 +52,7 @@ TOYS = {
     "soft-label": Toy({"horizon": 8, "window": 4}),
     "dc": Toy({"inner_steps": 2, "net_epochs": 2}),
     "dsa": Toy({"inner_steps": 2, "net_epochs": 2}),
-    "idc": Toy({"inner_steps": 2, "net_steps": 2, "lr_net": 0.05}, steps=100),
+    "idc": Toy({"inner_steps": 2, "net_steps": 2, "lr_net": 0.05}, steps=60),
     "label-solve": Toy({"constraint": "none"}, steps=2, ipc=40, by_itself=True),
     "moments": Toy({"refined": 3, "drawn": 8}, steps=2),
     "mtt": Toy({"inner_steps": 4, "last_start": 1, "lr": 0.1}, steps=20),
