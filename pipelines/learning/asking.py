@@ -79,10 +79,7 @@ class Privately:
         images = NORMALIZATION.standardize(films.images).to(device)
         _, channels, size, _ = images.shape
         public = NORMALIZATION.standardize(phantoms(PHANTOMS, size, channels)).to(device)
-        series = self.budget.series(max(releases, 1))
-        mechanism = PatientGaussian(series, self.budget.patients, CLIP)
-        if not releases:  # what is matched has asked; nothing is left to ask
-            mechanism.made = series.releases
+        mechanism = PatientGaussian(self.budget.series(releases), self.budget.patients, CLIP)
         labels = films.labels.to(device)
         return PrivateSource(
             images, labels, films.patients, classes, mechanism, public, self.folder
