@@ -48,7 +48,7 @@ _shared: tuple[Callable[[Any], Any], ...] = (
         type=click.FloatRange(min=1e-12, max=1e-3),
         default=1e-5,
         show_default=True,
-        help="Probability with which the guarantee may fail, at most 1 in 10 times --patients.",
+        help="Probability that the guarantee leaves out, at most 1 in 10 times --patients.",
         panel=GUARANTEE,
     ),
     click.option(
