@@ -7,6 +7,7 @@ from typing import Any
 from pipelines.commands.answer import Answer
 from pipelines.learning.plan import planned
 from pipelines.learning.recipe import recipe
+from pipelines.learning.worth import hint
 from pipelines.run.budget import Budget
 from pipelines.run.errors import Exit, Stop
 from pipelines.run.progress import Progress
@@ -81,6 +82,7 @@ def plan(job: Plan) -> Answer:
             f"{costs.signal_to_noise(budget.patients):.2g}; 1 is reached with "
             f"{costs.least_patients}",
             costs.sentence(budget.patients),
+            *([said] if job.method == "moments" and (said := _hint(budget)) else []),
         ],
         {
             "epsilon": budget.epsilon,
@@ -96,6 +98,10 @@ def plan(job: Plan) -> Answer:
             "can work": costs.can_work(budget.patients),
         },
     )
+
+
+def _hint(budget: Budget) -> str:
+    return hint(budget.epsilon, round((1 - budget.held_out) * budget.patients))
 
 
 def promise(budget: Budget) -> str:
