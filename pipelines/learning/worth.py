@@ -13,8 +13,8 @@ AUC: dict[float, tuple[tuple[float, float], ...]] = {
     3.0: ((0.74, 0.70), (0.87, 0.86), (0.94, 0.88), (0.95, 0.92), (0.97, 0.94), (0.98, 0.95)),
     10.0: ((0.86, 0.84), (0.95, 0.92), (0.95, 0.93), (0.97, 0.93), (0.98, 0.95), (0.98, 0.96)),
 }
-"""AUC of the method's own classifier and of a network trained on the images, by epsilon, for each of
-``PATIENTS``."""
+"""AUC of the method's own classifier and of a network trained on the images, by epsilon, for each
+of ``PATIENTS``."""
 
 
 def hint(epsilon: float, patients: int) -> str:
@@ -28,6 +28,6 @@ def hint(epsilon: float, patients: int) -> str:
         return ""
     own, images = AUC[max(tried)][PATIENTS.index(max(counts))]
     return (
-        f"On public chest films, moments with {max(counts)} patients at epsilon {max(tried):g} gave "
-        f"an AUC of {own:.2f} (own classifier) and {images:.2f} (a network trained on six images)."
+        f"On public chest films, moments with {max(counts)} patients at epsilon {max(tried):g} "
+        f"gave an AUC of {own:.2f} (own classifier) and {images:.2f} (a network trained on six images)."
     )
