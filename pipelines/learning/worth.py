@@ -29,5 +29,6 @@ def hint(epsilon: float, patients: int) -> str:
     own, images = AUC[max(tried)][PATIENTS.index(max(counts))]
     return (
         f"On public chest films, moments with {max(counts)} patients at epsilon {max(tried):g} "
-        f"gave an AUC of {own:.2f} (own classifier) and {images:.2f} (a network trained on six images)."
+        f"gave an AUC of {own:.2f} (own classifier) and {images:.2f} (a network trained on six "
+        "images)."
     )
