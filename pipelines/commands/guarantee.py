@@ -73,11 +73,12 @@ def plan(job: Plan) -> Answer:
             Exit.USAGE,
         )
     budget, costs = job.budget, planned(made, job.budget, job.size)
+    times = "once" if costs.releases == 1 else f"{costs.releases} times"
     return Answer(
         [
             promise(budget),
-            f"{job.method} asks {costs.releases} times for {costs.numbers} numbers; the noise of "
-            f"each is {costs.sigma:.3g} times the clip",
+            f"{job.method} asks {times} for {costs.numbers} numbers; the noise of each is "
+            f"{costs.sigma:.3g} times the clip",
             f"signal to noise with {budget.patients} patients: "
             f"{costs.signal_to_noise(budget.patients):.2g}; 1 is reached with "
             f"{costs.least_patients}",

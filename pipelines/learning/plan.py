@@ -86,8 +86,8 @@ class Plan:
             return "It can work: what tells the classes apart is larger than the noise."
         if self.least_patients <= HOPELESS * patients:
             return (
-                f"It will work badly: it needs about {self.least_patients} patients; use moments, "
-                "a larger --epsilon or more patients."
+                f"It will work badly: it needs about {self.least_patients} patients; more patients "
+                "or a larger --epsilon would help."
             )
         return (
             f"It cannot work: it needs about {self.least_patients} patients; use moments, or a "
