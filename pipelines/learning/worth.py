@@ -1,8 +1,8 @@
 """What a guaranteed release was worth on public films: a hint before any film is read.
 
 Measured by ``benchmarks/guarantee.py`` with ``moments``, three images per class of 32 px, on the
-paediatric chest films of Kermany et al. (CC BY 4.0), the mean of three folds. Other films, sizes and
-questions give other figures; docs/guarantee.md has the table.
+paediatric chest films of Kermany et al. (CC BY 4.0), the mean of three folds. Other films, sizes
+and questions give other figures; docs/guarantee.md has the table.
 """
 
 PATIENTS = (75, 150, 300, 600, 1200, 2350)
