@@ -11,7 +11,7 @@ import rich_click as click
 
 from pipelines.cli.groups import FILMS, METHOD, RUN, grouped
 from pipelines.cli.guarantee_options import claimed
-from pipelines.cli.options import as_json, parsed
+from pipelines.cli.options import as_json, settings, size
 from pipelines.cli.show import followed, show
 
 
@@ -40,23 +40,8 @@ def dp() -> None:
     help="Number of classes.",
     panel=FILMS,
 )
-@click.option(
-    "--size",
-    type=click.IntRange(16, 256),
-    default=32,
-    show_default=True,
-    help="Height and width of the images, in pixels.",
-    panel=FILMS,
-)
-@click.option(
-    "--set",
-    "settings",
-    multiple=True,
-    callback=parsed,
-    metavar="NAME=VALUE",
-    help="Sets a field of the method. medidd methods lists them. Can be repeated.",
-    panel=METHOD,
-)
+@size
+@settings
 @claimed
 @as_json
 @grouped

@@ -13,6 +13,7 @@ from typing import Any, TypeVar, cast
 import rich_click as click
 
 from pipelines.cli.groups import GUARANTEE
+from pipelines.cli.options import options
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -42,7 +43,7 @@ DEFAULT = 2.0
 """The guarantee of a release for which nothing else is asked: the largest round number that meets
 the residual risk of the policy by itself. docs/guarantee.md has the figures."""
 
-_shared: tuple[Callable[[Any], Any], ...] = (
+_shared = options(
     click.option(
         "--delta",
         type=click.FloatRange(min=1e-12, max=1e-3),
@@ -62,7 +63,7 @@ _shared: tuple[Callable[[Any], Any], ...] = (
     ),
 )
 
-_claimed: tuple[Callable[[Any], Any], ...] = (
+_claimed = options(
     click.option(
         "--epsilon",
         type=click.FloatRange(min=0, min_open=True, max=MOST),
@@ -71,10 +72,10 @@ _claimed: tuple[Callable[[Any], Any], ...] = (
         help="The guarantee of differential privacy per patient: smaller is stronger.",
         panel=GUARANTEE,
     ),
-    *_shared,
+    _shared,
 )
 
-_options: tuple[Callable[[Any], Any], ...] = (
+_guaranteed = options(
     click.option(
         "--epsilon",
         callback=number_or_none,
@@ -85,7 +86,7 @@ _options: tuple[Callable[[Any], Any], ...] = (
         "release without a guarantee.",
         panel=GUARANTEE,
     ),
-    *_shared,
+    _shared,
     click.option(
         "--total-epsilon",
         type=click.FloatRange(min=0, min_open=True, max=MOST),
@@ -108,19 +109,14 @@ def guaranteed(command: Command) -> Command:
         total_epsilon: float | None,
         **rest: Any,
     ) -> Any:
-        from pipelines.run.budget import Budget
+        if epsilon is not None:
+            budget = _budget(epsilon, delta, patients, total_epsilon)
+            return command(*args, budget=budget, **rest)
+        if total_epsilon is not None:
+            raise click.UsageError("--total-epsilon: there is no total without an --epsilon.")
+        return command(*args, budget=None, **rest)
 
-        if epsilon is None:
-            if total_epsilon is not None:
-                raise click.UsageError("--total-epsilon: there is no total without an --epsilon.")
-            return command(*args, budget=None, **rest)
-        try:
-            budget = Budget(epsilon, delta, patients, total_epsilon)
-        except ValueError as error:
-            raise click.UsageError(f"{error}.") from None
-        return command(*args, budget=budget, **rest)
-
-    return cast("Command", _with(gathered, _options))
+    return _guaranteed(cast("Command", gathered))
 
 
 def claimed(command: Command) -> Command:
@@ -128,18 +124,16 @@ def claimed(command: Command) -> Command:
 
     @functools.wraps(command)
     def gathered(*args: Any, epsilon: float, delta: float, patients: int, **rest: Any) -> Any:
-        from pipelines.run.budget import Budget
+        return command(*args, budget=_budget(epsilon, delta, patients), **rest)
 
-        try:
-            budget = Budget(epsilon, delta, patients)
-        except ValueError as error:
-            raise click.UsageError(f"{error}.") from None
-        return command(*args, budget=budget, **rest)
-
-    return cast("Command", _with(gathered, _claimed))
+    return _claimed(cast("Command", gathered))
 
 
-def _with(command: Any, options: tuple[Callable[[Any], Any], ...]) -> Any:
-    for option in reversed(options):
-        command = option(command)
-    return command
+def _budget(epsilon: float, delta: float, patients: int, total: float | None = None) -> Any:
+    """Returns the ``Budget`` of these numbers; those that do not fit each other are an error."""
+    from pipelines.run.budget import Budget
+
+    try:
+        return Budget(epsilon, delta, patients, total)
+    except ValueError as error:
+        raise click.UsageError(f"{error}.") from None

@@ -114,6 +114,25 @@ max_refused = click.option(
     panel=FILMS,
 )
 
+size = click.option(
+    "--size",
+    type=click.IntRange(16, 256),
+    default=32,
+    show_default=True,
+    help="Height and width of the images, in pixels.",
+    panel=FILMS,
+)
+
+settings = click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    callback=parsed,
+    metavar="NAME=VALUE",
+    help="Sets a field of the method. medidd methods lists them. Can be repeated.",
+    panel=METHOD,
+)
+
 unit = click.option(
     "--unit",
     type=click.Choice(["patient", "study", "image"]),
@@ -172,14 +191,7 @@ _about_films = options(
         panel=FILMS,
     ),
     labelled,
-    click.option(
-        "--size",
-        type=click.IntRange(16, 256),
-        default=32,
-        show_default=True,
-        help="Height and width of the images, in pixels.",
-        panel=FILMS,
-    ),
+    size,
     unit,
     click.option(
         "--strict",

@@ -21,8 +21,8 @@ from pipelines.cli.options import (
     config,
     films,
     named,
-    parsed,
     resume,
+    settings,
     unit,
 )
 from pipelines.cli.show import followed, show
@@ -62,15 +62,7 @@ from pipelines.cli.show import followed, show
     "paper for this ipc.",
     panel=METHOD,
 )
-@click.option(
-    "--set",
-    "settings",
-    multiple=True,
-    callback=parsed,
-    metavar="NAME=VALUE",
-    help="Sets a field of the method. medidd methods lists them. Can be repeated.",
-    panel=METHOD,
-)
+@settings
 @click.option(
     "--experts",
     type=FOLDER,
