@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from medidd.data import NORMALIZATION, Question, RealSet, Source
 from pipelines.run.budget import Budget
@@ -25,6 +26,11 @@ CLIP = 1.0
 """Length of a patient's vector at most. Vectors are scaled by public radii, so 1 fits them all."""
 
 
+def standardized(films: Films, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Returns films as methods see them, (n, C, H, W), and their classes, (n,)."""
+    return NORMALIZATION.standardize(films.images).to(device), films.labels.to(device)
+
+
 def plainly(
     releases: int,  # noqa: ARG001 - exact answers cost nothing
     classes: int,
@@ -33,8 +39,7 @@ def plainly(
     rng: torch.Generator,
 ) -> Source:
     """Returns a source that answers exactly."""
-    images = NORMALIZATION.standardize(films.images).to(device)
-    return RealSet(images, films.labels.to(device), classes, rng)
+    return RealSet(*standardized(films, device), classes, rng)
 
 
 @dataclass(frozen=True)
@@ -76,11 +81,10 @@ class Privately:
         """Returns a source that clips each patient and adds noise."""
         if not releases:
             return Silent(classes)
-        images = NORMALIZATION.standardize(films.images).to(device)
+        images, labels = standardized(films, device)
         _, channels, size, _ = images.shape
         public = NORMALIZATION.standardize(phantoms(PHANTOMS, size, channels)).to(device)
         mechanism = PatientGaussian(self.budget.series(releases), self.budget.patients, CLIP)
-        labels = films.labels.to(device)
         return PrivateSource(
             images, labels, films.patients, classes, mechanism, public, self.folder
         )

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import torch
 
-from medidd.data import NORMALIZATION, SyntheticSet
+from medidd.data import SyntheticSet
 from medidd.distill import Decodes, distill
-from pipelines.learning.asking import Asking, plainly
+from pipelines.learning.asking import Asking, plainly, standardized
 from pipelines.learning.checkpoint import load_checkpoint, save_checkpoint
 from pipelines.learning.recipe import Recipe
 from pipelines.run.errors import Exit, Stop
@@ -54,19 +54,14 @@ def learn(
         Stop: a class has too few films for the start, or the loss is not finite.
     """
     rng = generator(seed)
-    images = NORMALIZATION.standardize(films.images).to(device)
-    labels = films.labels.to(device)
-    method = recipe.method
-    real = asking(recipe.releases, recipe.classes, films, device, rng)
+    method, answers = recipe.method, 0
     if method is not None and checkpoint.exists():
         step, answers, synthetic, optimizer = load_checkpoint(checkpoint, method, rng, device)
-        if isinstance(real, PrivateSource):
-            real.position = answers
         kept = log.read_text().splitlines(keepends=True)[:step]
         write(log, "".join(kept).encode())
     else:
         try:
-            synthetic = recipe.begun(images, labels, rng)
+            synthetic = recipe.begun(*standardized(films, device), rng)
         except ValueError as error:
             raise Stop(str(error), Exit.DATA) from None
         write(log, b"")
@@ -74,6 +69,10 @@ def learn(
             return synthetic
         step, optimizer = 0, method.optimizer(synthetic)
     yield Progress(stage, step, recipe.steps)
+    # Only now: the films that the start looked at are gone, so there is one copy of them at a time.
+    real = asking(recipe.releases, recipe.classes, films, device, rng)
+    if isinstance(real, PrivateSource):
+        real.position = answers
     begun, saved = step, time.monotonic()
 
     with log.open("a") as lines:
