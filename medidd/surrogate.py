@@ -6,6 +6,7 @@ means and one covariance may ask the Gaussians that have them as often as it lik
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from math import sqrt
 
 import torch
@@ -82,9 +83,13 @@ class Surrogate:
         """K, the number of classes."""
         return len(self.known.means)
 
+    @cached_property
+    def _spread(self) -> Tensor:
+        return self.known.spread()
+
     def means(self, questions: Sequence[Question[Statistic]], *, size: int) -> list[Statistic]:
         """Returns each ``f`` of ``size`` fresh images; a question's classes take turns."""
-        images, spread, answers = self.like.images.detach(), self.known.spread(), []
+        images, spread, answers = self.like.images.detach(), self._spread, []
         for question in questions:
             labels = torch.tensor(question.classes).repeat(size)[:size]
             off = torch.randn(size, len(spread), generator=self.rng, dtype=torch.double)

@@ -129,11 +129,6 @@ class Guarantee:
         """Whether epsilon is so large that a person must accept it by name."""
         return self.epsilon > WEAK
 
-    @property
-    def words(self) -> str:
-        """How strong this is, in the words of the reports."""
-        return strength(self.epsilon)
-
 
 STRONG, MODERATE, WEAK = 1.0, 3.0, 10.0
 """Largest epsilon of each word."""
