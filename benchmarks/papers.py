@@ -31,9 +31,9 @@ from medidd.augment import DIGIT, PHOTOGRAPH, draw
 from medidd.data import RealSet, SyntheticSet
 from medidd.distill import Decodes, Prepares, by_ipc, distill
 from medidd.evaluate import log_probabilities, published, train
+from medidd.experts.trajectories import Experts, Trajectories
+from medidd.fields import fields, make
 from medidd.methods import METHODS
-from medidd.methods.experts import Experts, Trajectories
-from medidd.methods.fields import fields, make
 from medidd.starts import STARTS, begin
 from pipelines.cli.options import parsed
 

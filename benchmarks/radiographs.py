@@ -29,11 +29,11 @@ from medidd.augment import draw
 from medidd.data import NORMALIZATION, RealSet
 from medidd.distill import Classifies, Decodes, Prepares, distill
 from medidd.evaluate import Training, log_probabilities, score, train
+from medidd.experts.trajectories import Experts, Trajectories
 from medidd.features import FEATURES
+from medidd.fields import fields, make, values
 from medidd.kernels import KERNELS
 from medidd.methods import METHODS
-from medidd.methods.experts import Experts, Trajectories
-from medidd.methods.fields import fields, make, values
 from medidd.starts import STARTS, begin
 
 SHORT: dict[str, dict[str, Any]] = {

@@ -29,8 +29,8 @@ from torch.nn.functional import interpolate
 from medidd.allocator import keep_memory
 from medidd.data import NORMALIZATION, RealSet
 from medidd.distill import Decodes, distill
-from medidd.methods.experts import Experts, Trajectories
-from medidd.methods.fields import make, values
+from medidd.experts.trajectories import Experts, Trajectories
+from medidd.fields import make, values
 from pipelines.auditing.matched_statistics import MATCHED, embedding, functional_gradient
 from pipelines.learning.recipe import recipe
 from pipelines.run.release_file import quantized

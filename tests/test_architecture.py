@@ -139,7 +139,7 @@ def test_methods_need_torch_alone() -> None:
     said = python(
         without(*others)
         + "from medidd.methods import METHODS\n"
-        + "from medidd.methods.fields import fields, make\n"
+        + "from medidd.fields import fields, make\n"
         + "from medidd.architectures import convnet\n"
         + "from medidd.features import LowFrequencies\n"
         + "from medidd.kernels import FCKernel\n"

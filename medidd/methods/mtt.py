@@ -30,7 +30,7 @@ from medidd.augment import PHOTOGRAPH, RADIOGRAPH, Operations, draw
 from medidd.data import Source, SyntheticSet
 from medidd.descent import Batch, Unrolled, batches, toward
 from medidd.distill import Preset
-from medidd.methods.experts import Trajectories
+from medidd.experts.trajectories import Trajectories
 from medidd.network import Network, Weights
 from medidd.project import projected
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from medidd.methods.fields import values
+from medidd.fields import values
 from pipelines.learning.asking import asking
 from pipelines.learning.experts import about, train_experts
 from pipelines.learning.learn import learn

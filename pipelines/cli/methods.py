@@ -6,8 +6,8 @@ import re
 import textwrap
 from typing import Any, get_args
 
+from medidd.fields import fields, kinds
 from medidd.methods import METHODS
-from medidd.methods.fields import fields, kinds
 from medidd.starts import STARTS
 from pipelines.learning.recipe import INGREDIENTS, settable
 

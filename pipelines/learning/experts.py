@@ -11,10 +11,11 @@ from typing import Any
 
 import torch
 
+from medidd import fields
 from medidd.data import Source
-from medidd.methods import METHODS, fields
-from medidd.methods import experts as library
-from medidd.methods.expert_files import read_record
+from medidd.experts import trajectories as library
+from medidd.experts.files import read_record
+from medidd.methods import METHODS
 from medidd.network import Network
 from pipelines.learning.asking import Asking, plainly
 from pipelines.learning.job import FrozenJob
@@ -25,7 +26,7 @@ from privacy.dp.source import PrivateSource
 from privacy.release import Films
 
 Training = Mapping[str, Any]
-"""The fields of ``medidd.methods.experts.Experts`` but for the network."""
+"""The fields of ``medidd.experts.trajectories.Experts`` but for the network."""
 
 
 def train_experts(

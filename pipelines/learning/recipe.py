@@ -13,13 +13,14 @@ import torch
 from pydantic import Field, TypeAdapter, ValidationError
 from torch import Tensor
 
+from medidd import fields
 from medidd.architectures import ARCHITECTURES
 from medidd.data import SyntheticSet
 from medidd.distill import Decodes, Method, Prepares, by_ipc
+from medidd.experts.trajectories import Trajectories
 from medidd.features import FEATURES
 from medidd.kernels import KERNELS
-from medidd.methods import METHODS, fields
-from medidd.methods.experts import Trajectories
+from medidd.methods import METHODS
 from medidd.network import Network
 from medidd.starts import STARTS, begin
 from pipelines.learning.requirements import require_no_film, require_prepared

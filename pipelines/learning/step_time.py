@@ -9,10 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from medidd import fields
 from medidd.data import NORMALIZATION, RealSet
 from medidd.distill import Method, distill
-from medidd.methods import fields
-from medidd.methods.experts import Experts, Trajectories
+from medidd.experts.trajectories import Experts, Trajectories
 from pipelines.learning.recipe import Recipe
 from pipelines.run.seeds import generator
 

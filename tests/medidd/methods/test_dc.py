@@ -9,9 +9,9 @@ from torch.nn.functional import cross_entropy
 
 from medidd.architectures import ARCHITECTURES, convnet
 from medidd.data import RealSet, SyntheticSet
+from medidd.fields import make
 from medidd.methods.dc import DC, distance
 from medidd.methods.dsa import DSA
-from medidd.methods.fields import make
 from medidd.network import Network, Weights
 from medidd.sketch import LayerSketch
 

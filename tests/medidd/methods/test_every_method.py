@@ -20,10 +20,10 @@ from medidd.data import Question, RealSet, SyntheticSet
 from medidd.distill import Classifies, Decodes, Method, Prepares, by_ipc, distill, learned
 from medidd.evaluate import Training, log_probabilities, train
 from medidd.features import LowFrequencies
+from medidd.fields import fields
+from medidd.fields import make as make_method
+from medidd.fields import values as values_of
 from medidd.methods import METHODS
-from medidd.methods.fields import fields
-from medidd.methods.fields import make as make_method
-from medidd.methods.fields import values as values_of
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ def built(tmp_path: Path, cut: Callable) -> Callable[..., Method]:
         network = convnet(classes, channels, size, width=8)
 
         def experts() -> Any:
-            from medidd.methods.experts import Experts, Trajectories
+            from medidd.experts.trajectories import Experts, Trajectories
 
             images, labels = cut(6, classes=classes, channels=channels, size=size)
             folder = tmp_path / f"{classes}-{channels}-{size}"

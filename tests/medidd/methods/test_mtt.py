@@ -15,7 +15,7 @@ from medidd.augment import draw
 from medidd.data import NORMALIZATION, RealSet, SyntheticSet
 from medidd.descent import batches, descend
 from medidd.distill import distill
-from medidd.methods.experts import Experts, Trajectories
+from medidd.experts.trajectories import Experts, Trajectories
 from medidd.methods.mtt import MTT, log_rate
 from medidd.network import Network, Weights
 

@@ -13,7 +13,7 @@ from medidd.augment import draw
 from medidd.data import SyntheticSet
 from medidd.descent import batches, descend
 from medidd.distill import distill
-from medidd.methods.fields import make
+from medidd.fields import make
 from medidd.methods.mtt import MTT
 from medidd.methods.tesla import TESLA
 from medidd.network import Weights

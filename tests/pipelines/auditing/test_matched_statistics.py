@@ -12,10 +12,10 @@ from torch.nn.functional import one_hot
 from medidd.data import NORMALIZATION, RealSet
 from medidd.descent import descend, gradient
 from medidd.distill import distill
+from medidd.experts.trajectories import Trajectories
+from medidd.fields import make, values
 from medidd.kernels import KERNELS, classifier
 from medidd.methods import METHODS
-from medidd.methods.experts import Trajectories
-from medidd.methods.fields import make, values
 from medidd.starts import STARTS
 from pipelines.auditing.matched_statistics import (
     DIMENSIONS,

@@ -18,9 +18,9 @@ import pipelines.evaluation.utility
 from medidd.architectures import ARCHITECTURES
 from medidd.data import Normalization, SyntheticSet
 from medidd.evaluate import score
+from medidd.fields import fields
 from medidd.methods import METHODS
 from medidd.methods.dd import DD
-from medidd.methods.fields import fields
 from pipelines.learning.opened_run import open_run
 from pipelines.learning.recipe import INGREDIENTS
 from pipelines.run.release_file import read_release

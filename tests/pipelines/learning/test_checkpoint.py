@@ -10,9 +10,9 @@ from safetensors import safe_open
 
 from medidd.data import RealSet, SyntheticSet
 from medidd.distill import Method, distill
+from medidd.experts.trajectories import Experts
+from medidd.fields import fields
 from medidd.methods import METHODS
-from medidd.methods.experts import Experts
-from medidd.methods.fields import fields
 from pipelines.learning.checkpoint import load_checkpoint, save_checkpoint
 from pipelines.learning.recipe import recipe
 

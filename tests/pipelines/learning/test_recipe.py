@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from medidd.fields import fields, values
 from medidd.kernels import KERNELS
 from medidd.methods import METHODS
-from medidd.methods.fields import fields, values
 from medidd.starts import STARTS
 from pipelines.cli.methods import attributes, markdown, table
 from pipelines.learning.recipe import INGREDIENTS, Recipe, recipe, settable

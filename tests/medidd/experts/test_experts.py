@@ -14,7 +14,7 @@ from torch import Tensor
 from medidd.architectures import convnet
 from medidd.data import Question, RealSet, Source
 from medidd.descent import gradient, loss_on, minus
-from medidd.methods.experts import Experts, Trajectories
+from medidd.experts.trajectories import Experts, Trajectories
 from medidd.network import Weights
 
 F = convnet(2, 1, 8, width=3)

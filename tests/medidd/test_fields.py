@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import pytest
 
 from medidd.architectures import convnet
+from medidd.fields import fields, kinds, make, types, values
 from medidd.methods import DC, DSA
-from medidd.methods.fields import fields, kinds, make, types, values
 
 F = convnet(2, 1, 8, width=3, depth=1)
 

@@ -33,7 +33,7 @@ from torch import Tensor
 from medidd.augment import RADIOGRAPH, Operations, draw
 from medidd.data import Source, balanced
 from medidd.descent import gradient, minus
-from medidd.methods.expert_files import (
+from medidd.experts.files import (
     RECORD,
     differing,
     expert_file,
