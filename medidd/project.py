@@ -4,6 +4,7 @@ This is projected gradient descent. The projection follows each step of the opti
 it, so a checkpoint between two steps holds a set that satisfies both constraints.
 """
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -53,6 +54,28 @@ def projected(
                 synthetic.labels.copy_(labels(synthetic.labels))
 
     optimizer.register_step_post_hook(project)
+    return optimizer
+
+
+def falling(optimizer: torch.optim.Optimizer, steps: int) -> torch.optim.Optimizer:
+    """Returns the optimizer, whose learning rates now fall to 0 along half a cosine.
+
+    Loshchilov & Hutter, ICLR 2017, arXiv:1608.03983. How far they have fallen is told by the steps
+    that the optimizer itself counts, so it is restored with it.
+
+    Args:
+        optimizer: one of Adam's kind.
+        steps: after so many steps they are 0.
+    """
+    for group in optimizer.param_groups:
+        group["first_lr"] = group["lr"]
+
+    def fall(*_: object) -> None:
+        for group in optimizer.param_groups:
+            taken = float(optimizer.state[group["params"][0]]["step"])
+            group["lr"] = group["first_lr"] * (1 + math.cos(math.pi * min(taken / steps, 1))) / 2
+
+    optimizer.register_step_post_hook(fall)
     return optimizer
 
 

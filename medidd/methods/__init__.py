@@ -7,11 +7,13 @@ from medidd.methods.dc import DC
 from medidd.methods.dd import DD
 from medidd.methods.dm import DM
 from medidd.methods.dsa import DSA
+from medidd.methods.frepo import FRePo
 from medidd.methods.idc import IDC
 from medidd.methods.kip import KIP
 from medidd.methods.label_solve import LabelSolve
 from medidd.methods.moments import Moments
 from medidd.methods.mtt import MTT
+from medidd.methods.rfad import RFAD
 from medidd.methods.soft_label import SoftLabel
 from medidd.methods.tesla import TESLA
 
@@ -26,6 +28,8 @@ METHODS: dict[str, type[Any]] = {
     "dm": DM,
     "mtt": MTT,
     "idc": IDC,
+    "frepo": FRePo,
+    "rfad": RFAD,
     "tesla": TESLA,
     "moments": Moments,
 }

@@ -1,0 +1,167 @@
+"""RFAD: Efficient Dataset Distillation using Random Feature Approximation.
+
+Loo, Hasani, Amini & Rus, NeurIPS 2022, arXiv:2210.12067.
+
+Learns: images, and labels if asked.
+Costs: each step takes the features of `batch` real images per class, and no gradient of them; no
+network is trained.
+
+KIP replaces the training of a network by kernel regression, and its kernel needs an integral over
+all networks. RFAD draws a few networks instead, never trains them, and regresses on their features.
+Let phi be the features of S and h those of a real image:
+
+    W    = phi^T (phi phi^T + lambda tr(phi phi^T) / n I)^-1 y_s
+    L(S) = 1/2 mean | h W - y_t |^2
+
+The networks are drawn afresh at every step, so S cannot suit just some of them. Real images are in
+L by their features alone, and S by W alone. So T is asked for one matrix, the mean of h^T (h W -
+y_t), and the way from W to the images needs no real image.
+
+From the authors: fresh networks at every step, centred labels, a ridge scaled by the trace, float64
+for the regression, Adam's kind of step, squared error. Ours: networks with instance norm, as
+everywhere here (theirs have none, and are twice as wide); one per step, not eight, and a batch of
+128 per class, not 5,120 in all; the siamese augmentation of DSA; learning rates that fall to 0
+along a cosine; images within the display range; labels that stay hard; no temperature, no constant
+in the kernel, no choice of an iterate by its error. benchmarks/README.md has the figures.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import torch
+from torch import Tensor
+
+from medidd.augment import RADIOGRAPH, Operations, draw
+from medidd.data import Source, SyntheticSet, balanced
+from medidd.descent import toward
+from medidd.distill import Preset
+from medidd.kernels import RIDGE, centered, ridge
+from medidd.network import Network, Weights
+from medidd.project import CONSTRAINTS, falling, projected
+
+JUDGES = 8
+"""Networks whose features the classifier uses; the authors' number of networks per step."""
+
+
+@dataclass(frozen=True)
+class RFAD:
+    """Random feature approximation.
+
+    Attributes:
+        network: whose features are regressed on.
+        steps: updates of S.
+        networks: drawn per step; the regression uses the features of all of them.
+        ridge: lambda, in units of the mean of the kernel's diagonal.
+        lr_images: learning rate of the images at the first step.
+        lr_labels: learning rate of the labels at the first step; 0 keeps them one-hot.
+        constraint: what learned labels may be, "simplex" (probabilities) or "none" (any real
+            numbers).
+        batch: real images per class and step.
+        augment: operations of the siamese augmentation; empty for none.
+    """
+
+    paper: ClassVar[Preset] = {
+        1: {
+            "steps": 10_000,
+            "networks": 8,
+            "ridge": 5e-3,
+            "lr_images": 1e-3,
+            "batch": 2_560,
+            "augment": (),
+        }
+    }
+    private: ClassVar[Mapping[str, Any]] = {"steps": 20, "augment": ()}
+    classifies_by: ClassVar[str] = "regression on random features"
+
+    network: Network
+    steps: int = 300
+    networks: int = 1
+    ridge: float = RIDGE
+    lr_images: float = 0.1
+    lr_labels: float = 0.0
+    constraint: Literal["simplex", "none"] = "simplex"
+    batch: int = 128
+    augment: Operations = RADIOGRAPH
+
+    def __post_init__(self) -> None:
+        if not self.ridge > 0:
+            raise ValueError(f"the ridge must be above 0, not {self.ridge}")
+
+    def releases(self, classes: int) -> int:  # noqa: ARG002
+        """Returns the calls of ``means`` in a run: one for each update."""
+        return self.steps
+
+    def optimizer(self, synthetic: SyntheticSet) -> torch.optim.Optimizer:
+        """Returns Adam over the images, and over the labels if they are learned."""
+        groups = [{"params": [synthetic.images], "lr": self.lr_images}]
+        if self.lr_labels:
+            groups.append({"params": [synthetic.labels], "lr": self.lr_labels})
+        adam = falling(torch.optim.Adam(groups), self.steps)
+        return projected(adam, synthetic, CONSTRAINTS[self.constraint])
+
+    def losses(
+        self, synthetic: SyntheticSet, real: Source, rng: torch.Generator
+    ) -> Iterator[Tensor]:
+        """Yields the error of regression from S to real images, the mean over classes."""
+        thetas = [self.network.init(rng, like=synthetic.images) for _ in range(self.networks)]
+        yield self.loss(thetas, synthetic, real, rng)  # the caller steps S here
+
+    def loss(
+        self, thetas: Sequence[Weights], synthetic: SyntheticSet, real: Source, rng: torch.Generator
+    ) -> Tensor:
+        """Returns the error of regression on the features of given networks, ().
+
+        Its gradient is that of images and labels.
+
+        Args:
+            thetas: weights of each network.
+            synthetic: S.
+            real: T.
+            rng: draws the augmentation.
+        """
+        s, omega = synthetic, draw(rng, self.augment)
+        x, y = s.images.detach().requires_grad_(), s.labels.detach().requires_grad_()
+        with torch.enable_grad():
+            w = self._regression(thetas, omega(x), y)
+        fitted = w.detach()
+
+        def answer(targets: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+            h = self._features(thetas, omega(targets))
+            off = h @ fitted - centered(labels)
+            return off.square().mean() / 2, h.T @ off / off.numel()
+
+        error, pull = balanced(real, answer, size=self.batch)
+        dx, dy = torch.autograd.grad(w, (x, y), pull)
+        return toward(error, [(s.images, dx), (s.labels, dy)])
+
+    def _features(self, thetas: Sequence[Weights], x: Tensor) -> Tensor:
+        """Returns the features of all networks side by side, (n, D) in float64."""
+        return torch.cat([self.network.embed(theta, x) for theta in thetas], dim=1).double()
+
+    def _regression(self, thetas: Sequence[Weights], x: Tensor, y: Tensor) -> Tensor:
+        """Returns W, (D, K), from images x (n, C, H, W) with soft labels y (n, K)."""
+        phi = self._features(thetas, x)
+        factor = torch.linalg.cholesky(ridge(phi @ phi.T, self.ridge))
+        return phi.T @ torch.cholesky_solve(centered(y), factor)
+
+    def classifier(
+        self, synthetic: SyntheticSet, rng: torch.Generator
+    ) -> Callable[[Tensor], Tensor]:
+        """Returns the regression on the features of ``JUDGES`` fresh networks."""
+        thetas = [self.network.init(rng, like=synthetic.images) for _ in range(JUDGES)]
+        return self.on_features(thetas, synthetic)
+
+    def on_features(
+        self, thetas: Sequence[Weights], synthetic: SyntheticSet
+    ) -> Callable[[Tensor], Tensor]:
+        """Returns the regression from S on the features of given networks, as a classifier."""
+        with torch.no_grad():
+            w = self._regression(thetas, synthetic.images, synthetic.labels)
+
+        @torch.no_grad()
+        def classify(images: Tensor) -> Tensor:
+            parts = [self._features(thetas, part) @ w for part in torch.split(images, 256)]
+            return torch.cat(parts).softmax(1).to(images)
+
+        return classify
