@@ -63,6 +63,17 @@ class Prepares(Protocol):
 
 
 @runtime_checkable
+class Starts(Protocol):
+    """A method that learns more if S does not start from noise.
+
+    Attributes:
+        start: the name of the start.
+    """
+
+    start: ClassVar[str]
+
+
+@runtime_checkable
 class Decodes(Protocol):
     """A method that learns something other than the images it releases.
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from medidd.augment import Augmentation
+from medidd.augment import Augmentation, draw
 from medidd.descent import batches
 from medidd.network import Network, Weights
 
@@ -57,6 +57,11 @@ class Training:
     augment: Draws | None = None
     noise: float = 0.0
     averaged: float = 0.0
+
+
+RECIPIENT = Training(steps=300, augment=draw, noise=0.3)
+"""How a recipient trains on a few synthetic images, or on a baseline of the same size. The noise
+was chosen on drawn films; benchmarks/README.md has the figures."""
 
 
 def published(images: int, *, epochs: int = 300) -> Training:

@@ -84,7 +84,7 @@ QUESTIONS = {
     "G3": Question(
         "Contents of the bundle",
         ("T1", "T3"),
-        "Do only images, labels, their loader and reports leave?",
+        "Do only images, labels, code to read and train on them, and reports leave?",
     ),
     "G4": Question("Identifiers", ("T3",), "Does an outgoing file contain a patient's identifier?"),
     "G5": Question(

@@ -55,6 +55,7 @@ class FRePo:
         }
     }
     private: ClassVar[Mapping[str, Any]] = RFAD.private
+    start: ClassVar[str] = "closed-form"
     classifies_by: ClassVar[str] = "regression on random features"
 
     rfad: RFAD

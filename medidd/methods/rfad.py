@@ -71,14 +71,15 @@ class RFAD:
             "augment": (),
         }
     }
-    private: ClassVar[Mapping[str, Any]] = {"steps": 20, "augment": ()}
+    private: ClassVar[Mapping[str, Any]] = {"steps": 20, "lr_images": 0.1, "augment": ()}
+    start: ClassVar[str] = "closed-form"
     classifies_by: ClassVar[str] = "regression on random features"
 
     network: Network
     steps: int = 300
     networks: int = 1
     ridge: float = RIDGE
-    lr_images: float = 0.1
+    lr_images: float = 0.02
     lr_labels: float = 0.0
     constraint: Literal["simplex", "none"] = "simplex"
     batch: int = 128

@@ -14,6 +14,7 @@ from torch import Tensor
 from medidd.data import SyntheticSet
 from medidd.network import Network
 from medidd.starts.average import average
+from medidd.starts.closed_form import closed_form
 from medidd.starts.herding import herding
 from medidd.starts.kcenter import kcenter
 from medidd.starts.kmeans import kmeans
@@ -66,6 +67,9 @@ STARTS = {
     ),
     "average": Start(each_class(average), "means", "means of random equal parts of a class"),
     "kmeans": Start(each_class(kmeans), "means", "centroids of k-means in pixel space"),
+    "closed-form": Start(
+        closed_form, "means", "the images of the method moments, made of means over all films"
+    ),
 }
 """All starts by name."""
 

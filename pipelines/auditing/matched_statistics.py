@@ -3,9 +3,9 @@
 DM matches embeddings with embeddings, DC and the methods built on it gradients with gradients, both
 under fresh networks. For DD, soft labels, MTT and TESLA the statistic is the change that a real
 image would still make after training on S. For KIP and label solve it is the change that a real
-image would still make to kernel regression from S. The change is least for images that were learned
-from. Moments match fixed features, class means pixels. A start matches nothing; it is examined like
-DM.
+image would still make to kernel regression from S, for RFAD and FRePo to regression on the features
+of a fresh network. The change is least for images that were learned from. Moments match fixed
+features, class means pixels. A start matches nothing; it is examined like DM.
 
 All films of a class have the same label in the loss. Therefore, in a gradient at fresh weights,
 only the image tells films apart. At weights trained on S, it also matters how well S fits the film.
@@ -20,6 +20,7 @@ from torch.func import grad, vmap
 
 from medidd.data import NORMALIZATION
 from medidd.descent import descend, loss_on
+from medidd.fields import values
 from medidd.kernels import centered, regression
 from medidd.network import Network, Weights
 from medidd.sketch import LayerSketch
@@ -113,6 +114,29 @@ def functional_gradient(recipe: Recipe, seed: int, device: torch.device) -> Matc
     return match
 
 
+def regression_gradient(recipe: Recipe, seed: int, device: torch.device) -> Match:
+    """What RFAD and FRePo ask of a film t: h (f_S(t) - y_t), h its features in a fresh network."""
+    f, strength = _network(recipe), values(recipe.method)["ridge"]
+
+    def match(release: Release) -> Statistic:
+        s = _seen(release.images, device)
+        theta = f.init(generator(seed), like=s)
+
+        def kernel(x: Tensor, y: Tensor) -> Tensor:
+            return f.embed(theta, x).double() @ f.embed(theta, y).double().T
+
+        alpha = regression(kernel, s, release.labels.to(s), strength)
+
+        def statistic(display: Tensor, labels: Tensor) -> Tensor:
+            x = _seen(display, device)
+            off = kernel(x, s) @ alpha - centered(labels.to(x))
+            return torch.einsum("nk,nd->nkd", off.to(x), f.embed(theta, x)).flatten(1).cpu()
+
+        return statistic
+
+    return match
+
+
 def features(recipe: Recipe, seed: int, device: torch.device) -> Match:  # noqa: ARG001
     """What moments are taken of: the features that the method names, or the pixels themselves."""
     of: Callable[[Tensor], Tensor] = getattr(recipe.method, "features", lambda x: x.flatten(1))
@@ -134,6 +158,8 @@ MATCHED: Mapping[str, Kind] = {
     "dm": embedding,
     "mtt": trained_gradient,
     "idc": gradient,
+    "frepo": regression_gradient,
+    "rfad": regression_gradient,
     "tesla": trained_gradient,
     "moments": features,
 } | dict.fromkeys(STARTS, embedding)
@@ -180,7 +206,8 @@ def per_film(f: Network, theta: Weights, x: Tensor, y: Tensor) -> Weights:
 
 def _network(recipe: Recipe) -> Network:
     """Returns the network that the method matches under; a start gets the ConvNet."""
-    network: Network = getattr(recipe.method, "network", recipe.networks["convnet"])
+    held = {} if recipe.method is None else values(recipe.method)
+    network: Network = held.get("network", recipe.networks["convnet"])
     return network
 
 

@@ -6,9 +6,8 @@ import torch
 from torch import Tensor
 
 from medidd.data import NORMALIZATION
-from medidd.evaluate import log_probabilities, train
+from medidd.evaluate import RECIPIENT, log_probabilities, train
 from medidd.network import Network
-from pipelines.evaluation.utility import RECIPIENT
 from pipelines.learning.recipe import Recipe
 from pipelines.run.seeds import derived
 from privacy.evidence import Fit

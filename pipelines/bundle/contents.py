@@ -23,6 +23,9 @@ from privacy.release import Release as Audited
 RELEASE = "synthetic.safetensors"
 MANIFEST = "manifest.json"
 
+CODE = ("loader.py", "train.py")
+"""What a recipient reads the images with, and trains on them."""
+
 Files = dict[str, bytes]
 
 
@@ -35,7 +38,8 @@ def contents(run: Run) -> Files:
     for name, image in zip(names, release.display.numpy(), strict=True):
         files[f"previews/{name}"] = png(image)
     files["labels.csv"] = _labels(release, names)
-    files["loader.py"] = template("loader.py").encode()
+    for name in CODE:
+        files[name] = template(name).encode()
     files[NAME] = croissant(release.facts, files)
     files["README.md"] = _card(release, metrics).encode()
     manifest = release.facts | {"metrics": metrics, "files": hashes(files)}
@@ -84,8 +88,8 @@ def own_words(run: Run) -> frozenset[str]:
 @cache
 def template_words() -> frozenset[str]:
     """Returns the words of the templates that leave, and of the modules with texts that leave."""
-    names = ("page.html", "audit.html", "guarantee.html", "card.md", "loader.py", "style.css")
-    texts = [template(name) for name in names]
+    pages = ("page.html", "audit.html", "guarantee.html", "card.md", "style.css")
+    texts = [template(name) for name in (*pages, *CODE)]
     modules = (
         ("privacy", "threats.py"),
         ("privacy", "promises.py"),

@@ -35,16 +35,13 @@ from pipelines.cli.show import followed, show
 )
 @click.option(
     "--method",
-    default="moments",
-    show_default=True,
-    help="Distillation method, or a start as a baseline. medidd methods lists both.",
+    help="Distillation method, or a start as a baseline. medidd methods lists both. Default: "
+    "moments; with --epsilon none, rfad.",
     panel=METHOD,
 )
 @click.option(
     "--start",
-    default="noise",
-    show_default=True,
-    help="What the images are before the first step.",
+    help="What the images are before the first step. Default: the method's own, mostly noise.",
     panel=METHOD,
 )
 @click.option(

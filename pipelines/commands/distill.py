@@ -9,9 +9,10 @@ import torch
 
 from medidd.data import NORMALIZATION
 from medidd.distill import Prepares
+from medidd.evaluate import RECIPIENT
 from pipelines.commands.audit import examine
 from pipelines.evaluation.baselines import baselines_ahead
-from pipelines.evaluation.utility import NETWORKS, utility
+from pipelines.evaluation.utility import NETWORKS, told, utility
 from pipelines.learning.asking import asking
 from pipelines.learning.experts import about, recorded
 from pipelines.learning.job import FrozenJob
@@ -19,7 +20,7 @@ from pipelines.learning.learn import learn
 from pipelines.learning.opened_run import OpenedRun
 from pipelines.learning.plan import planned, too_few
 from pipelines.learning.promise import of_experts, promised
-from pipelines.learning.recipe import Recipe, device
+from pipelines.learning.recipe import Recipe, device, usual_start
 from pipelines.reports.report import write_report
 from pipelines.run import ledger
 from pipelines.run.budget import Budget
@@ -29,6 +30,9 @@ from pipelines.run.progress import Progress
 from pipelines.run.release_file import LEVELS, quantized, read_release, step_sizes, write_release
 from pipelines.run.store import RUNS, Json, Run, claimed, write_json
 from privacy.policy import Level
+
+METHOD, METHOD_WITHOUT = "moments", "rfad"
+"""The method by default, with a guarantee and without one: docs/guarantee.md has the comparison."""
 
 UNKNOWN_CLASSES = 2
 """Number of classes for checking the settings before any film is read."""
@@ -41,8 +45,9 @@ class Distill:
     Attributes:
         studies: the folder, and how its films are read.
         ipc: images per class.
-        method: a method, or a start for a baseline.
-        start: where S begins.
+        method: a method, or a start for a baseline; None for the one that suits a guarantee, or a
+            release without one.
+        start: where S begins; None for the method's own start.
         steps: updates of S; None for the method's own number.
         seed: of everything random.
         device: "auto", "cpu" or "cuda".
@@ -58,8 +63,8 @@ class Distill:
 
     studies: Studies
     ipc: int
-    method: str = "moments"
-    start: str = "noise"
+    method: str | None = None
+    start: str | None = None
     steps: int | None = None
     seed: int = 0
     device: str = "auto"
@@ -78,19 +83,20 @@ class Distill:
         Raises:
             Stop: a name or a setting does not exist.
         """
-        asked = self.studies.asked()
+        asked, private = self.studies.asked(), self.budget is not None
+        method = self.method or (METHOD if private else METHOD_WITHOUT)
         frozen = FrozenJob(
             source=asked["source"],
             labelling=asked["labelling"],
             unit=self.studies.unit,
-            method=self.method,
-            start=self.start,
+            method=method,
+            start=self.start or usual_start(method, private=private),
             ipc=self.ipc,
             size=self.studies.size,
             steps=self.steps,
             preset=self.preset,
             settings=dict(self.settings),
-            experts=recorded(self.method, self.experts),
+            experts=recorded(method, self.experts),
             width=self.width,
             seed=self.seed,
             device_name=device(self.device).type,
@@ -106,7 +112,7 @@ class Distill:
 
     def place(self, frozen: FrozenJob) -> Run:
         """Returns the run's folder."""
-        named = f"{self.method}-ipc{self.ipc}-{frozen.digest()}"
+        named = f"{frozen.method}-ipc{self.ipc}-{frozen.digest()}"
         return Run(self.out if self.out is not None else RUNS / named)
 
 
@@ -164,7 +170,7 @@ def _release(
         asking=asking(frozen.budget, place.answers),
     )
     scale = {"mean": NORMALIZATION.mean, "std": NORMALIZATION.std, "levels": LEVELS}
-    facts = frozen.facts(classes, scale, guarantee)
+    facts = frozen.facts(classes, scale, guarantee) | {"training": told(RECIPIENT, frozen.width)}
     method = recipe.method
     if method is not None and isinstance(method, Prepares):
         facts["step sizes"] = step_sizes(synthetic)

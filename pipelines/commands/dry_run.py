@@ -12,13 +12,14 @@ from medidd.dicom.folder.gathering import Gathered
 from medidd.dicom.folder.patients import require_consistent
 from medidd.dicom.folder.plan import make_plan, unnamed
 from medidd.dicom.folder.scan import scan
+from medidd.evaluate import RECIPIENT
 from medidd.starts import BASELINES
 from pipelines.auditing.null_releases import COUNT
 from pipelines.auditing.recipients import RECIPIENTS
 from pipelines.commands.answer import Answer
 from pipelines.commands.distill import Distill
 from pipelines.commands.guarantee import promise
-from pipelines.evaluation.utility import FULL, NETWORKS, RECIPIENT
+from pipelines.evaluation.utility import FULL, NETWORKS
 from pipelines.learning.plan import planned
 from pipelines.learning.recipe import Recipe
 from pipelines.learning.step_time import seconds_per_step, spoken
@@ -106,7 +107,7 @@ def run(job: Distill) -> Answer:
 
 def _network(recipe: Recipe, size: int) -> float:
     """Seconds to train one network on the release, estimated from a tenth of its steps."""
-    from medidd.evaluate import train
+    from medidd.evaluate import RECIPIENT, train
 
     rng = generator(0)
     images = torch.randn(recipe.shown * recipe.classes, 1, size, size, generator=rng)

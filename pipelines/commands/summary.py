@@ -124,11 +124,12 @@ def of_metrics(network: str, metrics: Json) -> Answer:
 
 def table(metrics: Json) -> list[str]:
     """Returns the rows of the metrics, aligned."""
-    lines = [f"{'trained on':<24} {'AUC':>5}  {'95 % interval':<14} {'hm':>5}"]
+    lines = [f"{'trained on':<24} {'AUC':>5}  {'95 % interval':<14}  {'of mean':>7}  {'hm':>5}"]
     for row, name in ROWS.items():
         if row not in metrics:
             continue
-        auc, hm = metrics[row]["auc"], metrics[row]["hm"]
+        auc, together, hm = (metrics[row][of] for of in ("auc", "auc_of_mean", "hm"))
         interval = f"{auc['low']:.3f} to {auc['high']:.3f}"
-        lines.append(f"{name:<24} {auc['mean']:.3f}  {interval:<14} {hm['mean']:.3f}")
+        together = f"{together['mean']:>7.3f}"
+        lines.append(f"{name:<24} {auc['mean']:.3f}  {interval:<14}  {together}  {hm['mean']:.3f}")
     return lines

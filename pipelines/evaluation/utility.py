@@ -13,10 +13,10 @@ import torch
 from sklearn.metrics import roc_curve
 from torch import Tensor
 
-from medidd.augment import draw
+from medidd.augment import RADIOGRAPH, draw
 from medidd.data import NORMALIZATION
 from medidd.distill import Classifies, distill
-from medidd.evaluate import Training, log_probabilities, score, train
+from medidd.evaluate import RECIPIENT, Training, log_probabilities, score, train
 from medidd.starts import BASELINES, STARTS, begin
 from pipelines.learning.asking import asking
 from pipelines.learning.opened_run import OpenedRun
@@ -25,9 +25,6 @@ from pipelines.run.release_file import Release
 from pipelines.run.seeds import derived, generator
 from pipelines.run.store import Json, once
 from privacy.release import Films
-
-RECIPIENT = Training(steps=300, augment=draw)
-"""How a recipient trains on a release or a baseline of the same size."""
 
 FULL = Training(steps=400, batch=64, augment=draw)
 """How a network is trained on all films. A few images need every step to see all of them; many
@@ -139,11 +136,26 @@ def class_means(
 
 
 def _row(predicted: list[Tensor], test: Films, seed: int) -> dict[str, Any]:
-    intervals = score(predicted, test.labels, np.array(test.patients), seed=seed % 2**32)
+    mean, patients = torch.stack(predicted).mean(0), np.array(test.patients)
+    intervals = score(predicted, test.labels, patients, seed=seed % 2**32)
+    together = score([mean], test.labels, patients, seed=seed % 2**32)
+    metrics = intervals | {"auc_of_mean": together["auc"]}
     return {
-        "metrics": {metric: asdict(interval) for metric, interval in intervals.items()},
-        "roc": _roc(torch.stack(predicted).mean(0), test.labels),
+        "metrics": {metric: asdict(interval) for metric, interval in metrics.items()},
+        "roc": _roc(mean, test.labels),
     }
+
+
+def told(how: Training, width: int) -> Json:
+    """Returns a recipient's training for the facts of a release, as its ``train.py`` reads it.
+
+    Args:
+        how: the training.
+        width: filters per block of the ConvNet.
+    """
+    facts = asdict(how)
+    facts["augment"] = [] if how.augment is None else list(RADIOGRAPH)
+    return facts | {"networks": NETWORKS, "width": width}
 
 
 def _roc(probabilities: Tensor, labels: Tensor) -> list[list[list[float]]]:

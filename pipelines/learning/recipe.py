@@ -12,7 +12,7 @@ from torch import Tensor
 from medidd import fields
 from medidd.architectures import ARCHITECTURES
 from medidd.data import SyntheticSet
-from medidd.distill import Decodes, Method, Prepares, by_ipc
+from medidd.distill import Decodes, Method, Prepares, Starts, by_ipc
 from medidd.experts.trajectories import Trajectories
 from medidd.methods import METHODS
 from medidd.network import Network
@@ -117,6 +117,12 @@ class Recipe:
         if isinstance(method, Decodes):
             synthetic = method.encode(synthetic)
         return method.prepare(synthetic) if isinstance(method, Prepares) else synthetic
+
+
+def usual_start(name: str, *, private: bool) -> str:
+    """Returns where S begins unless the user says otherwise; a private source shows no start."""
+    kind: Any = METHODS.get(name)
+    return kind.start if isinstance(kind, Starts) and not private else "noise"
 
 
 def recipe(

@@ -22,6 +22,7 @@ COLUMNS = {
     "sensitivity": "Sensitivity",
     "specificity": "Specificity",
     "hm": "Harmonic mean",
+    "auc_of_mean": "AUC of their mean prediction",
 }
 ROWS = {
     "synthetic": "the synthetic images",

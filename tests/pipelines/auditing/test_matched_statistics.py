@@ -1,6 +1,7 @@
 """What each method matches, against gradients taken one by one and kernels written out."""
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from medidd.data import NORMALIZATION, RealSet
+from medidd.data import NORMALIZATION, Question, RealSet, SyntheticSet
 from medidd.descent import descend, gradient
 from medidd.distill import distill
 from medidd.experts.trajectories import Trajectories
@@ -98,7 +99,7 @@ def test_networks_differ_and_come_again_with_the_seed(name: str) -> None:
 def test_the_same_function_comes_back_where_networks_do_not_see_the_release(name: str) -> None:
     match = matched(made(name), seed=1, device=CPU, networks=1)[0]
     same = match(release(0)) is match(release(1))
-    trained = {"dd", "soft-label", "mtt", "tesla", "kip", "label-solve"}
+    trained = {"dd", "soft-label", "mtt", "tesla", "kip", "label-solve", "rfad", "frepo"}
     assert same == (name not in trained)
 
 
@@ -115,6 +116,30 @@ def test_dm_matches_the_embedding_of_standardised_films() -> None:
     theta = f.init(generator(derived(3, "matched", 0)), like=x)
     expected = f.embed(theta, NORMALIZATION.standardize(x))
     torch.testing.assert_close(matched(how, seed=3, device=CPU)[0](release())(x, y), expected)
+
+
+def test_rfad_matches_what_it_asks_of_each_film() -> None:
+    how, (x, y) = made("rfad", settings={"augment": []}), films(4)
+    asked: list[Tensor] = []
+
+    class Each:
+        """A source that keeps the answer of each single film."""
+
+        classes = CLASSES
+
+        def means(self, questions: Sequence[Question[Any]], *, size: int) -> list[Any]:  # noqa: ARG002
+            seen = NORMALIZATION.standardize(x)
+            asked.extend(questions[0].f(seen[i : i + 1], y[i : i + 1])[1] for i in range(4))
+            return [question.f(seen, y) for question in questions]
+
+    s = release(0)
+    synthetic = SyntheticSet(NORMALIZATION.standardize(s.images), s.labels, torch.zeros(()))
+    method: Any = how.method
+    theta = method.network.init(generator(derived(3, "matched", 0)), like=x)
+    method.loss([theta], synthetic, Each(), torch.Generator())
+    found = matched(how, seed=3, device=CPU)[0](s)(x, y).view(4, CLASSES, -1)
+    wanted = torch.stack(asked).transpose(1, 2)
+    torch.testing.assert_close(found, (wanted * CLASSES).to(found), rtol=1e-3, atol=1e-5)
 
 
 def test_the_network_is_the_one_the_method_was_given() -> None:

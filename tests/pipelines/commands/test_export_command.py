@@ -28,6 +28,8 @@ from invented_cohort import (
 from own_policy import own_policy
 
 import pipelines.commands.export
+from medidd.architectures import convnet
+from medidd.augment import RADIOGRAPH, Omega
 from pipelines.commands.audit import entry
 from pipelines.learning.opened_run import open_run
 from pipelines.run import installation, ledger
@@ -42,6 +44,7 @@ FILES = {
     "labels.csv",
     "README.md",
     "loader.py",
+    "train.py",
     "croissant.json",
     "audit.json",
     "audit.html",
@@ -92,7 +95,7 @@ def test_the_manifest_and_the_audit_speak_of_the_files_in_the_bundle(bundle: Pat
 
 LOADER = """
 import sys
-THERE = {"loader", "torch", "safetensors"}
+THERE = {"loader", "train", "torch", "safetensors"}
 OF_TORCH = {"torchgen", "functorch", "typing_extensions", "sympy", "mpmath", "networkx", "jinja2"}
 OF_TORCH |= {"markupsafe", "fsspec", "filelock"}
 class Refusing:
@@ -108,11 +111,23 @@ assert isinstance(data, torch.utils.data.Dataset)
 image, label = data[0]
 assert len(data) == 2 and image.shape == (1, 16, 16) and label.shape == (2,)
 images, labels = next(iter(DataLoader(data, batch_size=2)))
-torch.save((images, labels), sys.argv[1])
+sys.meta_path.pop(0)  # the optimizers of torch look for many packages that may be there
+from train import augmented, predict, trained
+networks = trained(seed=1)
+assert len(networks) == data.facts["training"]["networks"]
+changed = {}
+for name in data.facts["training"]["augment"]:
+    torch.manual_seed(2)
+    changed[name] = augmented(images, name)
+weights = networks[0].state_dict()
+assert not {"medidd", "pipelines", "privacy", "pydicom", "opacus"} & sys.modules.keys()
+torch.save((images, labels, changed, weights, predict(networks[:1], images)), sys.argv[1])
 """
 
 
-def test_the_loader_gives_the_images_of_the_run(bundle: Path, passing: Run, tmp_path: Path) -> None:
+def test_the_code_of_a_bundle_reads_the_images_and_trains_as_medidd_does(
+    bundle: Path, passing: Run, tmp_path: Path
+) -> None:
     shutil.copytree(bundle, tmp_path / "elsewhere")
     subprocess.run(
         [sys.executable, "-c", LOADER, str(tmp_path / "seen.pt")],
@@ -120,10 +135,18 @@ def test_the_loader_gives_the_images_of_the_run(bundle: Path, passing: Run, tmp_
         env={name: value for name, value in os.environ.items() if name != "PYTHONPATH"},
         check=True,
     )
-    images, labels = torch.load(tmp_path / "seen.pt", weights_only=True)
+    images, labels, changed, weights, predicted = torch.load(
+        tmp_path / "seen.pt", weights_only=True
+    )
     release = read_release(passing)
     torch.testing.assert_close(images, release.images)
     assert torch.equal(labels, release.labels)
+    assert set(changed) == set(RADIOGRAPH)
+    for name, found in changed.items():
+        torch.manual_seed(2)
+        torch.testing.assert_close(found, Omega(name, torch.rand(3, len(images)))(images))
+    network = convnet(2, 1, 16, width=release.facts["training"]["width"])
+    torch.testing.assert_close(network(weights, images).softmax(1), predicted)
 
 
 def test_no_byte_of_a_bundle_names_anybody_or_where_the_films_are(
