@@ -5,7 +5,8 @@
 ``--data`` holds ``images`` (n, H, W) uint8, ``labels``, ``patient_ids`` and ``fold`` (0 to 4, by
 patient). Seed s holds out fold s: nobody who is learned from is judged on. Rows that stand in the
 output already are not repeated. What S is worth is a ConvNet's AUC and harmonic mean of sensitivity
-and specificity, the mean over networks, trained as a recipient trains.
+and specificity, the mean over networks, and the AUC of their mean prediction; all are trained as a
+recipient trains, on methods and baselines alike.
 
 The methods are shortened to what a CPU can do for all of them; ``SHORT`` says to what.
 """
@@ -13,6 +14,7 @@ The methods are shortened to what a CPU can do for all of them; ``SHORT`` says t
 import json
 import time
 from collections.abc import Callable
+from dataclasses import astuple, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -27,14 +29,15 @@ from medidd.allocator import keep_memory
 from medidd.architectures import convnet
 from medidd.augment import draw
 from medidd.data import NORMALIZATION, RealSet
-from medidd.distill import Classifies, Decodes, Prepares, distill
-from medidd.evaluate import Training, log_probabilities, score, train
+from medidd.distill import Classifies, Decodes, Prepares, Starts, distill
+from medidd.evaluate import RECIPIENT, Training, log_probabilities, score, train
 from medidd.experts.trajectories import Experts, Trajectories
 from medidd.features import FEATURES
 from medidd.fields import fields, make, values
 from medidd.kernels import KERNELS
 from medidd.methods import METHODS
 from medidd.starts import STARTS, begin
+from pipelines.cli.options import parsed
 
 SHORT: dict[str, dict[str, Any]] = {
     "dd": {"steps": 30, "epochs": 10, "batch": 32, "lr_images": 0.05},
@@ -63,9 +66,11 @@ FULL = Training(steps=200, batch=64, augment=draw)
 @click.option("--seed", "seeds", type=int, multiple=True, default=(0, 1, 2))
 @click.option("--row", "only", multiple=True, help="Only these; by default all.")
 @click.option("--size", type=int, default=64)
-@click.option("--width", type=int, default=16)
-@click.option("--nets", type=int, default=2, help="Networks per row.")
-@click.option("--net-steps", type=int, default=150, help="Updates of each.")
+@click.option("--width", type=int, default=32)
+@click.option("--nets", type=int, default=3, help="Networks per row.")
+@click.option("--noise", type=float, default=RECIPIENT.noise, help="In the recipient's training.")
+@click.option("--start", help="Where every method begins; by default where it usually does.")
+@click.option("--set", "settings", multiple=True, callback=parsed, help="Fields of the methods.")
 @click.option("--device", default="cpu")
 @click.option("--long", is_flag=True, help="The methods' own defaults instead of SHORT.")
 def main(data: Path, to: Path, **options: Any) -> None:
@@ -119,7 +124,8 @@ class Cell:
             return [self._judged("full", ipc, self._fits(self._x, y, FULL), begun, {})]
         method = self._method(row) if row in METHODS else None
         shown = method.shown if isinstance(method, Decodes) else 1
-        start = STARTS[row if row in STARTS else "noise"]
+        usual = method.start if isinstance(method, Starts) else "noise"
+        start = STARTS[row if row in STARTS else self._options["start"] or usual]
         s = begin(
             start,
             self._x,
@@ -142,7 +148,7 @@ class Cell:
                 for name, value in values(method).items()
                 if name not in ("network", "kernel", "experts")
             }
-        how = Training(steps=self._options["net_steps"], augment=draw)
+        how = replace(RECIPIENT, noise=self._options["noise"])
         spent = time.process_time() - begun
         fits = self._fits(s.images.detach(), s.labels.detach(), how)
         found = [self._judged(row, ipc, fits, time.process_time() - spent, fields)]
@@ -154,7 +160,8 @@ class Cell:
     def _method(self, row: str) -> Any:
         kind = METHODS[row]
         names = fields(kind)
-        given: dict[str, Any] = {} if self._options["long"] else dict(SHORT[row])
+        given: dict[str, Any] = {} if self._options["long"] else dict(SHORT.get(row, {}))
+        given |= self._options["settings"]
         if "network" in names:
             given["network"] = self._f
         if "kernel" in names:
@@ -188,12 +195,19 @@ class Cell:
         seconds = time.process_time() - begun
         predicted = [fit(self._seen) for fit in fits]
         found = score(predicted, self._truth, self._patients, seed=0)
+        together = score([torch.stack(predicted).mean(0)], self._truth, self._patients, seed=0)[
+            "auc"
+        ]
         return {
             "data": self._name,
+            "size": self._options["size"],
+            "width": self._options["width"],
+            "noise": self._options["noise"],
             "row": row,
             "ipc": ipc,
             "seed": self._seed,
-            "auc": round(found["auc"].mean, 4),
+            "auc": [round(value, 4) for value in astuple(found["auc"])],
+            "auc_of_mean": [round(value, 4) for value in astuple(together)],
             "hm": round(found["hm"].mean, 4),
             "process_seconds": round(seconds, 1),
             "fields": fields,
