@@ -27,7 +27,6 @@ from torch.nn.functional import interpolate
 
 from medidd.allocator import keep_memory
 from medidd.architectures import convnet
-from medidd.augment import draw
 from medidd.data import NORMALIZATION, RealSet
 from medidd.distill import Classifies, Decodes, Prepares, Starts, distill
 from medidd.evaluate import RECIPIENT, Training, log_probabilities, score, train
@@ -37,6 +36,7 @@ from medidd.fields import fields, make, values
 from medidd.kernels import KERNELS
 from medidd.methods import METHODS
 from medidd.starts import STARTS, begin
+from medidd.teachers import TEACHING, teachers
 from pipelines.cli.options import parsed
 
 SHORT: dict[str, dict[str, Any]] = {
@@ -56,7 +56,6 @@ SHORT: dict[str, dict[str, Any]] = {
 """Fields that differ from the methods' defaults."""
 
 EXPERTS = {"count": 4, "epochs": 8, "epoch_steps": 8, "batch": 64}
-FULL = Training(steps=200, batch=64, augment=draw)
 
 
 @click.command()
@@ -69,6 +68,7 @@ FULL = Training(steps=200, batch=64, augment=draw)
 @click.option("--width", type=int, default=32)
 @click.option("--nets", type=int, default=3, help="Networks per row.")
 @click.option("--noise", type=float, default=RECIPIENT.noise, help="In the recipient's training.")
+@click.option("--teachers", type=int, default=0, help="Networks that label S.")
 @click.option("--start", help="Where every method begins; by default where it usually does.")
 @click.option("--set", "settings", multiple=True, callback=parsed, help="Fields of the methods.")
 @click.option("--device", default="cpu")
@@ -121,7 +121,7 @@ class Cell:
         begun = time.process_time()
         if row == "full":
             y = torch.eye(self._classes).to(self._x)[self._y]
-            return [self._judged("full", ipc, self._fits(self._x, y, FULL), begun, {})]
+            return [self._judged("full", ipc, self._fits(self._x, y, TEACHING), begun, {})]
         method = self._method(row) if row in METHODS else None
         shown = method.shown if isinstance(method, Decodes) else 1
         usual = method.start if isinstance(method, Starts) else "noise"
@@ -148,6 +148,8 @@ class Cell:
                 for name, value in values(method).items()
                 if name not in ("network", "kernel", "experts")
             }
+        if count := self._options["teachers"]:
+            s = teachers(self._f, self._x, self._y, self._classes, count, rng).taught(s)
         how = replace(RECIPIENT, noise=self._options["noise"])
         spent = time.process_time() - begun
         fits = self._fits(s.images.detach(), s.labels.detach(), how)
@@ -203,6 +205,7 @@ class Cell:
             "size": self._options["size"],
             "width": self._options["width"],
             "noise": self._options["noise"],
+            "teachers": self._options["teachers"],
             "row": row,
             "ipc": ipc,
             "seed": self._seed,

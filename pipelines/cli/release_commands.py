@@ -66,6 +66,14 @@ from pipelines.cli.show import followed, show
     help="Folder that medidd experts wrote. mtt and tesla need it.",
     panel=METHOD,
 )
+@click.option(
+    "--teachers",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Label the images by the mean prediction of so many networks trained on the films.",
+    panel=METHOD,
+)
 @guaranteed
 @computing
 @click.option(

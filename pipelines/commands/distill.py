@@ -59,6 +59,7 @@ class Distill:
         out: the run's folder; None for one named after the job.
         resume: continue a run that was stopped.
         budget: the guarantee; None for a release without one.
+        teachers: networks trained on the films that label S; 0 for none.
     """
 
     studies: Studies
@@ -76,6 +77,7 @@ class Distill:
     out: Path | None = None
     resume: bool = False
     budget: Budget | None = None
+    teachers: int = 0
 
     def frozen(self) -> FrozenJob:
         """Returns everything that decides the run's bytes.
@@ -104,6 +106,7 @@ class Distill:
             max_refused=self.studies.max_refused,
             reading=self.studies.reading,
             budget=self.budget,
+            teachers=self.teachers,
         )
         recipe = frozen.recipe(UNKNOWN_CLASSES)
         if self.budget is not None:

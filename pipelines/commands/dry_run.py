@@ -14,12 +14,13 @@ from medidd.dicom.folder.plan import make_plan, unnamed
 from medidd.dicom.folder.scan import scan
 from medidd.evaluate import RECIPIENT
 from medidd.starts import BASELINES
+from medidd.teachers import TEACHING
 from pipelines.auditing.null_releases import COUNT
 from pipelines.auditing.recipients import RECIPIENTS
 from pipelines.commands.answer import Answer
 from pipelines.commands.distill import Distill
 from pipelines.commands.guarantee import promise
-from pipelines.evaluation.utility import FULL, NETWORKS
+from pipelines.evaluation.utility import NETWORKS
 from pipelines.learning.plan import planned
 from pipelines.learning.recipe import Recipe
 from pipelines.learning.step_time import seconds_per_step, spoken
@@ -57,7 +58,7 @@ def run(job: Distill) -> Answer:
     except (ValueError, FloatingPointError) as error:
         raise Stop(f"a trial on noise failed: {error}", Exit.USAGE) from None
     network = _network(recipe, studies.size)
-    full = FULL.steps * FULL.batch / (RECIPIENT.steps * recipe.shown * len(films))
+    full = TEACHING.steps * TEACHING.batch / (RECIPIENT.steps * recipe.shown * len(films))
     trainings = NETWORKS * (1 + len(BASELINES) + full) + len(RECIPIENTS)
     seconds = {
         "distil": recipe.steps * step,

@@ -5,7 +5,7 @@ Every finished row is stored, so a run that was stopped repeats none of them.
 
 from collections.abc import Callable, Generator
 from dataclasses import asdict, replace
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -13,22 +13,20 @@ import torch
 from sklearn.metrics import roc_curve
 from torch import Tensor
 
-from medidd.augment import RADIOGRAPH, draw
+from medidd.augment import RADIOGRAPH
 from medidd.data import NORMALIZATION
 from medidd.distill import Classifies, distill
 from medidd.evaluate import RECIPIENT, Training, log_probabilities, score, train
 from medidd.starts import BASELINES, STARTS, begin
+from medidd.teachers import TEACHING, Teachers
 from pipelines.learning.asking import asking
+from pipelines.learning.learn import trained_teachers
 from pipelines.learning.opened_run import OpenedRun
 from pipelines.run.progress import Progress
 from pipelines.run.release_file import Release
 from pipelines.run.seeds import derived, generator
 from pipelines.run.store import Json, once
 from privacy.release import Films
-
-FULL = Training(steps=400, batch=64, augment=draw)
-"""How a network is trained on all films. A few images need every step to see all of them; many
-images need batches."""
 
 NETWORKS = 3
 """Networks per row; the fewest that show how much a result depends on the initial weights."""
@@ -61,6 +59,10 @@ def utility(
     labels = members.labels.to(device)
     seen = NORMALIZATION.standardize(test.images).to(device)
 
+    @cache
+    def known() -> Teachers:
+        return trained_teachers(recipe, members, seed, device)
+
     def baseline(start: str) -> Callable[[torch.Generator], Labelled]:
         def of(rng: torch.Generator) -> Labelled:
             drawn = begin(
@@ -72,6 +74,7 @@ def utility(
                 rng=rng,
                 network=network,
             )
+            drawn = known().taught(drawn)
             return drawn.images, drawn.labels
 
         return of
@@ -89,7 +92,7 @@ def utility(
     rows = {start: on(RECIPIENT, baseline(start)) for start in BASELINES}
     if opened.frozen.budget is not None:
         rows["class-mean"] = on(RECIPIENT, class_means(opened, images, labels))
-    rows["full"] = on(FULL, lambda _: all_films)
+    rows["full"] = on(TEACHING, lambda _: all_films)
     if release is not None:
         released = release.synthetic(device)
         rows["synthetic"] = on(RECIPIENT, lambda _: (released.images, released.labels))

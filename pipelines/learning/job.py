@@ -41,6 +41,7 @@ class FrozenJob:
         max_refused: refused files allowed per usable film.
         reading: how films are read.
         budget: the guarantee that was asked for; None for a release without one.
+        teachers: networks trained on the films that label S; 0 for none.
     """
 
     source: str
@@ -61,6 +62,7 @@ class FrozenJob:
     max_refused: float
     reading: Reading = DEFAULT
     budget: Budget | None = None
+    teachers: int = 0
 
     @property
     def device(self) -> torch.device:
@@ -80,6 +82,7 @@ class FrozenJob:
             steps=self.steps,
             preset=self.preset,
             private=self.budget is not None,
+            teachers=self.teachers,
         )
 
     @property
@@ -117,6 +120,7 @@ class FrozenJob:
             "steps": made.steps,
             "fields": made.fields,
             "ingredients": dict(made.ingredients),
+            "teachers": made.teachers,
             "versions": versions(),
         }
 

@@ -13,6 +13,7 @@ import torch
 
 from medidd.data import SyntheticSet
 from medidd.distill import Decodes, distill
+from medidd.teachers import Teachers, teachers
 from pipelines.learning.asking import Asking, plainly, standardized
 from pipelines.learning.checkpoint import load_checkpoint, save_checkpoint
 from pipelines.learning.recipe import Recipe
@@ -66,7 +67,7 @@ def learn(
             raise Stop(str(error), Exit.DATA) from None
         write(log, b"")
         if method is None:
-            return synthetic
+            return trained_teachers(recipe, films, seed, device).taught(synthetic)
         step, optimizer = 0, method.optimizer(synthetic)
     yield Progress(stage, step, recipe.steps)
     # Only now: the films that the start looked at are gone, so there is one copy of them at a time.
@@ -105,4 +106,12 @@ def learn(
             raise Stop(f"step {step + 1}: {error}, as in --set lr_images=0.1", Exit.USAGE) from None
         except ValueError as error:  # the network or the experts do not serve the method
             raise Stop(str(error), Exit.USAGE) from None
-    return method.decode(synthetic) if isinstance(method, Decodes) else synthetic
+    synthetic = method.decode(synthetic) if isinstance(method, Decodes) else synthetic
+    return trained_teachers(recipe, films, seed, device).taught(synthetic)
+
+
+def trained_teachers(recipe: Recipe, films: Films, seed: int, device: torch.device) -> Teachers:
+    """Returns the recipe's teachers, trained on films; they follow from the seed."""
+    count, network = recipe.teachers, recipe.networks["convnet"]
+    rng = generator(seed, "teachers")
+    return teachers(network, *standardized(films, device), recipe.classes, count, rng)

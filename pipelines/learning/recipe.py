@@ -38,6 +38,7 @@ class Recipe:
         ipc: images per class that are learned.
         ingredients: the names of the objects among the method's fields.
         networks: architectures by name, ready for the images.
+        teachers: networks trained on the films whose mean prediction labels S; 0 for hard labels.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Recipe:
     ipc: int
     ingredients: Mapping[str, Any]
     networks: Mapping[str, Network]
+    teachers: int = 0
 
     @property
     def steps(self) -> int:
@@ -137,6 +139,7 @@ def recipe(
     steps: int | None = None,
     preset: str = "default",
     private: bool = False,
+    teachers: int = 0,
 ) -> Recipe:
     """Builds the recipe.
 
@@ -152,13 +155,14 @@ def recipe(
         preset: one of ``PRESETS``.
         private: whether S is learned from a private source; fields that are not set are then those
             that need few of its answers.
+        teachers: networks trained on the films that label S; 0 for none.
 
     Raises:
         Stop: a name or a value is not one of those there are, or a private source forbids it.
     """
     networks = built(classes, size, width)
     if private:
-        require_no_film(name, start, preset)
+        require_no_film(name, start, preset, teachers)
     known = ", ".join([*METHODS, *STARTS])
     if name not in METHODS | STARTS:
         raise Stop(f"unknown method '{name}'; there are: {known}", Exit.USAGE)
@@ -167,7 +171,7 @@ def recipe(
     if name in STARTS:
         if settings:
             raise Stop(f"'{name}' is a start and has no fields; leave out --set", Exit.USAGE)
-        return Recipe(name, None, name, classes, ipc, {}, networks)
+        return Recipe(name, None, name, classes, ipc, {}, networks, teachers)
     chosen = dict(settings) if steps is None else {**settings, "steps": steps}
     if preset == "paper":
         chosen = {**by_ipc(METHODS[name].paper, ipc), **chosen}
@@ -179,7 +183,7 @@ def recipe(
     ingredients = {of: chosen.get(of, by) for of, by in INGREDIENTS.items() if of in held}
     if ingredients.get("network") == "convnet":
         ingredients["width"] = width
-    return Recipe(name, method, start, classes, ipc, ingredients, networks)
+    return Recipe(name, method, start, classes, ipc, ingredients, networks, teachers)
 
 
 @cache

@@ -8,7 +8,7 @@ from medidd.starts import STARTS
 from pipelines.run.errors import Exit, Stop
 
 
-def require_no_film(name: str, start: str, preset: str) -> None:
+def require_no_film(name: str, start: str, preset: str, teachers: int) -> None:
     """Checks that nothing but a private source looks at the films.
 
     Raises:
@@ -25,6 +25,12 @@ def require_no_film(name: str, start: str, preset: str) -> None:
         raise Stop(
             f"--start {start} shows films or their means; a guarantee needs --start noise; use "
             f"that, {without}",
+            Exit.USAGE,
+        )
+    if teachers:
+        raise Stop(
+            "--teachers trains networks on the films, and no guarantee covers them; leave it out, "
+            + without,
             Exit.USAGE,
         )
     if preset == "paper":

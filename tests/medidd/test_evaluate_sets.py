@@ -25,7 +25,7 @@ from medidd.evaluate import (
     train,
     weighted_auc,
 )
-from medidd.network import Network
+from medidd.network import Network, Weights
 
 
 def seeded(seed: int = 0) -> torch.Generator:
@@ -88,6 +88,56 @@ def test_training_follows_from_its_generator(films: Callable) -> None:
     assert torch.equal(trained(0), first)
     assert not torch.equal(trained(1), first)
     assert not first.requires_grad
+
+
+def test_every_image_gets_noise_of_its_own_at_every_step(films: Callable) -> None:
+    images, labels = films(3)
+    shown: list[Tensor] = []
+
+    class Watching:
+        """A network that keeps what it is shown."""
+
+        def __init__(self) -> None:
+            self.f = mlp(2, 1, 16, width=4)
+            self.init, self.embed = self.f.init, self.f.embed
+
+        def __call__(self, theta: Weights, x: Tensor) -> Tensor:
+            shown.append(x)
+            return self.f(theta, x)
+
+    train(Watching(), images, soft(labels), Training(steps=40, noise=0.3), seeded())
+    off = torch.stack(shown) - images
+    assert off.std().item() == pytest.approx(0.3, rel=0.02)
+    assert off.mean().abs().item() < 0.01
+    assert len(off.flatten(2)[:, :, 0].unique()) == 40 * len(images)
+
+
+def test_averaged_weights_are_the_mean_of_the_last_steps(films: Callable) -> None:
+    images, labels = films(3)
+    f = mlp(2, 1, 16, width=4)
+    # Steps 4 to 6 of 6; the step size is cut at the third in all of these.
+    constant = Training(steps=6, lr=0.1, averaged=0.5)
+    averaged = train(f, images, soft(labels), constant, seeded())
+    ends = [_after(f, images, soft(labels), steps) for steps in (4, 5, 6)]
+    for name, weight in averaged.items():
+        expected = torch.stack([end[name] for end in ends]).mean(0)
+        torch.testing.assert_close(weight, expected)
+    assert not torch.equal(averaged["classifier.weight"], ends[-1]["classifier.weight"])
+
+
+def _after(f: Network, images: Tensor, labels: Tensor, steps: int) -> Weights:
+    """The weights after so many of six steps of the same training."""
+    theta = {name: weight.requires_grad_() for name, weight in f.init(seeded()).items()}
+    how = Training()
+    sgd = torch.optim.SGD(theta.values(), 0.1, how.momentum, weight_decay=how.weight_decay)
+    for step in range(steps):
+        if step == 3:
+            sgd.param_groups[0]["lr"] = 0.01
+        sgd.zero_grad()
+        loss = -(labels * f(theta, images).log_softmax(1)).sum(1).mean()
+        loss.backward()
+        sgd.step()
+    return {name: weight.detach().clone() for name, weight in theta.items()}
 
 
 @given(n=st.integers(1, 12), batch=st.integers(1, 15), steps=st.integers(1, 12))

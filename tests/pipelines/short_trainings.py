@@ -19,8 +19,8 @@ def shortened() -> Iterator[tuple[ModuleType, str, Any]]:
     yield pipelines.auditing.recipients, "RECIPIENT", brief
     yield (
         pipelines.evaluation.utility,
-        "FULL",
-        replace(pipelines.evaluation.utility.FULL, steps=4, batch=16),
+        "TEACHING",
+        replace(pipelines.evaluation.utility.TEACHING, steps=4, batch=16),
     )
     yield pipelines.evaluation.utility, "NETWORKS", 2
 

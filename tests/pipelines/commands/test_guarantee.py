@@ -184,6 +184,7 @@ def test_a_run_that_goes_on_gets_the_answers_that_it_had(
         (("--start", "kmeans"), "needs --start noise"),
         (("--method", "kmeans"), "choose a method"),
         (("--method", "dm", "--preset", "paper"), "leave it out"),
+        (("--method", "dm", "--teachers", "2"), "leave it out"),
         (("--method", "dm", "--set", "bank=0", "--epsilon", 0.1), "needs about"),
         (("--epsilon", 11), "at most 10"),
         (("--epsilon", "nan"), "at most 10"),
