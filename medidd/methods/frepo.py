@@ -102,10 +102,16 @@ class FRePo:
         self, synthetic: SyntheticSet, rng: torch.Generator
     ) -> Callable[[Tensor], Tensor]:
         """Returns the regression on the features of ``JUDGES`` networks of all ages."""
-        judges = [self._fresh(synthetic, rng) for _ in range(JUDGES)]
+        return self.rfad.on_features(self.judges(synthetic, rng), synthetic)
+
+    def judges(
+        self, synthetic: SyntheticSet, rng: torch.Generator, count: int = JUDGES
+    ) -> list[Weights]:
+        """Returns networks trained on S, each half-way through its share of ``online`` steps."""
+        judges = [self._fresh(synthetic, rng) for _ in range(count)]
         for number, judge in enumerate(judges):
-            judge.train(synthetic, number * self.online // JUDGES)
-        return self.rfad.on_features([judge.theta for judge in judges], synthetic)
+            judge.train(synthetic, (2 * number + 1) * self.online // (2 * count))
+        return [judge.theta for judge in judges]
 
 
 class Member:

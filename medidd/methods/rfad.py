@@ -106,7 +106,7 @@ class RFAD:
         self, synthetic: SyntheticSet, real: Source, rng: torch.Generator
     ) -> Iterator[Tensor]:
         """Yields the error of regression from S to real images, the mean over classes."""
-        thetas = [self.network.init(rng, like=synthetic.images) for _ in range(self.networks)]
+        thetas = self.judges(synthetic, rng, self.networks)
         yield self.loss(thetas, synthetic, real, rng)  # the caller steps S here
 
     def loss(
@@ -151,8 +151,13 @@ class RFAD:
         self, synthetic: SyntheticSet, rng: torch.Generator
     ) -> Callable[[Tensor], Tensor]:
         """Returns the regression on the features of ``JUDGES`` fresh networks."""
-        thetas = [self.network.init(rng, like=synthetic.images) for _ in range(JUDGES)]
-        return self.on_features(thetas, synthetic)
+        return self.on_features(self.judges(synthetic, rng), synthetic)
+
+    def judges(
+        self, synthetic: SyntheticSet, rng: torch.Generator, count: int = JUDGES
+    ) -> list[Weights]:
+        """Returns fresh networks."""
+        return [self.network.init(rng, like=synthetic.images) for _ in range(count)]
 
     def on_features(
         self, thetas: Sequence[Weights], synthetic: SyntheticSet
