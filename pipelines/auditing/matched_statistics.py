@@ -3,9 +3,9 @@
 DM matches embeddings with embeddings, DC and the methods built on it gradients with gradients, both
 under fresh networks. For DD, soft labels, MTT and TESLA the statistic is the change that a real
 image would still make after training on S. For KIP and label solve it is the change that a real
-image would still make to kernel regression from S, for RFAD and FRePo to regression on features of
-one of their networks. The change is least for images that were learned from. Moments match fixed
-features, class means pixels. A start matches nothing; it is examined like DM.
+image would still make to kernel regression from S. The change is least for images that were learned
+from. Moments match fixed features, class means pixels. A start matches nothing; it is examined like
+DM.
 
 All films of a class have the same label in the loss. Therefore, in a gradient at fresh weights,
 only the image tells films apart. At weights trained on S, it also matters how well S fits the film.
@@ -18,10 +18,9 @@ import torch
 from torch import Tensor
 from torch.func import grad, vmap
 
-from medidd.data import NORMALIZATION, SyntheticSet
+from medidd.data import NORMALIZATION
 from medidd.descent import descend, loss_on
-from medidd.fields import values
-from medidd.kernels import Kernel, centered, regression
+from medidd.kernels import centered, regression
 from medidd.network import Network, Weights
 from medidd.sketch import LayerSketch
 from medidd.starts import STARTS
@@ -34,7 +33,7 @@ NETWORKS = 20
 """Number of random networks under which films are compared; more networks find nothing more."""
 
 TRAINED = 5
-"""Number of networks if each is fitted to S and to every null release, which is slow."""
+"""Number of networks if each is trained on S and on every null release, which is slow."""
 
 DIMENSIONS = 512
 """Dimensions of a sketched gradient, all layers together."""
@@ -93,45 +92,25 @@ def trained_gradient(recipe: Recipe, seed: int, device: torch.device) -> Match:
 
 
 def functional_gradient(recipe: Recipe, seed: int, device: torch.device) -> Match:
-    """What KIP and label solve minimise: the loss of kernel regression from S."""
+    """What KIP and label solve minimise: the loss of kernel regression from S.
+
+    A film t pulls the predicting function along (f_S(t) - y_t) k(t, .), read at public images.
+    """
     method: Any = recipe.method
 
     def match(release: Release) -> Statistic:
-        return _pull_on(method.kernel, _synthetic(release, device), method.ridge, seed)
+        s = _seen(release.images, device)
+        alpha = regression(method.kernel, s, release.labels.to(s), method.ridge)
+        public = torch.randn(PUBLIC, *s.shape[1:], generator=generator(seed)).to(s)
+
+        def statistic(display: Tensor, labels: Tensor) -> Tensor:
+            x = _seen(display, device)
+            off = method.kernel(x, s) @ alpha - centered(labels.to(x))
+            return torch.einsum("nk,np->nkp", off, method.kernel(x, public)).flatten(1).cpu()
+
+        return statistic
 
     return match
-
-
-def feature_gradient(recipe: Recipe, seed: int, device: torch.device) -> Match:
-    """What RFAD and FRePo minimise: the same, with the features of a network for a kernel."""
-    method: Any = recipe.method
-    f, strength = _network(recipe), values(method)["ridge"]
-
-    def match(release: Release) -> Statistic:
-        s = _synthetic(release, device)
-        (theta,) = method.judges(s, generator(seed), 1)
-
-        def kernel(x: Tensor, y: Tensor) -> Tensor:
-            return f.embed(theta, x).double() @ f.embed(theta, y).double().T
-
-        return _pull_on(kernel, s, strength, seed)
-
-    return match
-
-
-def _pull_on(kernel: Kernel, s: SyntheticSet, strength: float, seed: int) -> Statistic:
-    """A film t pulls the prediction along (f_S(t) - y_t) k(t, .), here read at public images."""
-    alpha = regression(kernel, s.images, s.labels, strength)
-    public = torch.randn(PUBLIC, *s.images.shape[1:], generator=generator(seed)).to(s.images)
-    points = torch.cat([s.images, public])
-
-    def statistic(display: Tensor, labels: Tensor) -> Tensor:
-        x = _seen(display, s.images.device)
-        k = kernel(x, points)
-        off = k[:, :-PUBLIC] @ alpha - centered(labels.to(x))
-        return torch.einsum("nk,np->nkp", off, k[:, -PUBLIC:]).flatten(1).cpu()
-
-    return statistic
 
 
 def features(recipe: Recipe, seed: int, device: torch.device) -> Match:  # noqa: ARG001
@@ -155,8 +134,6 @@ MATCHED: Mapping[str, Kind] = {
     "dm": embedding,
     "mtt": trained_gradient,
     "idc": gradient,
-    "frepo": feature_gradient,
-    "rfad": feature_gradient,
     "tesla": trained_gradient,
     "moments": features,
 } | dict.fromkeys(STARTS, embedding)
@@ -171,12 +148,7 @@ def matched(
     A kernel belongs to an infinitely wide network, so there is only one; so are fixed features.
     """
     kind = MATCHED[recipe.name]
-    most: dict[Kind, int] = {
-        trained_gradient: TRAINED,
-        feature_gradient: TRAINED,
-        functional_gradient: 1,
-        features: 1,
-    }
+    most: dict[Kind, int] = {trained_gradient: TRAINED, functional_gradient: 1, features: 1}
     count = min(networks, most.get(kind, networks))
     return [kind(recipe, derived(seed, "matched", number), device) for number in range(count)]
 
@@ -208,19 +180,13 @@ def per_film(f: Network, theta: Weights, x: Tensor, y: Tensor) -> Weights:
 
 def _network(recipe: Recipe) -> Network:
     """Returns the network that the method matches under; a start gets the ConvNet."""
-    convnet = recipe.networks["convnet"]
-    network: Network = values(recipe.method).get("network", convnet) if recipe.method else convnet
+    network: Network = getattr(recipe.method, "network", recipe.networks["convnet"])
     return network
 
 
 def _fresh(f: Network, seed: int, like: Tensor) -> Weights:
     """Draws the weights again each time: storing those of all networks would fill the memory."""
     return f.init(generator(seed), like=like)
-
-
-def _synthetic(release: Release, device: torch.device) -> SyntheticSet:
-    images = _seen(release.images, device)
-    return SyntheticSet(images, release.labels.to(images), images.new_zeros(()))
 
 
 def _seen(display: Tensor, device: torch.device) -> Tensor:

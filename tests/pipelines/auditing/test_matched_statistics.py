@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from medidd.data import NORMALIZATION, RealSet, SyntheticSet
+from medidd.data import NORMALIZATION, RealSet
 from medidd.descent import descend, gradient
 from medidd.distill import distill
 from medidd.experts.trajectories import Trajectories
@@ -98,8 +98,8 @@ def test_networks_differ_and_come_again_with_the_seed(name: str) -> None:
 def test_the_same_function_comes_back_where_networks_do_not_see_the_release(name: str) -> None:
     match = matched(made(name), seed=1, device=CPU, networks=1)[0]
     same = match(release(0)) is match(release(1))
-    fitted = {"dd", "soft-label", "mtt", "tesla", "kip", "label-solve", "rfad", "frepo"}
-    assert same == (name not in fitted)
+    trained = {"dd", "soft-label", "mtt", "tesla", "kip", "label-solve"}
+    assert same == (name not in trained)
 
 
 def test_there_are_as_many_networks_as_asked_fewer_that_are_trained_and_one_kernel() -> None:
@@ -189,24 +189,6 @@ def test_kip_matches_the_error_of_its_regression_times_the_kernel() -> None:
     assert float(at_s.abs().max()) < 1e-3 * float(values.abs().max())
 
 
-@pytest.mark.parametrize("name", ["rfad", "frepo"])
-def test_regression_on_features_matches_its_error_times_their_products(name: str) -> None:
-    how, of, (x, y) = made(name, settings={"ridge": 1e-2}), release(), films(3)
-    method: Any = how.method
-    seed = derived(0, "matched", 1)
-    s = SyntheticSet(NORMALIZATION.standardize(of.images), of.labels, torch.tensor(0.0))
-    thetas = method.judges(s, generator(seed), 1)
-    public = torch.randn(PUBLIC, 1, SIZE, SIZE, generator=generator(seed))
-    f, seen = how.networks["convnet"], NORMALIZATION.standardize(x)
-    products = f.embed(thetas[0], seen).double() @ f.embed(thetas[0], public).double().T
-    # A classifier is the softmax of predictions that add up to 0.
-    told = getattr(method, "rfad", method).on_features(thetas, s)(seen).log()
-    off = told - told.mean(1, keepdim=True) - (y.double() - 1 / CLASSES)
-    values = matched(how, seed=0, device=CPU)[1](of)(x, y).view(3, CLASSES, PUBLIC)
-    expected = off.unsqueeze(2) * products.unsqueeze(1)
-    assert float((values - expected).norm()) < 1e-5 * float(expected.norm())
-
-
 def smooth(n: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
     """Display values of blurred noise, (n, 1, 16, 16), and random classes out of two."""
     fine = torch.randn(n, 1, SIZE, SIZE, generator=rng)
@@ -214,7 +196,7 @@ def smooth(n: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
     return (0.5 + coarse).clamp(0, 1), torch.randint(2, (n,), generator=rng)
 
 
-@pytest.mark.parametrize("name", ["dm", "dc", "kip", "rfad", "frepo"])
+@pytest.mark.parametrize("name", ["dm", "dc", "kip"])
 def test_a_release_learned_from_few_films_leans_towards_them(name: str) -> None:
     rng = torch.Generator().manual_seed(0)
     short: dict[str, Any] = {"dc": {"lr_images": 1.0, "inner_steps": 1}}.get(name, {})
