@@ -49,6 +49,8 @@ SHORT: dict[str, dict[str, Any]] = {
     "mtt": {"steps": 60, "inner_steps": 8, "expert_epochs": 2, "last_start": 6},
     "tesla": {"steps": 60, "inner_steps": 8, "expert_epochs": 2, "last_start": 6},
     "kip": {"steps": 100},
+    "frepo": {"steps": 60, "batch": 64, "online": 10},
+    "rfad": {"steps": 100, "batch": 64},
     "label-solve": {},
     "class-mean": {},
     "moments": {},

@@ -60,22 +60,23 @@ def projected(
 def falling(optimizer: torch.optim.Optimizer, steps: int) -> torch.optim.Optimizer:
     """Returns the optimizer, whose learning rates now fall to 0 along half a cosine.
 
-    Loshchilov & Hutter, ICLR 2017, arXiv:1608.03983. How far they have fallen is told by the steps
-    that the optimizer itself counts, so it is restored with it.
+    Loshchilov & Hutter, ICLR 2017, arXiv:1608.03983, without restarts. After t steps a rate is
+    (1 + cos(pi t / steps)) / 2 of what it was. The optimizer itself counts the steps, so a restored
+    one goes on where it was.
 
     Args:
         optimizer: one of Adam's kind.
         steps: after so many steps they are 0.
     """
-    for group in optimizer.param_groups:
-        group["first_lr"] = group["lr"]
+    first = [group["lr"] for group in optimizer.param_groups]
 
     def fall(*_: object) -> None:
-        for group in optimizer.param_groups:
-            taken = float(optimizer.state[group["params"][0]]["step"])
-            group["lr"] = group["first_lr"] * (1 + math.cos(math.pi * min(taken / steps, 1))) / 2
+        for group, lr in zip(optimizer.param_groups, first, strict=True):
+            taken = float(optimizer.state[group["params"][0]].get("step", 0))
+            group["lr"] = lr * (1 + math.cos(math.pi * min(taken / steps, 1))) / 2
 
-    optimizer.register_step_post_hook(fall)
+    # Before the step, not after it: a checkpoint holds the count, not the rate.
+    optimizer.register_step_pre_hook(fall)
     return optimizer
 
 

@@ -4,12 +4,12 @@ import dataclasses
 import inspect
 import re
 import textwrap
-from typing import Any, get_args
+from typing import Any
 
 from medidd.fields import fields, kinds
 from medidd.methods import METHODS
 from medidd.starts import STARTS
-from pipelines.learning.settings import INGREDIENTS, settable
+from pipelines.learning.settings import CHOICES, INGREDIENTS, settable
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,7 +84,7 @@ def defaults(kind: type[Any]) -> dict[str, Any]:
     types = settable(kind)
     for field in fields(kind).values():
         if field.name in INGREDIENTS:
-            names = " | ".join(get_args(types[field.name]))
+            names = " | ".join(CHOICES[field.name])
             found[field.name] = f"{INGREDIENTS[field.name]} ({names})"
         elif field.name in types:
             found[field.name] = _shown(field.default)

@@ -22,6 +22,13 @@ from pipelines.run.errors import Exit, Stop
 INGREDIENTS = {"network": "convnet", "kernel": "fc", "features": "dct"}
 """Fields that are objects with names, and their default names. A method gets those it declares."""
 
+CHOICES: Mapping[str, Mapping[str, Any]] = {
+    "network": ARCHITECTURES,
+    "kernel": KERNELS,
+    "features": FEATURES,
+}
+"""What there is of each."""
+
 FROM_ONE, FROM_ZERO = (Annotated[int, Field(ge=least, lt=2**63, strict=True)] for least in (1, 0))
 
 NUMBERS: Mapping[Any, Any] = {
@@ -84,14 +91,14 @@ def configured(name: str, settings: Mapping[str, Any], networks: Mapping[str, Ne
 def settable(kind: type[Any]) -> dict[str, Any]:
     """Returns the fields of a method that a user can set, with their types.
 
-    An ingredient is set by its name. An expert's first epoch is number 0, and no bank, sketch
-    or refinement is one of 0.
+    An ingredient is set by its name. An expert's first epoch is number 0, no bank, sketch or
+    refinement is one of 0, and networks that are never trained take 0 steps ``online``.
     """
     own = {
         "network": NETWORK,
         "kernel": Literal[*KERNELS],
         "features": Literal[*FEATURES],
-        **dict.fromkeys(("last_start", "bank", "sketch", "refined"), FROM_ZERO),
+        **dict.fromkeys(("last_start", "bank", "sketch", "refined", "online"), FROM_ZERO),
     }
     return {
         name: own.get(name, NUMBERS.get(of, of))

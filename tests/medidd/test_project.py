@@ -1,5 +1,7 @@
 """Projections beside naive oracles."""
 
+import copy
+
 import pytest
 import torch
 from hypothesis import given
@@ -7,7 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from medidd.data import NORMALIZATION, Normalization, SyntheticSet
-from medidd.project import CONSTRAINTS, on_simplex, projected, unconstrained
+from medidd.project import CONSTRAINTS, falling, on_simplex, projected, unconstrained
 
 values = st.floats(-10, 10, allow_subnormal=False)
 rows = st.integers(1, 6).flatmap(lambda k: st.lists(values, min_size=k, max_size=k))
@@ -110,3 +112,43 @@ def test_images_stay_within_the_limits_of_their_normalization(
     assert shown.min() >= low - 1e-6
     assert shown.max() <= high + 1e-6
     torch.testing.assert_close(shown, scale.display(-images.grad).clamp(*limits))
+
+
+def test_falling_rates_are_the_cosines(rng: torch.Generator) -> None:
+    first, second = (torch.randn(3, generator=rng).requires_grad_() for _ in range(2))
+    adam = torch.optim.Adam([{"params": [first], "lr": 0.2}, {"params": [second], "lr": 1.0}])
+    assert falling(adam, 4) is adam
+    moves = []
+    for _ in range(6):
+        before = torch.stack([first, second]).detach()
+        # Adam's step along a gradient that never changes is as long as its rate.
+        first.grad, second.grad = torch.ones(3), torch.ones(3)
+        adam.step()
+        moves.append((before - torch.stack([first, second]).detach()).mean(1))
+    root = 0.5**0.5
+    shares = [1, (1 + root) / 2, 0.5, (1 - root) / 2, 0, 0]
+    expected = torch.tensor(shares)[:, None] * torch.tensor([0.2, 1.0])
+    torch.testing.assert_close(torch.stack(moves), expected, rtol=0, atol=1e-6)
+
+
+def test_falling_rates_go_on_where_the_restored_state_was(rng: torch.Generator) -> None:
+    pushes = torch.randn(7, 5, generator=rng)
+
+    def run(x: Tensor, adam: torch.optim.Optimizer, steps: range) -> Tensor:
+        for step in steps:
+            x.grad = pushes[step].clone()
+            adam.step()
+        return x.detach().clone()
+
+    def begun(start: Tensor) -> tuple[Tensor, torch.optim.Optimizer]:
+        x = start.clone().requires_grad_()
+        return x, falling(torch.optim.Adam([x], lr=0.1), 7)
+
+    whole = run(*begun(torch.zeros(5)), range(7))
+    x, adam = begun(torch.zeros(5))
+    half = run(x, adam, range(3))
+    state = adam.state_dict()["state"]
+    for saved in (adam.state_dict(), begun(half)[1].state_dict() | {"state": state}):
+        y, again = begun(half)
+        again.load_state_dict(copy.deepcopy(saved))
+        assert torch.equal(run(y, again, range(3, 7)), whole)

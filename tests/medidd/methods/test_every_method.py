@@ -43,7 +43,7 @@ class Toy:
     by_itself: bool = False
 
 
-LOOPS = ("epochs", "horizon", "window", "inner_steps", "net_steps", "net_epochs")
+LOOPS = ("epochs", "horizon", "window", "inner_steps", "net_steps", "net_epochs", "online")
 """Fields that say how often something is repeated."""
 
 TOYS = {
@@ -53,6 +53,7 @@ TOYS = {
     "dc": Toy({"inner_steps": 2, "net_epochs": 2}),
     "dsa": Toy({"inner_steps": 2, "net_epochs": 2}),
     "idc": Toy({"inner_steps": 2, "net_steps": 2, "lr_net": 0.05}, steps=60),
+    "frepo": Toy({"pool": 2, "online": 2}),
     "label-solve": Toy({"constraint": "none"}, steps=2, ipc=40, by_itself=True),
     "moments": Toy({"refined": 3, "drawn": 8}, steps=2),
     "mtt": Toy({"inner_steps": 4, "last_start": 1, "lr": 0.1}, steps=20),

@@ -21,7 +21,8 @@ from privacy.release import Films
 BUDGET = Budget(10.0, 1e-6, 10_000)
 CPU = torch.device("cpu")
 SHORT: Mapping[str, Any] = {
-    **{name: {"steps": 2} for name in ("class-mean", "dc", "dsa", "kip", "label-solve")},
+    **{name: {"steps": 2} for name in ("class-mean", "dc", "dsa", "kip", "label-solve", "rfad")},
+    "frepo": {"steps": 3, "pool": 2, "online": 2},
     "dd": {"steps": 2, "epochs": 3},
     "soft-label": {"steps": 2, "horizon": 4, "window": 2},
     "dm": {"steps": 3, "bank": 2},

@@ -26,6 +26,9 @@ FIELDS: dict[str, dict[str, Any]] = {
     "idc": {"inner_steps": 2, "net_steps": 1},
     "mtt": {"inner_steps": 2, "last_start": 1, "expert_epochs": 1, "lr_images": 1.0},
     "tesla": {"inner_steps": 2, "last_start": 1, "expert_epochs": 1, "lr_images": 1.0},
+    # Rates that fall within the run.
+    "frepo": {"pool": 2, "online": 3, "steps": STEPS},
+    "rfad": {"steps": STEPS},
 }
 
 Begun = tuple[Method, SyntheticSet, RealSet]

@@ -85,7 +85,7 @@ def test_a_whole_number_is_taken_for_a_step_size_and_not_the_other_way_round() -
     assert "'batch'" in refusal("dm", batch=True)
 
 
-FROM_ZERO = {"last_start", "bank", "sketch", "refined"}
+FROM_ZERO = {"last_start", "bank", "sketch", "refined", "online"}
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -153,7 +153,7 @@ def test_the_table_of_methods_explains_every_field_and_every_start() -> None:
             assert f" {field} = " in text
     for name, start in STARTS.items():
         assert f" {name}: {start.text}" in text
-    assert "network = convnet (convnet | mlp" in text
+    assert "network = convnet (convnet | convnet-shallow | " in text
     assert "kernel = fc (fc | conv)" in text
     assert " Paper: 1000 from ipc 1, 10000 from ipc 10" in text
     assert " Paper: 0.001 from ipc 1, 10 from ipc 10." in text
