@@ -21,10 +21,11 @@ From the authors: fresh networks at every step, centred labels that stay hard un
 scaled by the trace, float64 for the regression, squared error. Ours: networks with instance norm,
 as everywhere here (theirs have none, and are twice as wide); one per step, not eight, and a batch
 of 128 per class, not 5,120 in all; Adam, not AdaBelief; S begins as the images of `moments`,
-because 300 steps from noise ended at an AUC of .83 on drawn films and from there at .96 (from noise,
-take lr_images=0.1 and many more steps); the siamese augmentation of DSA; learning rates that fall to 0 along a cosine; images within the display range, learned labels on the simplex;
-no cross-entropy with a learned temperature, no learned map of the pixels, no constant in the
-kernel, no choice of an iterate by its error. The authors' figures are those of the regression with
+because 300 steps from noise ended at an AUC of .83 on drawn films and from there at .96 (from
+noise, take lr_images=0.1 and many more steps); the siamese augmentation of DSA; learning rates that
+fall to 0 along a cosine; images within the display range, learned labels on the simplex; no
+cross-entropy with a learned temperature, no learned map of the pixels, no constant in the kernel,
+no choice of an iterate by its error. The authors' figures are those of the regression with
 infinitely many networks; ours, `classifier`, has eight. benchmarks/README.md has them.
 """
 
