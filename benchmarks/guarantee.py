@@ -28,8 +28,8 @@ from torch.nn.functional import interpolate
 from medidd.allocator import keep_memory
 from medidd.data import NORMALIZATION
 from medidd.distill import Classifies, Decodes, distill
-from medidd.evaluate import log_probabilities, score, train
-from pipelines.evaluation.utility import FULL, RECIPIENT
+from medidd.evaluate import RECIPIENT, log_probabilities, score, train
+from medidd.teachers import TEACHING
 from pipelines.learning.asking import asking
 from pipelines.learning.recipe import Recipe, recipe
 from pipelines.run.budget import Budget
@@ -121,7 +121,7 @@ class Cell:
             made = self._recipe("moments", 1, private=False)
             x = NORMALIZATION.standardize(self._films.images)
             y = torch.eye(self._classes)[self._films.labels]
-            fits = [self._fit(made, x, y, FULL, net) for net in range(nets)]
+            fits = [self._fit(made, x, y, TEACHING, net) for net in range(nets)]
             return {"members": self._count, "images": self._auc(fits)}
         budget = None if epsilon == "none" else Budget(float(epsilon))
         made = self._recipe(name, ipc, private=budget is not None)

@@ -44,6 +44,7 @@ import pipelines.auditing.recipients
 import pipelines.evaluation.utility
 from medidd.data import NORMALIZATION
 from medidd.distill import distill as learned
+from medidd.teachers import TEACHING
 from pipelines.commands import distill, export
 from pipelines.learning.asking import CLIP, PHANTOMS
 from pipelines.learning.opened_run import OpenedRun, open_run
@@ -226,7 +227,7 @@ def main(epsilons: tuple[float, ...], runs: int, simulated: int) -> None:
     harden()
     brief = replace(pipelines.evaluation.utility.RECIPIENT, steps=4)
     pipelines.evaluation.utility.RECIPIENT = pipelines.auditing.recipients.RECIPIENT = brief
-    pipelines.evaluation.utility.FULL = replace(pipelines.evaluation.utility.FULL, steps=4)
+    pipelines.evaluation.utility.TEACHING = replace(TEACHING, steps=4)
     distill.baselines_ahead = lambda _: contextlib.nullcontext()
     with TemporaryDirectory() as name:
         root = Path(name)

@@ -9,6 +9,7 @@ import pytest
 from medidd.fields import fields, values
 from medidd.kernels import KERNELS
 from medidd.methods import METHODS
+from medidd.network import Several
 from medidd.starts import STARTS
 from pipelines.cli.methods import attributes, markdown, table
 from pipelines.learning.recipe import Recipe, recipe
@@ -71,6 +72,9 @@ def test_networks_and_kernels_are_set_by_their_names() -> None:
     built = made("dm", settings={"network": "mlp"})
     assert built.method.network == built.networks["mlp"]  # type: ignore[union-attr]
     assert built.method.network != built.networks["convnet"]  # type: ignore[union-attr]
+    both = made("dm", settings={"network": "mlp+convnet"})
+    assert both.method.network == Several((built.networks["mlp"], built.networks["convnet"]))  # type: ignore[union-attr]
+    assert "unknown network 'vgg'" in refusal("dm", network="mlp+vgg")
     kernel = made("kip", settings={"kernel": "conv"}).method.kernel  # type: ignore[union-attr]
     assert kernel == KERNELS["conv"]()
     assert "convnet" in refusal("dm", network="perceptron")
