@@ -29,7 +29,7 @@ from medidd.allocator import keep_memory
 from medidd.data import NORMALIZATION
 from medidd.distill import Classifies, Decodes, distill
 from medidd.evaluate import RECIPIENT, log_probabilities, score, train
-from medidd.teachers import TEACHING
+from medidd.experts.teachers import TEACHING
 from pipelines.learning.asking import asking
 from pipelines.learning.recipe import Recipe, recipe
 from pipelines.run.budget import Budget

@@ -44,7 +44,7 @@ import pipelines.auditing.recipients
 import pipelines.evaluation.utility
 from medidd.data import NORMALIZATION
 from medidd.distill import distill as learned
-from medidd.teachers import TEACHING
+from medidd.experts.teachers import TEACHING
 from pipelines.commands import distill, export
 from pipelines.learning.asking import CLIP, PHANTOMS
 from pipelines.learning.opened_run import OpenedRun, open_run

@@ -30,13 +30,13 @@ from medidd.architectures import convnet
 from medidd.data import NORMALIZATION, RealSet
 from medidd.distill import Classifies, Decodes, Prepares, Starts, distill
 from medidd.evaluate import RECIPIENT, Training, log_probabilities, score, train
+from medidd.experts.teachers import TEACHING, teachers
 from medidd.experts.trajectories import Experts, Trajectories
 from medidd.features import FEATURES
 from medidd.fields import fields, make, values
 from medidd.kernels import KERNELS
 from medidd.methods import METHODS
 from medidd.starts import STARTS, begin
-from medidd.teachers import TEACHING, teachers
 from pipelines.cli.options import parsed
 
 SHORT: dict[str, dict[str, Any]] = {

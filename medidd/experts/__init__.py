@@ -1,4 +1,4 @@
-"""Experts: networks trained on real images, whose way of learning MTT and TESLA match.
+"""Experts: networks trained on real images, which methods match and which can label S.
 
 May import all of medidd but methods and starts.
 """

@@ -13,8 +13,8 @@ from medidd.dicom.folder.patients import require_consistent
 from medidd.dicom.folder.plan import make_plan, unnamed
 from medidd.dicom.folder.scan import scan
 from medidd.evaluate import RECIPIENT
+from medidd.experts.teachers import TEACHING
 from medidd.starts import BASELINES
-from medidd.teachers import TEACHING
 from pipelines.auditing.null_releases import COUNT
 from pipelines.auditing.recipients import RECIPIENTS
 from pipelines.commands.answer import Answer

@@ -17,8 +17,8 @@ from medidd.augment import RADIOGRAPH
 from medidd.data import NORMALIZATION
 from medidd.distill import Classifies, distill
 from medidd.evaluate import RECIPIENT, Training, log_probabilities, score, train
+from medidd.experts.teachers import TEACHING, Teachers
 from medidd.starts import BASELINES, STARTS, begin
-from medidd.teachers import TEACHING, Teachers
 from pipelines.learning.asking import asking
 from pipelines.learning.learn import trained_teachers
 from pipelines.learning.opened_run import OpenedRun

@@ -13,7 +13,7 @@ import torch
 
 from medidd.data import SyntheticSet
 from medidd.distill import Decodes, distill
-from medidd.teachers import Teachers, teachers
+from medidd.experts.teachers import Teachers, teachers
 from pipelines.learning.asking import Asking, plainly, standardized
 from pipelines.learning.checkpoint import load_checkpoint, save_checkpoint
 from pipelines.learning.recipe import Recipe

@@ -8,7 +8,7 @@ from torch import Tensor
 from medidd.architectures import mlp
 from medidd.data import SyntheticSet
 from medidd.evaluate import Training, log_probabilities, train
-from medidd.teachers import Teachers, teachers
+from medidd.experts.teachers import Teachers, teachers
 
 HOW = Training(steps=20, batch=8)
 
