@@ -117,7 +117,7 @@ max_refused = click.option(
 size = click.option(
     "--size",
     type=click.IntRange(16, 256),
-    default=32,
+    default=64,
     show_default=True,
     help="Height and width of the images, in pixels.",
     panel=FILMS,

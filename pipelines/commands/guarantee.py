@@ -33,7 +33,7 @@ class Plan:
     method: str = "moments"
     ipc: int = 3
     classes: int = 2
-    size: int = 32
+    size: int = 64
     settings: Mapping[str, Any] = field(default_factory=dict)
 
 

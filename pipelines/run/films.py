@@ -39,7 +39,7 @@ class Studies:
 
     folder: Path
     labels: Labelling = USUAL
-    size: int = 32
+    size: int = 64
     unit: Unit = "patient"
     max_refused: float = 0.2
     reading: Reading = DEFAULT
