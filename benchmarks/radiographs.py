@@ -148,7 +148,7 @@ class Cell:
             fields = {
                 name: value
                 for name, value in values(method).items()
-                if name not in ("network", "kernel", "experts")
+                if name not in ("network", "kernel", "features", "experts")
             }
         if count := self._options["teachers"]:
             s = teachers(self._f, self._x, self._y, self._classes, count, rng).taught(s)
