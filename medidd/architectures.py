@@ -10,11 +10,12 @@ single pixel into zero.
 
 from collections import OrderedDict
 from collections.abc import Callable
+from functools import partial
 from typing import Literal
 
 from torch import nn
 
-from medidd.network import Network
+from medidd.network import Architecture
 
 Norm = Literal["instance", "group", "layer", "none"]
 Pooling = Literal["average", "max", "none"]
@@ -48,7 +49,7 @@ def convnet(
     depth: int | None = None,
     norm: Norm = "instance",
     pooling: Pooling = "average",
-) -> Network:
+) -> Architecture:
     """The ConvNet: blocks of convolution, norm, ReLU and pooling.
 
     Args:
@@ -85,10 +86,10 @@ def convnet(
         features = nn.Sequential(*blocks, nn.Flatten())
         return _network(features, nn.Linear(width * side * side, classes))
 
-    return Network(make)
+    return Architecture(make)
 
 
-def mlp(classes: int, channels: int, size: int, *, width: int = 128) -> Network:
+def mlp(classes: int, channels: int, size: int, *, width: int = 128) -> Architecture:
     """Three dense layers (the authors' MLP), the least similar to the other networks.
 
     Args:
@@ -103,10 +104,10 @@ def mlp(classes: int, channels: int, size: int, *, width: int = 128) -> Network:
         layers = [nn.Linear(inputs, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU()]
         return _network(nn.Sequential(nn.Flatten(), *layers), nn.Linear(width, classes))
 
-    return Network(make)
+    return Architecture(make)
 
 
-def lenet(classes: int, channels: int, size: int) -> Network:
+def lenet(classes: int, channels: int, size: int) -> Architecture:
     """LeNet-5 (LeCun et al. 1998) with ReLU and max pooling, as the authors use it for digits.
 
     Args:
@@ -130,10 +131,10 @@ def lenet(classes: int, channels: int, size: int) -> Network:
         )
         return _network(features, nn.Linear(84, classes))
 
-    return Network(make)
+    return Architecture(make)
 
 
-def alexnet(classes: int, channels: int, size: int, *, width: int = 128) -> Network:
+def alexnet(classes: int, channels: int, size: int, *, width: int = 128) -> Architecture:
     """AlexNet (Krizhevsky et al., NeurIPS 2012) for small images, as the authors use it.
 
     Torchvision's AlexNet starts with strides of four and needs 63 px. This one has no norm and no
@@ -163,10 +164,10 @@ def alexnet(classes: int, channels: int, size: int, *, width: int = 128) -> Netw
         )
         return _network(features, nn.Linear(more * side * side, classes))
 
-    return Network(make)
+    return Architecture(make)
 
 
-def vgg11(classes: int, channels: int, size: int, *, width: int = 64) -> Network:
+def vgg11(classes: int, channels: int, size: int, *, width: int = 64) -> Architecture:
     """VGG-11 (Simonyan & Zisserman, ICLR 2015) with instance norm and one dense layer.
 
     Torchvision's VGG-11 is for three channels and has 120 million weights in its dense layers.
@@ -201,10 +202,10 @@ def vgg11(classes: int, channels: int, size: int, *, width: int = 64) -> Network
         features = nn.Sequential(*layers, nn.Flatten())
         return _network(features, nn.Linear(filters * side * side, classes))
 
-    return Network(make)
+    return Architecture(make)
 
 
-def resnet18(classes: int, channels: int, size: int) -> Network:
+def resnet18(classes: int, channels: int, size: int) -> Architecture:
     """Torchvision's ResNet-18 (He et al., CVPR 2016) for small images.
 
     The first convolution is 3x3, with stride one below 64 px, and is not followed by pooling, as is
@@ -229,7 +230,7 @@ def resnet18(classes: int, channels: int, size: int) -> Network:
         body.fc = nn.Identity()
         return _network(body, nn.Linear(512, classes))
 
-    return Network(make)
+    return Architecture(make)
 
 
 def _check(size: int, name: str) -> None:
@@ -241,8 +242,10 @@ def _network(features: nn.Module, classifier: nn.Module) -> nn.Module:
     return nn.Sequential(OrderedDict(features=features, classifier=classifier))
 
 
-ARCHITECTURES: dict[str, Callable[..., Network]] = {
+ARCHITECTURES: dict[str, Callable[..., Architecture]] = {
     "convnet": convnet,
+    "convnet-shallow": partial(convnet, depth=2),
+    "convnet-wide": partial(convnet, width=128),
     "mlp": mlp,
     "lenet": lenet,
     "alexnet": alexnet,

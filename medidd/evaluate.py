@@ -43,6 +43,10 @@ class Training:
         momentum: momentum of SGD.
         weight_decay: weight decay of SGD.
         augment: draws an augmentation for one batch, with parameters per image; None for none.
+        noise: standard deviation of the Gaussian noise that each image gets anew at each update, in
+            standardised units. It keeps a network from reading single pixels of a few images.
+        averaged: share of the updates, at the end, whose weights are averaged (Izmailov et al., UAI
+            2018, arXiv:1803.05407); 0 takes the last ones.
     """
 
     steps: int = 300
@@ -51,6 +55,8 @@ class Training:
     momentum: float = 0.9
     weight_decay: float = 5e-4
     augment: Draws | None = None
+    noise: float = 0.0
+    averaged: float = 0.0
 
 
 def published(images: int, *, epochs: int = 300) -> Training:
@@ -68,25 +74,32 @@ def train(
         images: standardised images, (n, C, H, W).
         labels: soft labels, (n, K).
         how: the protocol.
-        rng: draws the weights, the batches and the augmentation.
+        rng: draws the weights, the batches, the augmentation and the noise.
 
     Returns:
-        The weights after the last step.
+        The weights after the last step, or the mean of those of the last steps.
     """
     theta = {name: weight.requires_grad_() for name, weight in f.init(rng, like=images).items()}
     optimizer = torch.optim.SGD(
         theta.values(), lr=how.lr, momentum=how.momentum, weight_decay=how.weight_decay
     )
     schedule = torch.optim.lr_scheduler.MultiStepLR(optimizer, [how.steps // 2], gamma=0.1)
-    for rows in islice(batches(len(images), how.batch, rng), how.steps):
+    mean = {name: torch.zeros_like(weight) for name, weight in theta.items()}
+    last = max(round(how.averaged * how.steps), 1)
+    for step, rows in enumerate(islice(batches(len(images), how.batch, rng), how.steps)):
         x, y = images[rows], labels[rows]
         if how.augment is not None:
             x = how.augment(rng, images=len(x))(x)
+        if how.noise:
+            x = x + how.noise * torch.randn(x.shape, generator=rng, dtype=x.dtype).to(x)
         optimizer.zero_grad()
         cross_entropy(f(theta, x), y).backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         schedule.step()
-    return {name: weight.detach() for name, weight in theta.items()}
+        if step >= how.steps - last:
+            for name, weight in theta.items():
+                mean[name] += (weight.detach() - mean[name]) / (step - how.steps + last + 1)
+    return mean
 
 
 @torch.no_grad()

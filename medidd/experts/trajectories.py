@@ -42,7 +42,7 @@ from medidd.experts.files import (
     whole,
     write_record,
 )
-from medidd.network import Network, Weights
+from medidd.network import Network, Several, Weights
 
 
 @dataclass(frozen=True)
@@ -250,6 +250,8 @@ class Trajectories:
 
 
 def _shapes(network: Network) -> dict[str, list[int]]:
+    if isinstance(network, Several):
+        raise ValueError("experts are of one network; name one, not several")
     theta = network.init(torch.Generator())
     return {name: list(weight.shape) for name, weight in theta.items()}
 

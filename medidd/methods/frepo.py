@@ -124,6 +124,7 @@ class Member:
         x, y = synthetic.images.detach(), centered(synthetic.labels.detach())
         for _ in range(steps):
             self._adam.zero_grad()
-            (self._network(self.theta, x) - y).square().mean().div(2).backward()
+            loss = (self._network(self.theta, x) - y).square().mean() / 2
+            loss.backward()  # type: ignore[no-untyped-call]
             self._adam.step()
         self.age += steps

@@ -9,7 +9,7 @@ from typing import Any, get_args
 from medidd.fields import fields, kinds
 from medidd.methods import METHODS
 from medidd.starts import STARTS
-from pipelines.learning.recipe import INGREDIENTS, settable
+from pipelines.learning.settings import INGREDIENTS, settable
 
 
 @dataclasses.dataclass(frozen=True)

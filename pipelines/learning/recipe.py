@@ -1,16 +1,12 @@
-"""From names and settings on a command line to the objects of the library.
-
-A method's dataclass is the only place where its options are written; this reads them from there.
-"""
+"""How a synthetic set is made: from names on a command line to a method, a start and networks."""
 
 import dataclasses
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import torch
-from pydantic import Field, TypeAdapter, ValidationError
 from torch import Tensor
 
 from medidd import fields
@@ -18,25 +14,12 @@ from medidd.architectures import ARCHITECTURES
 from medidd.data import SyntheticSet
 from medidd.distill import Decodes, Method, Prepares, by_ipc
 from medidd.experts.trajectories import Trajectories
-from medidd.features import FEATURES
-from medidd.kernels import KERNELS
 from medidd.methods import METHODS
 from medidd.network import Network
 from medidd.starts import STARTS, begin
 from pipelines.learning.requirements import require_no_film, require_prepared
+from pipelines.learning.settings import INGREDIENTS, configured
 from pipelines.run.errors import Exit, Stop
-
-INGREDIENTS = {"network": "convnet", "kernel": "fc", "features": "dct"}
-"""Fields that are objects with names, and their default names. A method gets those it declares."""
-
-FROM_ONE, FROM_ZERO = (Annotated[int, Field(ge=least, lt=2**63, strict=True)] for least in (1, 0))
-
-NUMBERS: Mapping[Any, Any] = {
-    int: FROM_ONE,
-    int | None: FROM_ZERO | None,
-    float: Annotated[float, Field(ge=0, allow_inf_nan=False)],
-}
-"""Which values a count, a seed, or a rate or strength may have."""
 
 PRESETS = ("default", "paper")
 """Where fields that are not set come from: the method's own defaults, which suit a CPU, or the
@@ -210,66 +193,6 @@ def built(classes: int, size: int, width: int) -> Mapping[str, Network]:
         }
     except ValueError as error:
         raise Stop(f"--size: {error}", Exit.USAGE) from None
-
-
-def configured(name: str, settings: Mapping[str, Any], networks: Mapping[str, Network]) -> Method:
-    """Returns the method with its fields set.
-
-    Raises:
-        Stop: a field is unknown or its value is of the wrong type.
-    """
-    kind = METHODS[name]
-    known = settable(kind)
-    for field in settings:
-        if field not in known:
-            raise Stop(
-                f"unknown field '{field}' of method {name}; it has: {', '.join(known)}",
-                Exit.USAGE,
-            )
-    named = {field: name for field, name in INGREDIENTS.items() if field in known}
-    chosen: dict[str, Any] = {**named, **settings}
-    values = {field: _checked(known[field], field, value) for field, value in chosen.items()}
-    try:
-        if "network" in values:
-            values["network"] = networks[values["network"]]
-        if "experts" in fields.fields(kind):
-            # Whose they are is known once the films are read; see ``on_experts``.
-            values["experts"] = Trajectories(Path(), values["network"], {})
-        if "kernel" in values:
-            values["kernel"] = KERNELS[values["kernel"]]()
-        if "features" in values:
-            values["features"] = FEATURES[values["features"]]()
-        method: Method = fields.make(kind, values)
-        return method
-    except ValueError as error:
-        raise Stop(f"--set: {error}", Exit.USAGE) from None
-
-
-def settable(kind: type[Any]) -> dict[str, Any]:
-    """Returns the fields of a method that a user can set, with their types.
-
-    An ingredient is set by its name. An expert's first epoch is number 0, and no bank, sketch
-    or refinement is one of 0.
-    """
-    own = {
-        "network": Literal[*ARCHITECTURES],
-        "kernel": Literal[*KERNELS],
-        "features": Literal[*FEATURES],
-        **dict.fromkeys(("last_start", "bank", "sketch", "refined"), FROM_ZERO),
-    }
-    return {
-        name: own.get(name, NUMBERS.get(of, of))
-        for name, of in fields.types(kind).items()
-        if name != "experts"
-    }
-
-
-def _checked(kind: Any, field: str, value: Any) -> Any:
-    try:
-        return TypeAdapter(kind).validate_python(value)
-    except ValidationError as error:
-        why = error.errors()[0]["msg"].lower()
-        raise Stop(f"field '{field}': {why}; got {value!r}", Exit.USAGE) from None
 
 
 def device(name: str) -> torch.device:

@@ -78,7 +78,7 @@ def test_no_size_gives_a_norm_a_single_pixel_to_look_at(name: str) -> None:
                 layer.register_forward_pre_hook(look)
         assert module(x).shape == (1, 2)
     assert all(min(map_.shape[2:]) >= 2 for map_ in seen)
-    assert (len(seen) > 0) == (name in {"convnet", "vgg11", "resnet18"})
+    assert (len(seen) > 0) == name.startswith(("convnet", "vgg11", "resnet18"))
 
 
 @every_architecture

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from medidd.architectures import convnet, mlp
-from medidd.network import Network
+from medidd.network import Architecture, Several
 
 
 def test_weights_draw_on_no_generator_of_a_device(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -41,4 +41,20 @@ def test_running_statistics_are_refused(norm: nn.Module) -> None:
         return module
 
     with pytest.raises(ValueError, match="running statistics; use group or instance norm"):
-        Network(make)
+        Architecture(make)
+
+
+def test_several_draw_one_of_their_architectures_and_are_that_one(rng: torch.Generator) -> None:
+    networks = convnet(2, 1, 16, width=4), mlp(2, 1, 16, width=8)
+    several = Several(networks)
+    x, drawn = torch.randn(3, 1, 16, 16, generator=rng), set()
+    for _ in range(12):
+        state = rng.get_state()
+        theta = several.init(rng, like=x.double())
+        rng.set_state(state)
+        which = int(torch.randint(2, (), generator=rng))
+        own = networks[which].init(rng, like=x.double())
+        assert torch.equal(several(theta, x.double()), networks[which](own, x.double()))
+        assert torch.equal(several.embed(theta, x.double()), networks[which].embed(own, x.double()))
+        drawn.add(which)
+    assert drawn == {0, 1}

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from medidd.architectures import convnet
 from medidd.data import SyntheticSet
-from medidd.network import Network
+from medidd.network import Architecture, Network
 
 
 @pytest.fixture
@@ -49,6 +49,6 @@ def watched() -> Callable[..., tuple[Network, list[Tensor]]]:
             module.features = nn.Sequential(Watch(seen), *module.features)
             return module
 
-        return Network(build), seen
+        return Architecture(build), seen
 
     return make

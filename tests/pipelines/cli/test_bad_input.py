@@ -285,7 +285,7 @@ TABLE: dict[str, tuple[Callable[[House], list[Word]], int, tuple[str, ...]]] = {
     "unknown network": (
         with_options("--set", "network=perceptron"),
         USAGE,
-        ("'network'", "'convnet'", "'mlp'", "perceptron"),
+        ("'network'", "mlp", "'perceptron'"),
     ),
     "kernel for a method without one": (
         with_options("--set", "kernel=fc"),

@@ -22,7 +22,7 @@ from medidd.fields import fields
 from medidd.methods import METHODS
 from medidd.methods.dd import DD
 from pipelines.learning.opened_run import open_run
-from pipelines.learning.recipe import INGREDIENTS
+from pipelines.learning.settings import INGREDIENTS
 from pipelines.run.release_file import read_release
 from pipelines.run.seeds import derived, generator
 from pipelines.run.store import Run

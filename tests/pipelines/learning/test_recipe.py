@@ -11,7 +11,8 @@ from medidd.kernels import KERNELS
 from medidd.methods import METHODS
 from medidd.starts import STARTS
 from pipelines.cli.methods import attributes, markdown, table
-from pipelines.learning.recipe import INGREDIENTS, Recipe, recipe, settable
+from pipelines.learning.recipe import Recipe, recipe
+from pipelines.learning.settings import INGREDIENTS, settable
 from pipelines.run.errors import Exit, Stop
 
 PRESETS = [(name, ipc) for name, kind in METHODS.items() for ipc in kind.paper]
