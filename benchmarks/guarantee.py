@@ -184,8 +184,9 @@ def print_table(lines: list[dict[str, Any]]) -> None:
     for line in lines:
         names = ("data", "size", "method", "ipc", "patients", "epsilon")
         groups[tuple(line[name] for name in names)].append(line)
-    click.echo(f"| data | px | method | ipc | patients | epsilon | seeds | {' | '.join(ROWS)} | s |")
-    click.echo(f"|{'---|' * (len(ROWS) + 8)}")
+    head = ("data", "px", "method", "ipc", "patients", "epsilon", "seeds", *ROWS, "s")
+    click.echo(f"| {' | '.join(head)} |")
+    click.echo(f"|{'---|' * len(head)}")
     for key, found in sorted(groups.items(), key=str):
         data, size, method, ipc, patients, epsilon = key
         shown = (data, size, method, ipc, patients or "all", epsilon, len(found))

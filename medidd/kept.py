@@ -37,6 +37,15 @@ def unclipped(features: Features, images: Tensor) -> Tensor:
     return features(images / LARGE) * LARGE
 
 
+def regression(features: Features, s: SyntheticSet) -> tuple[Tensor, Tensor, Tensor]:
+    """Returns W (d, K), the middle of the features of S (d,), and the pattern a (n, K)."""
+    phi = features(s.images.detach().double())
+    middle, y = phi.mean(0), centered(s.labels.detach())
+    inverse = torch.linalg.pinv(phi - middle, rtol=ROUNDING)
+    w = inverse @ (y - y.mean(0))
+    return w, middle, inverse.T @ w
+
+
 @dataclass(frozen=True)
 class Kept:
     """The moves of S after which the regression from S is the same.
@@ -56,11 +65,8 @@ class Kept:
     @classmethod
     def of(cls, features: Features, s: SyntheticSet) -> "Kept":
         """Returns those of S as it is now, whose features are not clipped."""
-        start = s.images.detach().double().clone()
-        phi, y = features(start), centered(s.labels.detach())
-        inverse = torch.linalg.pinv(phi - phi.mean(0), rtol=ROUNDING)
-        w = inverse @ (y - y.mean(0))
-        return cls(features, start, w, inverse.T @ w)
+        w, _, pattern = regression(features, s)
+        return cls(features, s.images.detach().double().clone(), w, pattern)
 
     def __call__(self, images: Tensor) -> Tensor:
         """Returns the nearest images (n, C, H, W), by their features, from which W follows."""

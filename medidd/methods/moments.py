@@ -39,8 +39,7 @@ from medidd.data import Question, Source, SyntheticSet
 from medidd.descent import toward
 from medidd.distill import Preset, distill
 from medidd.features import Features
-from medidd.kept import ROUNDING, Kept, unclipped
-from medidd.kernels import centered
+from medidd.kept import ROUNDING, Kept, regression, unclipped
 from medidd.methods.rfad import RFAD
 from medidd.network import Network
 from medidd.project import projected
@@ -121,7 +120,7 @@ class Moments:
             there = self._refined(known, replace(s, images=there), rng)
         for _ in range(self.steps):
             with torch.no_grad():
-                before = error(self._regression(s), known)
+                before = error(regression(self.features, s)[:2], known)
             yield toward(before, [(s.images, s.images - there)])  # the caller steps S here
 
     def asked(self, real: Source, like: Tensor) -> Statistics:
@@ -200,10 +199,9 @@ class Moments:
         One factor for all keeps the directions, and so W, where clipping would not.
         """
         low, high = s.normalization.limits(pixels)
-        lengths = unclipped(self.features, pixels).norm(dim=1)
-        most = torch.stack([lengths.max(), (pixels / high).max(), (pixels / low).max()])
-        bounded: Tensor = pixels / most.max().clamp(min=1)
-        return bounded.to(s.images)
+        shown: Tensor = pixels / torch.maximum(pixels / high, pixels / low).max().clamp(min=1)
+        shown = shown / unclipped(self.features, shown).norm(dim=1).max().clamp(min=1)
+        return shown.to(s.images)
 
     def _with_rest(self, w: Tensor, apart: Tensor, deviations: Tensor) -> tuple[Tensor, Tensor]:
         """Returns deviations, and what images need beside them so that W, (K, d), can follow.
@@ -246,20 +244,13 @@ class Moments:
         deviations: Tensor = self.spread * signs * values[:many].sqrt() @ axes[:, :many].T
         return deviations
 
-    def _regression(self, s: SyntheticSet) -> tuple[Tensor, Tensor]:
-        """Returns the regression from S: W_S (d, K), and the middle of its features (d,)."""
-        phi = self.features(s.images.detach().double())
-        middle, y = phi.mean(0), centered(s.labels.detach())
-        inverse: Tensor = torch.linalg.pinv(phi - middle, rtol=ROUNDING)
-        return inverse @ (y - y.mean(0)), middle
-
     def classifier(
         self,
         synthetic: SyntheticSet,
         rng: torch.Generator,  # noqa: ARG002
     ) -> Callable[[Tensor], Tensor]:
         """Returns the regression from S, which is not random."""
-        w, middle = self._regression(synthetic)
+        w, middle, _ = regression(self.features, synthetic)
 
         @torch.no_grad()
         def classify(images: Tensor) -> Tensor:

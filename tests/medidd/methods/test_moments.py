@@ -183,9 +183,9 @@ def test_regression_on_random_features_of_refined_images_errs_less(
     images, labels = films(100, noise=1.0)
     network = convnet(2, 1, 16, width=8)
     closed, refined = (
-        learned(moments(refined=n, drawn=32), images, labels, ipc) for n in (0, 60)
+        learned(moments(refined=n, drawn=32, lr_images=0.05), images, labels, ipc) for n in (0, 60)
     )
-    judge = RFAD(network, ridge=1e-2)
+    judge = RFAD(network, ridge=1e-2, augment=())
     thetas = [network.init(seeded(seed), like=images) for seed in range(20)]
 
     def off(s: SyntheticSet) -> float:
