@@ -19,7 +19,7 @@ not see them. Then hard labels are exact, and W_S = W.
 
 A network learns less from a few such images than W knows. So they move on by steps of RFAD (Loo et
 al., NeurIPS 2022, arXiv:2210.12067) on images drawn from the Gaussians that the answer describes.
-Every step is confined to the moves that leave W as it is (``medidd.kept``).
+Every step is confined to the moves that leave W as it is (``medidd.features.Kept``).
 
 From the authors: the loss, and centred labels. Ours: the features, closed forms in place of steps,
 the refinement, and all that follows from noise. Nothing here is told how noisy the answer is. So
@@ -38,8 +38,7 @@ from torch import Tensor
 from medidd.data import Question, Source, SyntheticSet
 from medidd.descent import toward
 from medidd.distill import Preset, distill
-from medidd.features import Features
-from medidd.kept import ROUNDING, Kept, regression, unclipped
+from medidd.features import ROUNDING, Features, Kept, regression, unclipped
 from medidd.methods.rfad import RFAD
 from medidd.network import Network
 from medidd.project import projected

@@ -5,8 +5,7 @@ import torch
 from torch import Tensor
 
 from medidd.data import SyntheticSet
-from medidd.features import LowFrequencies
-from medidd.kept import Kept, unclipped
+from medidd.features import Kept, LowFrequencies, unclipped
 
 FEATURES, D = LowFrequencies(40), 40
 SIZES = pytest.mark.parametrize(("classes", "ipc"), [(2, 1), (2, 3), (3, 2), (4, 3)])
