@@ -8,14 +8,16 @@
 ``--data`` holds ``images`` (n, H, W) uint8, ``labels``, ``patient_ids`` and ``fold`` (0 to 4, by
 patient). Seed s holds out fold s. Every release is made as ``medidd distill`` makes it, with noise
 from the operating system, and rounded as it would leave. Judged are networks trained on it as a
-recipient trains ("images") and the method's own classifier ("own"), on the films of the fold that
-was held out. ``full`` trains a network on all films and has no guarantee.
+recipient trains ("images"), the same where each image gets fresh noise at every step ("noisy"), and
+the method's own classifier ("own"), on the films of the fold that was held out. ``full`` trains a
+network on all films and has no guarantee.
 """
 
 import json
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +40,10 @@ from privacy.release import Films
 
 METHODS = ("moments", "class-mean", "dm", "kip", "soft-label", "dc")
 WIDTH = 32
+NOISE = 0.3
+"""Standard deviation of a recipient's noise in training, in standardised units."""
+
+ROWS = ("images", "noisy", "own")
 
 
 @click.command()
@@ -115,7 +121,10 @@ class Cell:
         self._count, self._classes = len(chosen), int(labels.max()) + 1
 
     def judged(self, name: str, ipc: int, epsilon: str, nets: int) -> dict[str, Any]:
-        """Returns the AUC of the rows, each with its interval over patients and networks."""
+        """Returns the AUC of the rows, each with its interval over patients and networks.
+
+        "making" are the processor seconds until the release.
+        """
         rng = torch.Generator().manual_seed(self._seed)
         if name == "full":
             made = self._recipe("moments", 1, private=False)
@@ -125,7 +134,7 @@ class Cell:
             return {"members": self._count, "images": self._auc(fits)}
         budget = None if epsilon == "none" else Budget(float(epsilon))
         made = self._recipe(name, ipc, private=budget is not None)
-        images = NORMALIZATION.standardize(self._films.images)
+        begun, images = time.process_time(), NORMALIZATION.standardize(self._films.images)
         s = made.begun(images, self._films.labels, rng)
         real = asking(budget, None)(
             made.releases, made.classes, self._films, torch.device("cpu"), rng
@@ -136,10 +145,10 @@ class Cell:
         s = method.decode(s) if isinstance(method, Decodes) else s
         facts = {"step sizes": s.log_lr.detach().exp().tolist()}
         released = quantized(s, facts).synthetic(torch.device("cpu"))
-        fits = [
-            self._fit(made, released.images, released.labels, RECIPIENT, n) for n in range(nets)
-        ]
-        found = {"members": self._count, "images": self._auc(fits)}
+        found = {"members": self._count, "making": round(time.process_time() - begun, 1)}
+        for row, how in (("images", RECIPIENT), ("noisy", replace(RECIPIENT, noise=NOISE))):
+            fits = [self._fit(made, released.images, released.labels, how, n) for n in range(nets)]
+            found[row] = self._auc(fits)
         if isinstance(method, Classifies):
             found["own"] = self._auc([method.classifier(released, rng)])
         return found
@@ -175,13 +184,16 @@ def print_table(lines: list[dict[str, Any]]) -> None:
     for line in lines:
         names = ("data", "size", "method", "ipc", "patients", "epsilon")
         groups[tuple(line[name] for name in names)].append(line)
-    click.echo("| data | px | method | ipc | patients | epsilon | seeds | images | own |")
-    click.echo("|---|---|---|---|---|---|---|---|---|")
+    head = ("data", "px", "method", "ipc", "patients", "epsilon", "seeds", *ROWS, "s")
+    click.echo(f"| {' | '.join(head)} |")
+    click.echo(f"|{'---|' * len(head)}")
     for key, found in sorted(groups.items(), key=str):
         data, size, method, ipc, patients, epsilon = key
         shown = (data, size, method, ipc, patients or "all", epsilon, len(found))
-        cells = [_shown([line[row] for line in found if row in line]) for row in ("images", "own")]
-        click.echo(f"| {' | '.join(map(str, [*shown, *cells]))} |")
+        cells = [_shown([line[row] for line in found if row in line]) for row in ROWS]
+        making = [line["making"] for line in found if "making" in line]
+        seconds = f"{np.mean(making):.0f}" if making else ""
+        click.echo(f"| {' | '.join(map(str, [*shown, *cells, seconds]))} |")
 
 
 def draw_curves(lines: list[dict[str, Any]], to: Path) -> None:

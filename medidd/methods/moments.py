@@ -4,7 +4,7 @@ Ours, with the loss of KIP (Nguyen, Chen & Lee, ICLR 2021, Algorithm 1, arXiv:20
 
 Learns: images.
 Costs: one question about all real images: class means and one second moment of d public features.
-Then ``refined`` steps of DM on images drawn from the answer, which ask nothing of the real ones.
+Then ``refined`` steps of RFAD on images drawn from the answer, which ask nothing of the real ones.
 
 Regression from S in d features predicts W_S^T phi(x). Its error on the real images,
 
@@ -17,9 +17,9 @@ each class deviates alike, along the directions in which films of one class diff
 network trained on S learns what to ignore. Deviations are moved along the class means until W does
 not see them. Then hard labels are exact, and W_S = W.
 
-A network learns less from a few such images than W knows. So they are moved on by steps of DM (Zhao
-& Bilen, WACV 2023, arXiv:2110.04181) towards images drawn from the Gaussians that the answer
-describes. At the end their class means are put back, and W.
+A network learns less from a few such images than W knows. So they move on by steps of RFAD (Loo et
+al., NeurIPS 2022, arXiv:2210.12067) on images drawn from the Gaussians that the answer describes.
+Every step is confined to the moves that leave W as it is (``medidd.features.Kept``).
 
 From the authors: the loss, and centred labels. Ours: the features, closed forms in place of steps,
 the refinement, and all that follows from noise. Nothing here is told how noisy the answer is. So
@@ -38,9 +38,8 @@ from torch import Tensor
 from medidd.data import Question, Source, SyntheticSet
 from medidd.descent import toward
 from medidd.distill import Preset, distill
-from medidd.features import Features
-from medidd.kernels import centered
-from medidd.methods.dm import DM
+from medidd.features import ROUNDING, Features, Kept, regression, unclipped
+from medidd.methods.rfad import RFAD
 from medidd.network import Network
 from medidd.project import projected
 from medidd.surrogate import Statistics, Surrogate
@@ -54,12 +53,6 @@ FEWEST = 0.02
 FLOOR = 1e-3
 """The ridge without noise, in units of the mean variance of a feature."""
 
-ROUNDING = 1e-4
-"""Directions shorter than this, beside the longest in S, are what rounding to 16 bits leaves."""
-
-LARGE = 1e3
-"""No image that can be shown, divided by this, has features long enough to be clipped."""
-
 Answer = dict[str, Tensor]
 
 
@@ -69,7 +62,7 @@ class Moments:
 
     Attributes:
         features: phi, of public constants; linear where it is not clipped.
-        network: whose features DM matches.
+        network: whose features RFAD regresses on.
         steps: 1; more change nothing.
         ridge: what is added to the variances, in units of the greatest that noise alone gives.
         spread: of the deviations of S, in units of those of the films.
@@ -78,9 +71,8 @@ class Moments:
         counts: weight of the counts in the question.
         first: weight of the class means in the question.
         second: weight of the second moment in the question.
-        refined: steps of DM after the closed form; 0 for none.
-        few: images per class, 2 to this many, that are refined. One has no room beside W, and a
-            network learns no less from ten that are not.
+        refined: steps of RFAD after the closed form; 0 for none.
+        lr_images: its learning rate at the first step.
         drawn: images drawn per class and such step.
     """
 
@@ -98,8 +90,8 @@ class Moments:
     counts: float = 0.2
     first: float = 1.0
     second: float = 1.0
-    refined: int = 100
-    few: int = 5
+    refined: int = 150
+    lr_images: float = 0.02
     drawn: int = 64
 
     def __post_init__(self) -> None:
@@ -122,12 +114,12 @@ class Moments:
         s = synthetic
         known = self.asked(real, s.images)
         deviations = self._deviations(known, s.ipc).expand(s.classes, -1, -1)
-        there = self._images(known, s, deviations, 0)
-        if self.refined and 1 < s.ipc <= self.few:
-            there = self._images(known, s, *self._matched(known, s, there, rng))
+        there = self._images(known, s, deviations)
+        if self.refined:
+            there = self._refined(known, replace(s, images=there), rng)
         for _ in range(self.steps):
             with torch.no_grad():
-                before = error(self._regression(s), known)
+                before = error(regression(self.features, s)[:2], known)
             yield toward(before, [(s.images, s.images - there)])  # the caller steps S here
 
     def asked(self, real: Source, like: Tensor) -> Statistics:
@@ -184,16 +176,13 @@ class Moments:
         return w
 
     @torch.no_grad()
-    def _images(
-        self, known: Statistics, s: SyntheticSet, deviations: Tensor, beyond: Tensor | int
-    ) -> Tensor:
+    def _images(self, known: Statistics, s: SyntheticSet, deviations: Tensor) -> Tensor:
         """Returns the images from which regression finds W, (K * ipc, C, H, W).
 
         Args:
             known: the real images.
             s: S.
             deviations: what images add to their class mean, (K, ipc, d); changed where they must.
-            beyond: what the images have and features do not see, (K * ipc, C, H, W).
         """
         middle, w = known.means.mean(0), self.solution(known)
         apart = known.means - middle
@@ -201,12 +190,17 @@ class Moments:
         deviations, rest = self._with_rest(w.T, apart, deviations)
         rest = rest - rest @ w @ apart
         phi = middle + apart[:, None] + deviations + rest  # (K, ipc, d)
-        pixels = self.features.pixels(phi.flatten(0, 1), s.images.double()) + beyond
-        # One factor for all keeps the directions, and so W, where clipping would not.
+        return self._shown(s, self.features.pixels(phi.flatten(0, 1), s.images.double()))
+
+    def _shown(self, s: SyntheticSet, pixels: Tensor) -> Tensor:
+        """Returns images as large as can be shown, and as features see them without clipping.
+
+        One factor for all keeps the directions, and so W, where clipping would not.
+        """
         low, high = s.normalization.limits(pixels)
-        most = torch.stack([phi.norm(dim=-1).max(), (pixels / high).max(), (pixels / low).max()])
-        bounded: Tensor = pixels / most.max().clamp(min=1)
-        return bounded.to(s.images)
+        shown: Tensor = pixels / torch.maximum(pixels / high, pixels / low).max().clamp(min=1)
+        shown = shown / unclipped(self.features, shown).norm(dim=1).max().clamp(min=1)
+        return shown.to(s.images)
 
     def _with_rest(self, w: Tensor, apart: Tensor, deviations: Tensor) -> tuple[Tensor, Tensor]:
         """Returns deviations, and what images need beside them so that W, (K, d), can follow.
@@ -228,18 +222,18 @@ class Moments:
         size = self.tilt if ipc > 1 else self.lean * (seen / whole).clamp(max=1)
         return deviations, sign * (size * contrast / seen)[:, None, None] * rest[:, None]
 
-    def _matched(
-        self, known: Statistics, s: SyntheticSet, images: Tensor, rng: torch.Generator
-    ) -> tuple[Tensor, Tensor]:
-        """Returns the deviations of images after DM, (K, ipc, d), and what features do not see."""
-        moved, dm = replace(s, images=images), DM(self.network, self.refined, batch=self.drawn)
+    def _refined(self, known: Statistics, s: SyntheticSet, rng: torch.Generator) -> Tensor:
+        """Returns the images after RFAD, (K * ipc, C, H, W); the regression from them stays."""
+        kept = Kept.of(self.features, s)
+
+        @torch.no_grad()
+        def keep(_: int) -> None:
+            s.images.copy_(kept(s.images))
+
+        rfad = RFAD(self.network, self.refined, lr_images=self.lr_images, batch=self.drawn)
         drawn = Surrogate(known, self.features, s, rng)
-        list(distill(dm, moved, drawn, steps=self.refined, rng=rng))
-        images = moved.images.detach().double()
-        phi = self.features(images / LARGE) * LARGE  # what is small is not clipped
-        beyond = images - self.features.pixels(phi, images)
-        phi = phi.view(s.classes, s.ipc, -1)
-        return phi - phi.mean(1, keepdim=True), beyond
+        list(distill(rfad, s, drawn, steps=self.refined, rng=rng, between=keep))
+        return self._shown(s, s.images.detach().double())
 
     def _deviations(self, known: Statistics, ipc: int) -> Tensor:
         """Returns what image j of every class adds to the class mean, (ipc, d)."""
@@ -249,20 +243,13 @@ class Moments:
         deviations: Tensor = self.spread * signs * values[:many].sqrt() @ axes[:, :many].T
         return deviations
 
-    def _regression(self, s: SyntheticSet) -> tuple[Tensor, Tensor]:
-        """Returns the regression from S: W_S (d, K), and the middle of its features (d,)."""
-        phi = self.features(s.images.detach().double())
-        middle, y = phi.mean(0), centered(s.labels.detach())
-        inverse: Tensor = torch.linalg.pinv(phi - middle, rtol=ROUNDING)
-        return inverse @ (y - y.mean(0)), middle
-
     def classifier(
         self,
         synthetic: SyntheticSet,
         rng: torch.Generator,  # noqa: ARG002
     ) -> Callable[[Tensor], Tensor]:
         """Returns the regression from S, which is not random."""
-        w, middle = self._regression(synthetic)
+        w, middle, _ = regression(self.features, synthetic)
 
         @torch.no_grad()
         def classify(images: Tensor) -> Tensor:
