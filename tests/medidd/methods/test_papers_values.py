@@ -27,8 +27,9 @@ SHORTER = {
     "pool": 2,
     "last_start": 1,
     "batch": 20,
+    "inner_steps": 10,
 }
-"""Fields that decide how long a step takes, and that no rate depends on."""
+"""No more of what a step takes its time with."""
 
 
 @pytest.fixture
@@ -37,8 +38,8 @@ def by_the_paper(films: Callable, tmp_path: Path) -> Callable[[str, int], Method
 
     def experts() -> Trajectories:
         images, labels = films(20, noise=1.0)
-        # As medidd experts makes them, but for their number and their length.
-        how = Experts(F, count=1, epochs=3)
+        # Short ones: a student that begins with the authors' step size goes as far.
+        how = Experts(F, count=1, epochs=3, epoch_steps=5)
         list(how.make(tmp_path, lambda _, rng: RealSet(images, labels, 2, rng), {}))
         return Trajectories(tmp_path, F, {})
 
@@ -53,8 +54,10 @@ def by_the_paper(films: Callable, tmp_path: Path) -> Callable[[str, int], Method
         kind = METHODS[name]
         taken = {of: makers[of]() for of in fields(kind) if of in makers}
         values = dict(by_ipc(kind.paper, ipc))
-        shorter = {of: value for of, value in SHORTER.items() if of in fields(kind)}
-        method: Method = make(kind, {**taken, **values, **shorter})
+        for of, most in SHORTER.items():
+            if of in fields(kind):
+                values[of] = min(values.get(of, most), most)
+        method: Method = make(kind, {**taken, **values})
         return method
 
     return built
@@ -62,7 +65,7 @@ def by_the_paper(films: Callable, tmp_path: Path) -> Callable[[str, int], Method
 
 @pytest.mark.parametrize("ipc", [1, 10, 50])
 @pytest.mark.parametrize("name", METHODS)
-def test_s_keeps_moving_and_the_loss_falls(
+def test_the_loss_falls_and_can_fall_further(
     name: str, ipc: int, films: Callable, started: Callable, by_the_paper: Callable
 ) -> None:
     images, labels = films(20, noise=1.0)
@@ -72,23 +75,26 @@ def test_s_keeps_moving_and_the_loss_falls(
     s = method.encode(s) if isinstance(method, Decodes) else s
     s = method.prepare(s) if isinstance(method, Prepares) else s
     optimizer = method.optimizer(s)
+    held = [tensor.requires_grad_() for tensor in learned(optimizer)]
 
-    def errors() -> float:
-        """The losses of the first draws of a few generators, which are the same for every S."""
+    def errors() -> tuple[float, float]:
+        """The losses of the first draws of two generators, and how steep they are along ``held``.
+
+        The draws are the same for every S.
+        """
         of: list[Tensor] = []
         for seed in range(2):
             rng = torch.Generator().manual_seed(seed)
-            of.append(next(method.losses(s, RealSet(images, labels, 2, rng), rng)).detach())
-        return float(torch.stack(of).sum())
+            of.append(next(method.losses(s, RealSet(images, labels, 2, rng), rng)))
+        total = torch.stack(of).sum()
+        slopes = torch.autograd.grad(total, held)
+        return total.item(), float(torch.cat([slope.flatten() for slope in slopes]).norm())
 
-    begun, was, steps = errors(), s.images.detach().clone(), []
-    rng = torch.Generator().manual_seed(9)
-    real = RealSet(images, labels, 2, rng)
-    for _ in distill(method, s, real, steps=min(method.steps, 6), rng=rng, optimizer=optimizer):
-        steps.append(float((s.images.detach() - was).norm()))
-        was = s.images.detach().clone()
-    for tensor in learned(optimizer):
-        assert tensor.isfinite().all()
-    if len(steps) > 1:
-        assert steps[-1] > 0.01 * steps[0] > 0
-    assert errors() < begun
+    (begun, steep), rng = errors(), torch.Generator().manual_seed(9)
+    real, steps = RealSet(images, labels, 2, rng), min(method.steps, 6)
+    list(distill(method, s, real, steps=steps, rng=rng, optimizer=optimizer))
+    ended, still_steep = errors()
+    assert all(tensor.isfinite().all() for tensor in held)
+    assert ended < begun
+    # Unless one step is all there is, S is on its way.
+    assert steps == 1 or still_steep > 0.01 * steep > 0
