@@ -117,10 +117,17 @@ class MTT:
         further than the expert went, the loss begins above 1, up to tens where experts are short,
         and its gradient throws the images against their bounds before they are of any use.
         """
-        s, like = synthetic, synthetic.images
-        start, target = self.experts.draw(
-            torch.Generator().manual_seed(0), last_start=0, apart=self.expert_epochs, like=like
-        )
+        s = synthetic
+        try:
+            start, target = self.experts.draw(
+                torch.Generator().manual_seed(0),
+                last_start=0,
+                apart=self.expert_epochs,
+                like=s.images,
+            )
+        except ValueError:
+            # There are no experts yet, so S is only planned. ``losses`` says what is wrong.
+            return s.with_lr(self.lr)
         g = gradient(self.network, start, s.images, s.labels)
         went = norm(minus(target, 1.0, start)) / norm(g).clamp(min=1e-30)
         lr = min(self.lr, went.item() / self.inner_steps)
