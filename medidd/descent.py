@@ -76,6 +76,58 @@ def batches(n: int, size: int, rng: torch.Generator) -> Iterator[Tensor]:
         yield from torch.split(torch.randperm(n, generator=rng), size)
 
 
+SHARE = 1.0
+"""Of the reciprocal of the greatest curvature, how much a step is. Descent diverges from 2 on; half
+of that leaves room for the curvature to grow while S, or the network on it, is trained."""
+
+POWERS = 10
+"""Steps of power iteration. The greatest curvature stands out, so that a few are enough."""
+
+
+def bearable(f: Network, theta: Weights, x: Tensor, y: Tensor, lr: float) -> float:
+    """Returns ``lr``, or what the network bears on S if that is less.
+
+    Gradient descent on a quadratic loss diverges along a direction of curvature c if its step size
+    is above 2 / c. A step size that is fixed therefore suits networks up to some width alone: for
+    features h(x), K classes and predictions p, the curvature of cross-entropy is at least that of
+    the last layer,
+
+        lambda_max(mean_i h_i h_i^T (x) (diag p_i - p_i p_i^T)) ~ mean |h|^2 / K   where p = 1 / K
+
+    and behind an instance norm |h|^2 grows with the number of features D = width * side^2. So a
+    step of 1 / lambda_max moves the predictions of networks of all widths alike (Jacot et al.,
+    NeurIPS 2018, arXiv:1806.07572; Lee et al., NeurIPS 2019, arXiv:1902.06720). Here lambda_max is
+    that of the Hessian with respect to all weights, found by power iteration from a public vector.
+    It is only ever an upper limit: a network without norms begins with little curvature and gains
+    it while it is trained.
+
+    Args:
+        f: the network.
+        theta: its weights where the descent begins.
+        x: images of S, (N, C, H, W).
+        y: labels of S, (N, K).
+        lr: the step size asked for.
+    """
+    x, y, theta = x.detach(), y.detach(), leaves(theta)
+    rng = torch.Generator().manual_seed(0)
+    along = {name: torch.randn(w.shape, generator=rng).to(w) for name, w in theta.items()}
+    length = norm(along)
+    with torch.enable_grad():
+        g = gradient(f, theta, x, y, create_graph=True)
+        for _ in range(POWERS):
+            unit = {name: (v / length.clamp(min=1e-30)) for name, v in along.items()}
+            slope = torch.stack([(g[name] * unit[name]).sum() for name in g]).sum()
+            bent = torch.autograd.grad(slope, list(theta.values()), retain_graph=True)
+            along = dict(zip(theta, bent, strict=True))
+            length = norm(along)
+    return min(lr, SHARE / max(length.item(), 1e-30))
+
+
+def norm(theta: Weights) -> Tensor:
+    """Returns the Euclidean length of all weights together, ()."""
+    return torch.stack([(weight * weight).sum() for weight in theta.values()]).sum().sqrt()
+
+
 def descend(
     f: Network, theta: Weights, x: Tensor, y: Tensor, *, lr: float | Tensor, steps: int
 ) -> Weights:

@@ -26,7 +26,7 @@ from torch import Tensor
 
 from medidd.augment import Augmentation
 from medidd.data import Question, Source, SyntheticSet
-from medidd.descent import batches, gradient, leaves, minus
+from medidd.descent import batches, bearable, gradient, leaves, minus
 from medidd.distill import Preset
 from medidd.network import Network, Weights
 from medidd.project import sgd_on_images
@@ -46,7 +46,8 @@ class DC:
         inner_steps: T, updates of S along the path of one network.
         net_epochs: varsigma_theta, epochs on S between two updates of S.
         lr_images: eta_S, learning rate of the synthetic images.
-        lr_net: eta_theta, learning rate of the network.
+        lr_net: eta_theta, learning rate of the network, or what it bears on S (``bearable``) if
+            that is less.
         batch: |B_c^T|, real images per class and step.
         sketch: dimensions of a public projection of the gradient, drawn afresh for each answer; 0
             compares all weights.
@@ -125,15 +126,14 @@ class DC:
             siamese: draws what is done alike to the images of one class in S and T.
             each: draws what is done to so many images of S that train the network.
         """
-        f = self.network
-        theta = f.init(rng, like=synthetic.images)  # theta_0 ~ P_theta_0
+        f, s = self.network, synthetic
+        theta = f.init(rng, like=s.images)  # theta_0 ~ P_theta_0
+        lr = bearable(f, theta, s.images, s.labels, self.lr_net) if self.inner_steps > 1 else 0.0
         for t in range(self.inner_steps):
             if t:
-                theta = trained(
-                    f, theta, synthetic, rng, lr=self.lr_net, epochs=self.net_epochs, augment=each
-                )
+                theta = trained(f, theta, s, rng, lr=lr, epochs=self.net_epochs, augment=each)
             sketch = LayerSketch.drawn(theta, self.sketch, rng) if self.sketch else _whole
-            matched = matching(f, theta, synthetic, real, self.batch, siamese, sketch)
+            matched = matching(f, theta, s, real, self.batch, siamese, sketch)
             yield from islice(matched, self.repeats)  # the caller steps S
 
 

@@ -24,7 +24,7 @@ from torch import Tensor
 
 from medidd.augment import Augmentation
 from medidd.data import Source, SyntheticSet, balanced
-from medidd.descent import Batch, Unrolled, loss_and_gradient, toward
+from medidd.descent import Batch, Unrolled, bearable, loss_and_gradient, toward
 from medidd.distill import Preset
 from medidd.network import Network, Weights
 from medidd.project import projected
@@ -39,7 +39,8 @@ class DD:
         steps: updates of S.
         batches: parts of S, one for each step of an epoch; at most the images per class.
         epochs: times that the parts are gone through.
-        lr: eta_0, the step size that each inner step begins with.
+        lr: eta_0, the step size that each inner step begins with, or what the network bears on S
+            (``bearable``) if that is less.
         lr_images: alpha, learning rate of the images.
         lr_lr: learning rate of the logarithms of the step sizes.
         batch: real images per class and update.
@@ -81,7 +82,8 @@ class DD:
                 f"{self.batches} batches of {synthetic.ipc} images per class; set batches to at "
                 f"most {synthetic.ipc}"
             )
-        rates = torch.full((self.batches * self.epochs,), self.lr, dtype=synthetic.log_lr.dtype)
+        lr = first_lr(self.network, self.weights_seed, synthetic, self.lr)
+        rates = torch.full((self.batches * self.epochs,), lr, dtype=synthetic.log_lr.dtype)
         return replace(synthetic, log_lr=rates.log().to(synthetic.log_lr.device))
 
     def releases(self, classes: int) -> int:  # noqa: ARG002
@@ -130,6 +132,13 @@ class DD:
 def begun(f: Network, seed: int | None, rng: torch.Generator, like: Tensor) -> Weights:
     """Returns fresh weights, or those of ``seed`` whatever has been drawn before."""
     return f.init(rng if seed is None else torch.Generator().manual_seed(seed), like=like)
+
+
+def first_lr(f: Network, seed: int | None, synthetic: SyntheticSet, lr: float) -> float:
+    """Returns ``lr``, or what fresh weights bear on S as it begins if that is less."""
+    s = synthetic
+    theta = begun(f, seed or 0, torch.Generator(), like=s.images)
+    return bearable(f, theta, s.images, s.labels, lr)
 
 
 def real_loss(

@@ -13,7 +13,8 @@ as far as whole epochs on real images.
 From the authors' code: SGD with momentum 0.5, each student step on a minibatch of S under fresh
 augmentation with a parameter for each image. Ours: the gradient is as exact as theirs but made by
 the reverse recursion, so that memory does not grow with ``inner_steps`` but for one copy of the
-weights each; the step size is learned as its logarithm and so cannot turn negative, as theirs can;
+weights each; the step size is learned as its logarithm, by damped Newton steps, because the
+authors' rate for it holds for their experts alone (on films it ended at nothing in two steps);
 t is drawn up to and including T+, as in the text (their code stops one short); images are kept
 within the display range, and not whitened.
 """
@@ -28,20 +29,11 @@ from torch import Tensor
 
 from medidd.augment import PHOTOGRAPH, RADIOGRAPH, Operations, draw
 from medidd.data import Source, SyntheticSet
-from medidd.descent import Batch, Unrolled, batches, toward
+from medidd.descent import Batch, Unrolled, batches, bearable, gradient, minus, norm, toward
 from medidd.distill import Preset
 from medidd.experts.trajectories import Trajectories
 from medidd.network import Network, Weights
 from medidd.project import projected
-
-
-def log_rate(rate: float, lr: float) -> float:
-    """Returns the learning rate of log alpha that moves alpha as ``rate`` moves it itself.
-
-    To first order at alpha = ``lr``: d alpha = alpha d log alpha, and the gradient with respect to
-    log alpha is alpha times that with respect to alpha, hence the square.
-    """
-    return rate / lr**2
 
 
 @dataclass(frozen=True)
@@ -55,10 +47,10 @@ class MTT:
         inner_steps: N, steps of a student on S.
         expert_epochs: M, epochs of an expert that ``inner_steps`` steps on S should match.
         last_start: T+, the last epoch of an expert at which a student starts.
-        lr: alpha_0, the step size that S begins with.
+        lr: alpha_0, the step size that S begins with, or less: what the network bears on S
+            (``bearable``), or what takes a student as far as the expert went.
         lr_images: learning rate of the images.
-        lr_lr: learning rate of the logarithm of the step size: the authors', which is for the step
-            size itself, divided by alpha_0 squared; 0 keeps the step size.
+        lr_lr: share of a damped Newton step that the logarithm of the step size takes; 0 keeps it.
         batch: |b|, synthetic images per student step.
         augment: operations of the augmentation A, one drawn for each student step.
     """
@@ -74,7 +66,6 @@ class MTT:
             "last_start": 2,
             "lr": 0.01,
             "lr_images": 100.0,
-            "lr_lr": log_rate(1e-7, 0.01),
             "augment": PHOTOGRAPH,
         },
         10: {
@@ -84,7 +75,6 @@ class MTT:
             "last_start": 20,
             "lr": 0.001,
             "lr_images": 100.0,
-            "lr_lr": log_rate(1e-5, 0.001),
             "augment": PHOTOGRAPH,
         },
         50: {
@@ -94,7 +84,6 @@ class MTT:
             "last_start": 40,
             "lr": 0.001,
             "lr_images": 1000.0,
-            "lr_lr": log_rate(1e-5, 0.001),
             "batch": 500,
             "augment": PHOTOGRAPH,
         },
@@ -109,7 +98,7 @@ class MTT:
     last_start: int = 10
     lr: float = 0.01
     lr_images: float = 100.0
-    lr_lr: float = 0.01
+    lr_lr: float = 0.1
     batch: int = 256
     augment: Operations = RADIOGRAPH
 
@@ -122,8 +111,27 @@ class MTT:
             raise ValueError(f"the step size lr must be above 0, not {self.lr}")
 
     def prepare(self, synthetic: SyntheticSet) -> SyntheticSet:
-        """Returns S with its step size."""
-        return synthetic.with_lr(self.lr)
+        """Returns S with its step size: at most one that S, as it begins, can use.
+
+        A student whose gradients stayed as long as the first would go N alpha |g|. If that is
+        further than the expert went, the loss begins above 1, up to tens where experts are short,
+        and its gradient throws the images against their bounds before they are of any use.
+        """
+        s = synthetic
+        try:
+            start, target = self.experts.draw(
+                torch.Generator().manual_seed(0),
+                last_start=0,
+                apart=self.expert_epochs,
+                like=s.images,
+            )
+        except ValueError:
+            # There are no experts yet, so S is only planned. ``losses`` says what is wrong.
+            return s.with_lr(self.lr)
+        g = gradient(self.network, start, s.images, s.labels)
+        went = norm(minus(target, 1.0, start)) / norm(g).clamp(min=1e-30)
+        lr = min(self.lr, went.item() / self.inner_steps)
+        return s.with_lr(bearable(self.network, start, s.images, s.labels, lr))
 
     def releases(self, classes: int) -> int:  # noqa: ARG002
         """Returns 0: the experts have asked."""
@@ -168,7 +176,7 @@ class MTT:
         path = Unrolled(self.network, start, s.images, s.labels, lr=lr, program=seen)
         loss, adjoint = mismatch(start, path.end, target)
         pull = path.pull(adjoint, through_weights=through_weights)
-        return toward(loss, [(s.images, pull.images), (s.log_lr, pull.lr * s.log_lr.exp())])
+        return toward(loss, [(s.images, pull.images), (s.log_lr, way(start, path.end, target))])
 
 
 def mismatch(start: Weights, end: Weights, target: Weights) -> tuple[Tensor, Weights]:
@@ -185,6 +193,25 @@ def mismatch(start: Weights, end: Weights, target: Weights) -> tuple[Tensor, Wei
             "more epoch_steps, or snapshots of dtype float32"
         )
     return _square(off) / went, {name: 2 * gap / went for name, gap in off.items()}
+
+
+def way(start: Weights, end: Weights, target: Weights) -> Tensor:
+    """Returns the damped Newton step of the logarithm of alpha, between -1/2 and 1/2, ().
+
+    With the student's gradients held, it ends at theta_0 - alpha G, and the loss is a quadratic in
+    alpha. Along log alpha its slope is 2 <off, moved> / went^2 for off = end - target and moved =
+    end - theta_0, and its Gauss-Newton curvature 2 |moved|^2 / went^2. Damped by the loss itself
+    (Levenberg-Marquardt) the step is
+
+        <off, moved> / (|moved|^2 + |off|^2)
+
+    A rate of the slope alone, such as the authors', has to be below the reciprocal of the
+    curvature, which differs by orders between experts. Above it the step size is thrown to nothing,
+    from where no slope leads back.
+    """
+    off, moved = minus(end, 1.0, target), minus(end, 1.0, start)
+    along = torch.stack([(off[name] * moved[name]).sum() for name in off]).sum()
+    return along / (_square(off) + _square(moved)).clamp(min=1e-30)
 
 
 def _square(theta: Weights) -> Tensor:

@@ -27,7 +27,7 @@ from torch import Tensor
 from medidd.data import Source, SyntheticSet
 from medidd.descent import Batch, Unrolled, descend, toward
 from medidd.distill import Preset
-from medidd.methods.dd import begun, real_loss
+from medidd.methods.dd import begun, first_lr, real_loss
 from medidd.network import Network
 from medidd.project import CONSTRAINTS, projected
 
@@ -41,7 +41,8 @@ class SoftLabel:
         steps: updates of S.
         horizon: T, the most inner steps that a network takes.
         window: inner steps differentiated, at most ``horizon``; equal to it, the gradient is exact.
-        lr: eta_0, the step size that S begins with.
+        lr: eta_0, the step size that S begins with, or what the network bears on S (``bearable``)
+            if that is less.
         lr_images: alpha, learning rate of the images.
         lr_labels: learning rate of the labels; 0 keeps them one-hot.
         lr_lr: learning rate of the logarithm of the step size; 0 keeps it.
@@ -89,7 +90,7 @@ class SoftLabel:
 
     def prepare(self, synthetic: SyntheticSet) -> SyntheticSet:
         """Returns S with its step size."""
-        return synthetic.with_lr(self.lr)
+        return synthetic.with_lr(first_lr(self.network, self.weights_seed, synthetic, self.lr))
 
     def releases(self, classes: int) -> int:  # noqa: ARG002
         """Returns the calls of ``means`` in a run: one for each update."""

@@ -14,8 +14,7 @@ where, as in the authors' code, each g_i is taken at weights that are held fixed
 how S moves the later weights of the student: the Hessian products. So this is not the gradient of
 MTT, unless the student takes a single step. Beside the exact one (two layers, six images of 16 px)
 the cosine was 0.99 and 0.94 after 5 steps, 0.95 and 0.84 after 20, 0.88 and 0.81 after 50, for
-alpha of 0.01 and 0.05; at alpha of 0.2 and 10 steps or more nothing was left of it. The gradient of
-alpha was 2 to 4 times too large after 50.
+alpha of 0.01 and 0.05; at alpha of 0.2 and 10 steps or more nothing was left of it.
 
 From the paper: the constant memory, which MTT has here as well. Ours: the factor 2, which the
 authors' code loses, and what is ours in MTT. Their labels from a teacher are left out.
@@ -31,7 +30,7 @@ from torch import Tensor
 from medidd.augment import PHOTOGRAPH
 from medidd.data import Source, SyntheticSet
 from medidd.distill import Preset
-from medidd.methods.mtt import MTT, log_rate
+from medidd.methods.mtt import MTT
 
 
 @dataclass(frozen=True)
@@ -51,7 +50,6 @@ class TESLA:
             "last_start": 5,
             "lr": 0.01,
             "lr_images": 1000.0,
-            "lr_lr": log_rate(1e-7, 0.01),
             "augment": PHOTOGRAPH,
         },
         50: {
@@ -61,7 +59,6 @@ class TESLA:
             "last_start": 40,
             "lr": 0.01,
             "lr_images": 1000.0,
-            "lr_lr": log_rate(1e-5, 0.01),
             "batch": 125,
             "augment": PHOTOGRAPH,
         },

@@ -1,15 +1,16 @@
 """The reverse recursion beside plain autograd through the whole inner loop."""
 
+from collections import OrderedDict
 from collections.abc import Sequence
 from itertools import islice
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from medidd.architectures import convnet, mlp
-from medidd.descent import Batch, Unrolled, batches, descend, gradient, loss_on, toward
+from medidd.descent import Batch, Unrolled, batches, bearable, descend, gradient, loss_on, toward
 from medidd.network import Network, Weights
 
 NETWORKS = {
@@ -266,3 +267,51 @@ def test_a_small_set_is_a_batch_of_its_own_in_its_own_order(
     drawn = islice(batches(4, size, rng), 3)
     assert [rows.tolist() for rows in drawn] == [[0, 1, 2, 3]] * 3
     assert torch.equal(rng.get_state(), before)
+
+
+def last_layer(
+    classes: int, features: int, images: int
+) -> tuple[Network, Weights, Tensor, Tensor, Tensor]:
+    """Logistic regression, which begins undecided, on images that are its features."""
+    f = Network(
+        lambda: nn.Sequential(
+            OrderedDict(features=nn.Flatten(), classifier=nn.Linear(features, classes, bias=False))
+        )
+    )
+    rng = torch.Generator().manual_seed(3)
+    x = 1 + torch.randn(images, 1, 1, features, generator=rng, dtype=torch.double)
+    y = torch.eye(classes, dtype=torch.double)[torch.arange(images) % classes]
+    h = x.flatten(1)
+    curvature = torch.linalg.eigvalsh(h.T @ h / images)[-1] / classes
+    return f, {"classifier.weight": torch.zeros(classes, features).double()}, x, y, curvature
+
+
+@pytest.mark.parametrize("classes", [2, 5])
+@pytest.mark.parametrize("features", [4, 64])
+def test_what_a_network_bears_is_the_reciprocal_of_its_curvature(
+    classes: int, features: int
+) -> None:
+    f, theta, x, y, curvature = last_layer(classes, features, images=10)
+    assert bearable(f, theta, x, y, lr=1e3) * curvature.item() == pytest.approx(1, rel=0.02)
+    assert bearable(f, theta, x, y, lr=1e-6) == 1e-6
+
+
+def test_a_convnet_bears_the_less_the_wider_it_is_and_descends_at_what_it_bears() -> None:
+    x = torch.randn(4, 1, 16, 16, generator=torch.Generator().manual_seed(0))
+    y = torch.eye(2).repeat_interleave(2, 0)
+    rates = []
+    for width in (8, 32):
+        f = convnet(2, 1, 16, width=width)
+        theta = f.init(torch.Generator().manual_seed(0))
+        rates.append(bearable(f, theta, x, y, lr=1e3))
+        losses = [loss_on(f, theta, x, y).item()]
+        for _ in range(5):
+            theta = descend(f, theta, x, y, lr=rates[-1], steps=1)
+            losses.append(loss_on(f, theta, x, y).item())
+        assert losses == sorted(losses, reverse=True)
+    assert 2 < rates[0] / rates[1] < 8
+
+
+def test_a_network_that_nothing_moves_bears_what_is_asked_for() -> None:
+    f, theta, x, y, _ = last_layer(2, 4, images=4)
+    assert bearable(f, theta, torch.zeros_like(x), y, lr=0.5) == 0.5

@@ -95,6 +95,7 @@ def test_a_network_is_shown_the_parts_in_order_again_in_every_epoch(
     f, seen = watched()
     method = DD(f, batches=batches, epochs=2)
     s = prepared(method, images, ipc=3)
+    seen.clear()
     next(method.losses(s, RealSet(images, labels, 2, seeded(1)), seeded(2)))
     # Forth, a look at the films of each class, and back.
     forth = [s.images[rows] for rows in PARTS[batches] * 2]
@@ -142,8 +143,8 @@ def test_known_weights_are_those_of_a_generator_of_that_seed() -> None:
 
 def test_the_step_sizes_of_a_program_begin_alike(films: Callable, started: Callable) -> None:
     s = started(films(2, dtype=torch.double)[0], ipc=2)
-    prepared = DD(convnet(2, 1, 16, width=2), batches=2, epochs=3, lr=0.3).prepare(s)
-    assert prepared.log_lr.exp().tolist() == pytest.approx([0.3] * 6)
+    prepared = DD(convnet(2, 1, 16, width=2), batches=2, epochs=3, lr=0.03).prepare(s)
+    assert prepared.log_lr.exp().tolist() == pytest.approx([0.03] * 6)
     assert prepared.log_lr.dtype == torch.double
     assert prepared.images is s.images
 

@@ -31,7 +31,10 @@ def test_both_sides_of_a_class_share_a_draw_and_each_image_of_a_training_has_its
     s = started(images, ipc=2)
     method = DSA(DC(f, inner_steps=3, net_epochs=2), augment=("brightness",))
     shared, own = [], []
-    for _ in method.losses(s, RealSet(images, labels, 2, seeded(1)), seeded(2)):
+    path = method.losses(s, RealSet(images, labels, 2, seeded(1)), seeded(2))
+    for t, _ in enumerate(path):
+        if t == 0:
+            del seen[0]  # all of S, for the step size that the network bears
         *trainings, real_0, real_1, ours_0, ours_1 = seen
         for real, ours, label in ((real_0, ours_0, 0), (real_1, ours_1, 1)):
             (amount,) = shift(real, images[labels == label])
@@ -62,6 +65,7 @@ def test_a_network_sees_the_operations_that_are_drawn(
         expected += [omega(images[labels == label]) for label, omega in enumerate(omegas)]
         expected += [omega(s.of_class(label)[0]) for label, omega in enumerate(omegas)]
     list(method.losses(s, RealSet(images, labels, 2, seeded(1)), seeded(2)))
+    del seen[0]  # all of S, for the step size that the network bears
     assert len(seen) == len(expected) == 6 * 4 + 5
     for ours, theirs in zip(seen, expected, strict=True):
         torch.testing.assert_close(ours, theirs)

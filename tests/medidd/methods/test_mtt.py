@@ -16,7 +16,7 @@ from medidd.data import NORMALIZATION, RealSet, SyntheticSet
 from medidd.descent import batches, descend
 from medidd.distill import distill
 from medidd.experts.trajectories import Experts, Trajectories
-from medidd.methods.mtt import MTT, log_rate
+from medidd.methods.mtt import MTT, way
 from medidd.network import Network, Weights
 
 F = convnet(2, 1, 8, width=3, depth=1)
@@ -63,12 +63,9 @@ def test_loss_and_gradient_are_those_of_the_unrolled_student(
         ours = next(method.losses(s, None, seeded(seed)))
         theirs, _ = unrolled(method, s, seeded(seed), expert)
         assert ours.item() == pytest.approx(theirs.item(), rel=1e-12)
-        learned = [s.images, s.log_lr]
-        for mine, other in zip(
-            torch.autograd.grad(ours, learned), torch.autograd.grad(theirs, learned), strict=True
-        ):
-            assert other.norm() > 0
-            assert (mine - other).norm() <= 1e-6 * other.norm()
+        (mine,), (other,) = (torch.autograd.grad(loss, [s.images]) for loss in (ours, theirs))
+        assert other.norm() > 0
+        assert (mine - other).norm() <= 1e-6 * other.norm()
 
 
 def test_the_gradient_agrees_with_finite_differences() -> None:
@@ -78,19 +75,20 @@ def test_the_gradient_agrees_with_finite_differences() -> None:
 
     class Loss(torch.autograd.Function):
         @staticmethod
-        def forward(ctx, images: Tensor, log_lr: Tensor) -> Tensor:
-            at = replace(s, images=images.detach(), log_lr=log_lr.detach())
+        def forward(ctx, images: Tensor) -> Tensor:
+            at = replace(s, images=images.detach())
             with torch.enable_grad():
-                learned = [at.images.requires_grad_(), at.log_lr.requires_grad_()]
+                at.images.requires_grad_()
                 loss = next(method.losses(at, None, seeded(4)))
-                ctx.save_for_backward(*torch.autograd.grad(loss, learned))
+                ctx.save_for_backward(*torch.autograd.grad(loss, [at.images]))
             return loss.detach()
 
         @staticmethod
-        def backward(ctx, upstream: Tensor) -> tuple[Tensor, ...]:
-            return tuple(upstream * grad for grad in ctx.saved_tensors)
+        def backward(ctx, upstream: Tensor) -> Tensor:
+            (grad,) = ctx.saved_tensors
+            return upstream * grad
 
-    assert torch.autograd.gradcheck(Loss.apply, (s.images, s.log_lr))
+    assert torch.autograd.gradcheck(Loss.apply, (s.images,))
 
 
 def test_the_loss_is_one_where_the_student_stays() -> None:
@@ -161,7 +159,7 @@ def test_a_field_that_makes_no_sense_is_refused(field: str, value: float) -> Non
 
 
 def test_s_begins_with_the_step_size_asked_for_and_only_it_and_the_images_are_learned() -> None:
-    method = MTT(F, strangers(), lr=0.03, lr_images=5.0, lr_lr=0.2)
+    method = MTT(F, strangers(), inner_steps=2, lr=0.03, lr_images=5.0, lr_lr=0.2)
     s = method.prepare(synthetic())
     assert s.log_lr.exp().item() == pytest.approx(0.03)
     images, log_lr = method.optimizer(s).param_groups
@@ -170,14 +168,41 @@ def test_s_begins_with_the_step_size_asked_for_and_only_it_and_the_images_are_le
     assert images["momentum"] == log_lr["momentum"] == 0.5
 
 
-def test_the_rate_of_the_logarithm_moves_the_step_size_as_the_authors_rate_does() -> None:
-    for lr, rate in [(0.01, 1e-7), (0.001, 1e-9)]:
-        # One step of each down the same slope.
-        slope = torch.tensor(3.0, dtype=torch.double)
-        alpha = torch.tensor(lr, dtype=torch.double)
-        theirs = alpha - rate * slope
-        ours = (alpha.log() - log_rate(rate, lr) * alpha * slope).exp()
-        assert (ours - alpha).item() == pytest.approx((theirs - alpha).item(), rel=1e-2)
+def test_the_way_of_the_step_size_is_bounded_and_ends_where_the_loss_is_least() -> None:
+    expert = strangers()
+    went = {name: expert.target[name] - weight for name, weight in expert.start.items()}
+    aside = {name: 0.1 * torch.randn(w.shape, generator=seeded(4)) for name, w in went.items()}
+
+    def at(share: float) -> Weights:
+        """Where a student ends that goes almost the expert's way."""
+        return {n: w + share * (went[n] + aside[n]) for n, w in expert.start.items()}
+
+    def loss(log_share: Tensor) -> Tensor:
+        off = {n: w - expert.target[n] for n, w in at(log_share.exp()).items()}
+        return torch.stack([(gap * gap).sum() for gap in off.values()]).sum()
+
+    for share in (1e-6, 0.3, 1.0, 3.0, 1e6):
+        step = way(expert.start, at(share), expert.target)
+        slope = torch.autograd.grad(loss(log := torch.tensor(share).log().requires_grad_()), log)[0]
+        assert step.abs() <= 0.5
+        assert step.sign() == slope.sign()
+    log = torch.tensor(30.0, dtype=torch.double).log()
+    for _ in range(60):
+        log -= way(expert.start, at(log.exp()), expert.target)
+    at_end = log.clone().requires_grad_()
+    assert torch.autograd.grad(loss(at_end), at_end)[0].abs() < 1e-9
+
+
+def test_a_student_begins_no_faster_than_its_expert() -> None:
+    s = synthetic()
+    for inner_steps in (2, 8):
+        slow = MTT(F, strangers(), inner_steps=inner_steps, lr=1e-4, augment=())
+        assert slow.prepare(s).log_lr.exp().item() == pytest.approx(1e-4)
+        hasty = replace(slow, lr=1e3)
+        prepared = hasty.prepare(s)
+        loss = next(hasty.losses(prepared, None, seeded())).item()
+        assert prepared.log_lr.exp().item() < 10
+        assert loss < 5
 
 
 @pytest.fixture(scope="module")

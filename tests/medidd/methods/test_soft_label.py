@@ -147,9 +147,9 @@ def test_a_step_size_that_has_no_logarithm_is_refused(lr: float) -> None:
 
 def test_s_begins_with_the_step_size_asked_for(films: Callable, soft: Callable) -> None:
     s = soft(films(2, size=8, dtype=torch.double)[0])
-    prepared = SoftLabel(convnet(2, 1, 8, width=2), lr=0.3).prepare(s)
+    prepared = SoftLabel(convnet(2, 1, 8, width=2), lr=0.03).prepare(s)
     assert (prepared.log_lr.shape, prepared.log_lr.dtype) == ((), torch.double)
-    assert prepared.log_lr.exp().item() == pytest.approx(0.3)
+    assert prepared.log_lr.exp().item() == pytest.approx(0.03)
     assert prepared.images is s.images
 
 
