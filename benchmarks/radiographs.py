@@ -6,7 +6,7 @@
 patient). Seed s holds out fold s: nobody who is learned from is judged on. Rows that stand in the
 output already are not repeated. What S is worth is a ConvNet's AUC and harmonic mean of sensitivity
 and specificity, the mean over networks, and the AUC of their mean prediction; all are trained as a
-recipient trains, on methods and baselines alike.
+recipient trains, without and with noise, on methods and baselines alike.
 
 The methods are shortened to what a CPU can do for all of them; ``SHORT`` says to what.
 """
@@ -29,7 +29,7 @@ from medidd.allocator import keep_memory
 from medidd.architectures import convnet
 from medidd.data import NORMALIZATION, RealSet
 from medidd.distill import Classifies, Decodes, Prepares, Starts, distill
-from medidd.evaluate import RECIPIENT, Training, log_probabilities, score, train
+from medidd.evaluate import NOISE, RECIPIENT, Training, log_probabilities, score, train
 from medidd.experts.teachers import TEACHING, teachers
 from medidd.experts.trajectories import Experts, Trajectories
 from medidd.features import FEATURES
@@ -69,7 +69,6 @@ EXPERTS = {"count": 4, "epochs": 8, "epoch_steps": 8, "batch": 64}
 @click.option("--size", type=int, default=64)
 @click.option("--width", type=int, default=32)
 @click.option("--nets", type=int, default=3, help="Networks per row.")
-@click.option("--noise", type=float, default=RECIPIENT.noise, help="In the recipient's training.")
 @click.option("--teachers", type=int, default=0, help="Networks that label S.")
 @click.option("--start", help="Where every method begins; by default where it usually does.")
 @click.option("--set", "settings", multiple=True, callback=parsed, help="Fields of the methods.")
@@ -118,7 +117,7 @@ class Cell:
         self._f = convnet(self._classes, 1, size, width=options["width"])
 
     def lines(self, row: str, ipc: int) -> list[dict[str, Any]]:
-        """Returns the row, and a second one if the method has a classifier of its own."""
+        """Returns the row without and with noise, and one of the method's own classifier, if any."""
         rng = torch.Generator().manual_seed(self._seed)
         begun = time.process_time()
         if row == "full":
@@ -152,10 +151,13 @@ class Cell:
             }
         if count := self._options["teachers"]:
             s = teachers(self._f, self._x, self._y, self._classes, count, rng).taught(s)
-        how = replace(RECIPIENT, noise=self._options["noise"])
         spent = time.process_time() - begun
-        fits = self._fits(s.images.detach(), s.labels.detach(), how)
-        found = [self._judged(row, ipc, fits, time.process_time() - spent, fields)]
+        found = []
+        for noise in (0.0, NOISE):
+            how = replace(RECIPIENT, noise=noise)
+            fits = self._fits(s.images.detach(), s.labels.detach(), how)
+            line = self._judged(row, ipc, fits, time.process_time() - spent, fields)
+            found.append(line | {"noise": noise})
         if isinstance(method, Classifies):
             own = [method.classifier(s, rng)]
             found.append(self._judged(f"{row}, own", ipc, own, time.process_time() - spent, fields))
@@ -199,14 +201,12 @@ class Cell:
         seconds = time.process_time() - begun
         predicted = [fit(self._seen) for fit in fits]
         found = score(predicted, self._truth, self._patients, seed=0)
-        together = score([torch.stack(predicted).mean(0)], self._truth, self._patients, seed=0)[
-            "auc"
-        ]
+        mean = [torch.stack(predicted).mean(0)]
+        together = score(mean, self._truth, self._patients, seed=0)["auc"]
         return {
             "data": self._name,
             "size": self._options["size"],
             "width": self._options["width"],
-            "noise": self._options["noise"],
             "teachers": self._options["teachers"],
             "row": row,
             "ipc": ipc,

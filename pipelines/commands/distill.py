@@ -9,10 +9,9 @@ import torch
 
 from medidd.data import NORMALIZATION
 from medidd.distill import Prepares
-from medidd.evaluate import RECIPIENT
 from pipelines.commands.audit import examine
 from pipelines.evaluation.baselines import baselines_ahead
-from pipelines.evaluation.utility import NETWORKS, told, utility
+from pipelines.evaluation.utility import NETWORKS, recipient, told, utility
 from pipelines.learning.asking import asking
 from pipelines.learning.experts import about, recorded
 from pipelines.learning.job import FrozenJob
@@ -173,7 +172,9 @@ def _release(
         asking=asking(frozen.budget, place.answers),
     )
     scale = {"mean": NORMALIZATION.mean, "std": NORMALIZATION.std, "levels": LEVELS}
-    facts = frozen.facts(classes, scale, guarantee) | {"training": told(RECIPIENT, frozen.width)}
+    facts = frozen.facts(classes, scale, guarantee) | {
+        "training": told(recipient(frozen), frozen.width)
+    }
     method = recipe.method
     if method is not None and isinstance(method, Prepares):
         facts["step sizes"] = step_sizes(synthetic)

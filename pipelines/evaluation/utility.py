@@ -16,10 +16,11 @@ from torch import Tensor
 from medidd.augment import RADIOGRAPH
 from medidd.data import NORMALIZATION
 from medidd.distill import Classifies, distill
-from medidd.evaluate import RECIPIENT, Training, log_probabilities, score, train
+from medidd.evaluate import NOISE, RECIPIENT, Training, log_probabilities, score, train
 from medidd.experts.teachers import TEACHING, Teachers
 from medidd.starts import BASELINES, STARTS, begin
 from pipelines.learning.asking import asking
+from pipelines.learning.job import FrozenJob
 from pipelines.learning.learn import trained_teachers
 from pipelines.learning.opened_run import OpenedRun
 from pipelines.run.progress import Progress
@@ -39,6 +40,11 @@ Classifier = Callable[[Tensor], Tensor]
 
 Maker = Callable[[torch.Generator], Classifier]
 """Trains a classifier; the generator draws everything random."""
+
+
+def recipient(frozen: FrozenJob) -> Training:
+    """Returns how a recipient trains on the run's release, and on baselines beside it."""
+    return replace(RECIPIENT, noise=0.0 if frozen.budget is None else NOISE)
 
 
 def utility(
@@ -89,13 +95,14 @@ def utility(
 
         return made
 
-    rows = {start: on(RECIPIENT, baseline(start)) for start in BASELINES}
+    how = recipient(opened.frozen)
+    rows = {start: on(how, baseline(start)) for start in BASELINES}
     if opened.frozen.budget is not None:
-        rows["class-mean"] = on(RECIPIENT, class_means(opened, images, labels))
+        rows["class-mean"] = on(how, class_means(opened, images, labels))
     rows["full"] = on(TEACHING, lambda _: all_films)
     if release is not None:
         released = release.synthetic(device)
-        rows["synthetic"] = on(RECIPIENT, lambda _: (released.images, released.labels))
+        rows["synthetic"] = on(how, lambda _: (released.images, released.labels))
         if method is not None and isinstance(method, Classifies) and name == "convnet":
             rows["own"] = partial(method.classifier, released)
     done = {}
