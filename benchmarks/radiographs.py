@@ -117,7 +117,7 @@ class Cell:
         self._f = convnet(self._classes, 1, size, width=options["width"])
 
     def lines(self, row: str, ipc: int) -> list[dict[str, Any]]:
-        """Returns the row without and with noise, and one of the method's own classifier, if any."""
+        """Returns the row without and with noise, and one of the method's own classifier."""
         rng = torch.Generator().manual_seed(self._seed)
         begun = time.process_time()
         if row == "full":

@@ -64,7 +64,7 @@ RECIPIENT = Training(steps=300, augment=draw)
 
 NOISE = 0.3
 """Noise in the training on images that were learned under a guarantee. On drawn films and on
-Fashion-MNIST it helped there, and not on images of ``rfad``; benchmarks/README.md has the figures."""
+Fashion-MNIST it helped there, and not on images of ``rfad`` (benchmarks/README.md)."""
 
 
 def published(images: int, *, epochs: int = 300) -> Training:

@@ -172,9 +172,8 @@ def _release(
         asking=asking(frozen.budget, place.answers),
     )
     scale = {"mean": NORMALIZATION.mean, "std": NORMALIZATION.std, "levels": LEVELS}
-    facts = frozen.facts(classes, scale, guarantee) | {
-        "training": told(recipient(frozen), frozen.width)
-    }
+    facts = frozen.facts(classes, scale, guarantee)
+    facts["training"] = told(recipient(frozen), frozen.width)
     method = recipe.method
     if method is not None and isinstance(method, Prepares):
         facts["step sizes"] = step_sizes(synthetic)
