@@ -63,6 +63,18 @@ class Prepares(Protocol):
 
 
 @runtime_checkable
+class Requires(Protocol):
+    """A method that not every number of images suits."""
+
+    def require(self, ipc: int) -> None:
+        """Refuses so many images per class, before any film is read.
+
+        Raises:
+            ValueError: they do not suit.
+        """
+
+
+@runtime_checkable
 class Starts(Protocol):
     """A method that learns more if S does not start from noise.
 

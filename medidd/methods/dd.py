@@ -71,17 +71,24 @@ class DD:
         if not self.lr > 0:
             raise ValueError(f"the step size lr must be above 0, not {self.lr}")
 
+    def require(self, ipc: int) -> None:
+        """Checks that each batch has an image of each class.
+
+        Raises:
+            ValueError: a batch would have none.
+        """
+        if self.batches > ipc:
+            raise ValueError(
+                f"{self.batches} batches of {ipc} images per class; set batches to at most {ipc}"
+            )
+
     def prepare(self, synthetic: SyntheticSet) -> SyntheticSet:
         """Returns S with a step size for each step.
 
         Raises:
             ValueError: a batch would have no image of a class.
         """
-        if self.batches > synthetic.ipc:
-            raise ValueError(
-                f"{self.batches} batches of {synthetic.ipc} images per class; set batches to at "
-                f"most {synthetic.ipc}"
-            )
+        self.require(synthetic.ipc)
         lr = first_lr(self.network, self.weights_seed, synthetic, self.lr)
         rates = torch.full((self.batches * self.epochs,), lr, dtype=synthetic.log_lr.dtype)
         return replace(synthetic, log_lr=rates.log().to(synthetic.log_lr.device))

@@ -17,7 +17,7 @@ from medidd.experts.trajectories import Trajectories
 from medidd.methods import METHODS
 from medidd.network import Network
 from medidd.starts import STARTS, begin
-from pipelines.learning.requirements import require_no_film, require_prepared
+from pipelines.learning.requirements import require_no_film, require_suited
 from pipelines.learning.settings import INGREDIENTS, configured
 from pipelines.run.errors import Exit, Stop
 
@@ -178,7 +178,7 @@ def recipe(
     if private:
         chosen = {**METHODS[name].private, **chosen}
     method = configured(name, chosen, networks)
-    require_prepared(method, classes, ipc)
+    require_suited(method, ipc)
     held = fields.fields(METHODS[name])
     ingredients = {of: chosen.get(of, by) for of, by in INGREDIENTS.items() if of in held}
     if ingredients.get("network") == "convnet":

@@ -1,9 +1,6 @@
 """What a recipe must fulfil before any film is read."""
 
-import torch
-
-from medidd.data import SyntheticSet
-from medidd.distill import Method, Prepares
+from medidd.distill import Method, Requires
 from medidd.starts import STARTS
 from pipelines.run.errors import Exit, Stop
 
@@ -40,18 +37,15 @@ def require_no_film(name: str, start: str, preset: str, teachers: int) -> None:
         )
 
 
-def require_prepared(method: Method, classes: int, ipc: int) -> None:
-    """Checks, before any film is read, that a method can begin with so many images per class.
+def require_suited(method: Method, ipc: int) -> None:
+    """Checks, before any film is read, that so many images per class suit a method.
 
     Raises:
-        Stop: it cannot.
+        Stop: they do not.
     """
-    if not isinstance(method, Prepares):
+    if not isinstance(method, Requires):
         return
-    n = classes * ipc
     try:
-        method.prepare(
-            SyntheticSet(torch.zeros(n, 1, 1, 1), torch.zeros(n, classes), torch.zeros(()))
-        )
+        method.require(ipc)
     except ValueError as error:
         raise Stop(f"--set: {error}", Exit.USAGE) from None

@@ -7,7 +7,10 @@ import torch
 from torch import Tensor
 
 from medidd.architectures import mlp
-from medidd.data import NORMALIZATION, SyntheticSet
+from medidd.data import NORMALIZATION, RealSet, SyntheticSet
+from medidd.distill import distill
+from medidd.features import LowFrequencies
+from medidd.methods import Moments
 from medidd.starts import BASELINES, STARTS, begin
 from medidd.starts.average import average
 from medidd.starts.kmeans import kmeans
@@ -26,6 +29,18 @@ def begun(name: str, images: Tensor, labels: Tensor, *, ipc: int, seed: int = 0)
     network = mlp(classes, channels, size, width=4)
     start, rng = STARTS[name], seeded(seed)
     return begin(start, images, labels, classes=classes, ipc=ipc, rng=rng, network=network)
+
+
+def test_the_closed_form_is_what_moments_makes_without_refinement(films: Callable) -> None:
+    images, labels = films(12, size=16)
+    ours = begun("closed-form", images, labels, ipc=3)
+    s = begun("noise", images, labels, ipc=3)
+    method = Moments(LowFrequencies(), mlp(2, 1, 16, width=4), refined=0)
+    list(distill(method, s, RealSet(images, labels, 2, seeded()), steps=1, rng=seeded()))
+    assert torch.equal(ours.images, s.images.detach())
+    # No film is in it: as far from the nearest film as films of a class are from each other.
+    apart = torch.cdist(ours.images.flatten(1), images.flatten(1)).min().item()
+    assert apart > torch.pdist(images[labels == 0].flatten(1)).min().item()
 
 
 def draw(n: int, seed: int = 0) -> Tensor:

@@ -23,9 +23,11 @@ from invented_cohort import (
 from safetensors import safe_open
 
 from pipelines.run import installation
+from pipelines.run.release_file import read_release
+from pipelines.run.store import Run
 
 ROWS = {"synthetic", "random", "kmeans", "average", "full"}
-METRICS = {"auc", "balanced_accuracy", "sensitivity", "specificity", "hm"}
+METRICS = {"auc", "balanced_accuracy", "sensitivity", "specificity", "hm", "auc_of_mean"}
 
 
 def test_a_run_has_every_file_that_the_readme_lists(made: Made) -> None:
@@ -158,6 +160,24 @@ def test_without_out_a_run_goes_where_its_job_says(
     assert json.loads(ended.out)["run"] == f"runs/{run.name}"
     assert re.fullmatch(r"moments-ipc1-[0-9a-f]{8}", run.name)
     assert stat.S_IMODE(run.stat().st_mode) == 0o700
+
+
+def test_without_a_guarantee_rfad_begins_where_regression_is_best(
+    source: Source, tmp_path: Path
+) -> None:
+    small = ("--size", 16, "--width", 4, "--steps", 1, "--device", "cpu", "--epsilon", "none")
+    ended = called(
+        *("distill", "--dicom-dir", source.folder, "--ipc", 1, *small, "--out", tmp_path / "run"),
+        *("--teachers", 2, "--json"),
+    )
+    assert ended.code == 0, ended.err
+    facts = read_release(Run(tmp_path / "run")).facts
+    assert (facts["method"], facts["start"], facts["teachers"]) == ("rfad", "closed-form", 2)
+    assert facts["training"]["noise"] == 0
+    labels = read_release(Run(tmp_path / "run")).labels
+    assert labels.max() < 1  # the teachers' words, not one-hot
+    job = json.loads((tmp_path / "run" / "run.json").read_text())["job"]
+    assert (job["method"], job["start"]) == ("rfad", "closed-form")
 
 
 def test_a_dry_run_writes_nothing(source: Source, tmp_path: Path) -> None:

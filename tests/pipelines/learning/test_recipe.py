@@ -12,7 +12,7 @@ from medidd.methods import METHODS
 from medidd.network import Several
 from medidd.starts import STARTS
 from pipelines.cli.methods import attributes, markdown, table
-from pipelines.learning.recipe import Recipe, recipe
+from pipelines.learning.recipe import Recipe, recipe, usual_start
 from pipelines.learning.settings import INGREDIENTS, settable
 from pipelines.run.errors import Exit, Stop
 
@@ -66,6 +66,14 @@ def test_a_start_is_a_recipe_without_a_method(name: str) -> None:
 def test_every_field_but_the_experts_can_be_set(name: str) -> None:
     assert set(settable(METHODS[name])) == fields(METHODS[name]).keys() - {"experts"}
     assert "unknown field 'experts'" in refusal(name, experts="here")
+
+
+def test_a_method_begins_where_it_learns_most_and_a_private_one_from_noise() -> None:
+    assert (
+        usual_start("rfad", private=False) == usual_start("frepo", private=False) == "closed-form"
+    )
+    assert usual_start("rfad", private=True) == usual_start("dm", private=False) == "noise"
+    assert usual_start("kmeans", private=False) == "noise"
 
 
 def test_networks_and_kernels_are_set_by_their_names() -> None:
@@ -160,7 +168,7 @@ def test_the_table_of_methods_explains_every_field_and_every_start() -> None:
     assert "network = convnet (convnet | convnet-shallow | " in text
     assert "kernel = fc (fc | conv)" in text
     assert " Paper: 1000 from ipc 1, 10000 from ipc 10" in text
-    assert " Paper: 0.001 from ipc 1, 10 from ipc 10." in text
+    assert " Paper: 0.01 from ipc 1, 0.001 from ipc 10." in text
 
 
 def test_the_table_for_the_readme_has_a_row_for_every_method_and_a_link_in_each() -> None:
