@@ -38,9 +38,6 @@ def test_the_closed_form_is_what_moments_makes_without_refinement(films: Callabl
     method = Moments(LowFrequencies(), mlp(2, 1, 16, width=4), refined=0)
     list(distill(method, s, RealSet(images, labels, 2, seeded()), steps=1, rng=seeded()))
     torch.testing.assert_close(ours.images, s.images.detach())
-    # No film is in it: as far from the nearest film as films of a class are from each other.
-    apart = torch.cdist(ours.images.flatten(1), images.flatten(1)).min().item()
-    assert apart > torch.pdist(images[labels == 0].flatten(1)).min().item()
 
 
 def draw(n: int, seed: int = 0) -> Tensor:
