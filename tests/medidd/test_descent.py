@@ -11,7 +11,7 @@ from torch.nn.functional import cross_entropy
 
 from medidd.architectures import convnet, mlp
 from medidd.descent import Batch, Unrolled, batches, bearable, descend, gradient, loss_on, toward
-from medidd.network import Network, Weights
+from medidd.network import Architecture, Network, Weights
 
 NETWORKS = {
     "convnet": convnet(3, 1, 8, width=4),
@@ -273,7 +273,7 @@ def last_layer(
     classes: int, features: int, images: int
 ) -> tuple[Network, Weights, Tensor, Tensor, Tensor]:
     """Logistic regression, which begins undecided, on images that are its features."""
-    f = Network(
+    f = Architecture(
         lambda: nn.Sequential(
             OrderedDict(features=nn.Flatten(), classifier=nn.Linear(features, classes, bias=False))
         )

@@ -130,7 +130,7 @@ def test_learned_labels_stay_where_they_may_be(
 def test_the_images_move_less_and_less(films: Callable, started: Callable) -> None:
     images, labels = films(6)
     s, rng = started(images, ipc=2), seeded()
-    method = RFAD(convnet(2, 1, 16, width=8), steps=20)
+    method = RFAD(convnet(2, 1, 16, width=8), steps=20, lr_images=0.1)
     before, moves = s.images.clone(), []
     for _ in distill(method, s, RealSet(images, labels, 2, rng), steps=20, rng=rng):
         moves.append((s.images.detach() - before).abs().max().item())

@@ -318,7 +318,10 @@ TABLE: dict[str, tuple[Callable[[House], list[Word]], int, tuple[str, ...]]] = {
         ("gives 81 images", "add films"),
     ),
     "run that diverges": (
-        with_options(*WINDOW[:2], "--set", "horizon=3", "--set", "window=3", "--set", "lr=1e20"),
+        with_options(
+            *("--method", "soft-label", "--set", "horizon=3", "--set", "window=3"),
+            *("--set", "constraint=none", "--set", "lr_labels=1e30"),
+        ),
         USAGE,
         ("not finite", "--set"),
     ),
