@@ -80,6 +80,23 @@ def falling(optimizer: torch.optim.Optimizer, steps: int) -> torch.optim.Optimiz
     return optimizer
 
 
+def adam_on(
+    synthetic: SyntheticSet, lr_images: float, lr_labels: float, constraint: str
+) -> torch.optim.Optimizer:
+    """Returns the optimizer of KIP and RFAD: Adam on the images, and on labels if they are learned.
+
+    Args:
+        synthetic: S.
+        lr_images: learning rate of the images.
+        lr_labels: learning rate of the labels; 0 keeps them.
+        constraint: what learned labels may be, one of ``CONSTRAINTS``.
+    """
+    groups = [{"params": [synthetic.images], "lr": lr_images}]
+    if lr_labels:
+        groups.append({"params": [synthetic.labels], "lr": lr_labels})
+    return projected(torch.optim.Adam(groups), synthetic, CONSTRAINTS[constraint])
+
+
 def sgd_on_images(synthetic: SyntheticSet, lr: float) -> torch.optim.Optimizer:
     """Returns the optimizer of DC and those that follow it: images alone, momentum 0.5."""
     return projected(torch.optim.SGD([synthetic.images], lr=lr, momentum=0.5), synthetic)

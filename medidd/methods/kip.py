@@ -31,7 +31,7 @@ from medidd.data import Source, SyntheticSet, balanced
 from medidd.descent import toward
 from medidd.distill import Preset
 from medidd.kernels import RIDGE, Kernel, centered, classifier, regression
-from medidd.project import CONSTRAINTS, projected
+from medidd.project import adam_on
 
 
 @dataclass(frozen=True)
@@ -71,10 +71,7 @@ class KIP:
 
     def optimizer(self, synthetic: SyntheticSet) -> torch.optim.Optimizer:
         """Returns Adam over the images, and over the labels if they are learned."""
-        groups = [{"params": [synthetic.images], "lr": self.lr_images}]
-        if self.lr_labels:
-            groups.append({"params": [synthetic.labels], "lr": self.lr_labels})
-        return projected(torch.optim.Adam(groups), synthetic, CONSTRAINTS[self.constraint])
+        return adam_on(synthetic, self.lr_images, self.lr_labels, self.constraint)
 
     def losses(
         self,

@@ -42,7 +42,7 @@ from medidd.descent import toward
 from medidd.distill import Preset
 from medidd.kernels import RIDGE, centered, ridge
 from medidd.network import Network, Weights
-from medidd.project import CONSTRAINTS, falling, projected
+from medidd.project import adam_on, falling
 
 JUDGES = 8
 """Networks whose features the classifier uses; the authors' number of networks per step."""
@@ -99,11 +99,8 @@ class RFAD:
 
     def optimizer(self, synthetic: SyntheticSet) -> torch.optim.Optimizer:
         """Returns Adam over the images, and over the labels if they are learned."""
-        groups = [{"params": [synthetic.images], "lr": self.lr_images}]
-        if self.lr_labels:
-            groups.append({"params": [synthetic.labels], "lr": self.lr_labels})
-        adam = falling(torch.optim.Adam(groups), self.steps)
-        return projected(adam, synthetic, CONSTRAINTS[self.constraint])
+        adam = adam_on(synthetic, self.lr_images, self.lr_labels, self.constraint)
+        return falling(adam, self.steps)
 
     def losses(
         self, synthetic: SyntheticSet, real: Source, rng: torch.Generator
