@@ -248,7 +248,8 @@ def test_an_audit_of_planted_patients_uses_the_mechanism(guaranteed: Made, tmp_p
 def test_a_run_that_stops_after_its_reservation_keeps_its_folder(
     source: Source, tmp_path: Path
 ) -> None:
-    wild = ("--method", "dd", "--set", "lr=1e20", "--steps", 3, "--epsilon", 10)
+    short = ("--method", "soft-label", "--set", "horizon=3", "--set", "window=3")
+    wild = (*short, "--set", "constraint=none", "--set", "lr_labels=1e30", "--epsilon", 10)
     stopped = distill(source, tmp_path / "run", *wild)
     assert stopped.code == 2, stopped.err
     assert [entry.kind for entry in ledger.entries()] == ["budget"]

@@ -98,7 +98,7 @@ def test_a_distillation_that_is_refused_says_how_to_list_the_files(
 def test_other_films_do_not_go_into_the_same_folder(broken: Path, tmp_path: Path) -> None:
     out = ("--dicom-dir", broken, "--max-rejected", 1, "--out", tmp_path / "out")
     assert called("ingest", *out).code == 0
-    ended = called("ingest", *out, "--size", 64)
+    ended = called("ingest", *out, "--size", 32)
     assert ended.code == 2
     assert "size" in ended.err
     assert "--out" in ended.err
