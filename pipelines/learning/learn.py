@@ -113,5 +113,7 @@ def learn(
 def trained_teachers(recipe: Recipe, films: Films, seed: int, device: torch.device) -> Teachers:
     """Returns the recipe's teachers, trained on films; they follow from the seed."""
     count, network = recipe.teachers, recipe.networks["convnet"]
+    if not count:
+        return Teachers(network, ())  # and no second copy of the films
     rng = generator(seed, "teachers")
     return teachers(network, *standardized(films, device), recipe.classes, count, rng)
