@@ -123,9 +123,14 @@ def bearable(f: Network, theta: Weights, x: Tensor, y: Tensor, lr: float) -> flo
     return min(lr, SHARE / max(length.item(), 1e-30))
 
 
+def squared(theta: Weights) -> Tensor:
+    """Returns the squared Euclidean length of all weights together, ()."""
+    return torch.stack([(weight * weight).sum() for weight in theta.values()]).sum()
+
+
 def norm(theta: Weights) -> Tensor:
-    """Returns the Euclidean length of all weights together, ()."""
-    return torch.stack([(weight * weight).sum() for weight in theta.values()]).sum().sqrt()
+    """Returns their Euclidean length, ()."""
+    return squared(theta).sqrt()
 
 
 def descend(

@@ -110,6 +110,16 @@ def ridge(k_ss: Tensor, strength: float = RIDGE) -> Tensor:
     return k_ss + strength * k_ss.trace() / len(k_ss) * torch.eye(len(k_ss)).to(k_ss)
 
 
+def require_ridge(strength: float) -> None:
+    """Checks a ridge: without one, images of S that are alike make the matrix singular.
+
+    Raises:
+        ValueError: it is not above 0.
+    """
+    if not strength > 0:
+        raise ValueError(f"the ridge must be above 0, not {strength}")
+
+
 def centered(labels: Tensor) -> Tensor:
     """Returns labels (n, K) minus 1 / K, in float64: the targets of kernel regression.
 
@@ -124,7 +134,20 @@ def regression(kernel: Kernel, x: Tensor, y: Tensor, strength: float = RIDGE) ->
     Returns:
         alpha, (n, K): the prediction for an image t is kernel(t, x) @ alpha, a centred label.
     """
-    factor = torch.linalg.cholesky(ridge(kernel(x, x), strength))
+    return _solved(kernel(x, x), y, strength)
+
+
+def on_features(phi: Tensor, y: Tensor, strength: float = RIDGE) -> Tensor:
+    """Fits ridge regression to feature vectors phi (n, D) in float64 and soft labels y (n, K).
+
+    Returns:
+        W, (D, K): the prediction for features h is h @ W, a centred label.
+    """
+    return phi.T @ _solved(phi @ phi.T, y, strength)
+
+
+def _solved(k_ss: Tensor, y: Tensor, strength: float) -> Tensor:
+    factor = torch.linalg.cholesky(ridge(k_ss, strength))
     return torch.cholesky_solve(centered(y), factor)
 
 

@@ -30,7 +30,15 @@ from torch import Tensor
 from medidd.data import Source, SyntheticSet, balanced
 from medidd.descent import toward
 from medidd.distill import Preset
-from medidd.kernels import RIDGE, Kernel, centered, classifier, regression, ridge
+from medidd.kernels import (
+    RIDGE,
+    Kernel,
+    centered,
+    classifier,
+    regression,
+    require_ridge,
+    ridge,
+)
 from medidd.methods.kip import error
 from medidd.project import Projection, unconstrained
 
@@ -67,8 +75,7 @@ class LabelSolve:
     constraint: Literal["simplex", "none"] = "simplex"
 
     def __post_init__(self) -> None:
-        if not self.ridge > 0:
-            raise ValueError(f"the ridge must be above 0, not {self.ridge}")
+        require_ridge(self.ridge)
 
     def releases(self, classes: int) -> int:  # noqa: ARG002
         """Returns the calls of ``means`` in a run: one for each update."""

@@ -29,7 +29,17 @@ from torch import Tensor
 
 from medidd.augment import PHOTOGRAPH, RADIOGRAPH, Operations, draw
 from medidd.data import Source, SyntheticSet
-from medidd.descent import Batch, Unrolled, batches, bearable, gradient, minus, norm, toward
+from medidd.descent import (
+    Batch,
+    Unrolled,
+    batches,
+    bearable,
+    gradient,
+    minus,
+    norm,
+    squared,
+    toward,
+)
 from medidd.distill import Preset
 from medidd.experts.trajectories import Trajectories
 from medidd.network import Network, Weights
@@ -186,13 +196,13 @@ def mismatch(start: Weights, end: Weights, target: Weights) -> tuple[Tensor, Wei
         ValueError: the expert did not move from start to target.
     """
     off = {name: end[name] - target[name] for name in target}
-    went = _square({name: start[name] - target[name] for name in target})
+    went = squared({name: start[name] - target[name] for name in target})
     if went == 0:
         raise ValueError(
             "an expert did not move between two of its epochs; make experts with a greater lr or "
             "more epoch_steps, or snapshots of dtype float32"
         )
-    return _square(off) / went, {name: 2 * gap / went for name, gap in off.items()}
+    return squared(off) / went, {name: 2 * gap / went for name, gap in off.items()}
 
 
 def way(start: Weights, end: Weights, target: Weights) -> Tensor:
@@ -211,8 +221,4 @@ def way(start: Weights, end: Weights, target: Weights) -> Tensor:
     """
     off, moved = minus(end, 1.0, target), minus(end, 1.0, start)
     along = torch.stack([(off[name] * moved[name]).sum() for name in off]).sum()
-    return along / (_square(off) + _square(moved)).clamp(min=1e-30)
-
-
-def _square(theta: Weights) -> Tensor:
-    return torch.stack([(weight * weight).sum() for weight in theta.values()]).sum()
+    return along / (squared(off) + squared(moved)).clamp(min=1e-30)

@@ -40,7 +40,7 @@ from medidd.augment import RADIOGRAPH, Operations, draw
 from medidd.data import Source, SyntheticSet, balanced
 from medidd.descent import toward
 from medidd.distill import Preset
-from medidd.kernels import RIDGE, centered, ridge
+from medidd.kernels import RIDGE, centered, on_features, require_ridge
 from medidd.network import Network, Weights
 from medidd.project import adam_on, falling
 
@@ -90,8 +90,7 @@ class RFAD:
     augment: Operations = RADIOGRAPH
 
     def __post_init__(self) -> None:
-        if not self.ridge > 0:
-            raise ValueError(f"the ridge must be above 0, not {self.ridge}")
+        require_ridge(self.ridge)
 
     def releases(self, classes: int) -> int:  # noqa: ARG002
         """Returns the calls of ``means`` in a run: one for each update."""
@@ -143,9 +142,7 @@ class RFAD:
 
     def _regression(self, thetas: Sequence[Weights], x: Tensor, y: Tensor) -> Tensor:
         """Returns W, (D, K), from images x (n, C, H, W) with soft labels y (n, K)."""
-        phi = self._features(thetas, x)
-        factor = torch.linalg.cholesky(ridge(phi @ phi.T, self.ridge))
-        return phi.T @ torch.cholesky_solve(centered(y), factor)
+        return on_features(self._features(thetas, x), y, self.ridge)
 
     def classifier(
         self, synthetic: SyntheticSet, rng: torch.Generator

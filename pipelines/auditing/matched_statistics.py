@@ -21,7 +21,7 @@ from torch.func import grad, vmap
 from medidd.data import NORMALIZATION
 from medidd.descent import descend, loss_on
 from medidd.fields import values
-from medidd.kernels import centered, regression
+from medidd.kernels import centered, on_features, regression
 from medidd.network import Network, Weights
 from medidd.sketch import LayerSketch
 from medidd.starts import STARTS
@@ -122,15 +122,13 @@ def regression_gradient(recipe: Recipe, seed: int, device: torch.device) -> Matc
         s = _seen(release.images, device)
         theta = f.init(generator(seed), like=s)
 
-        def kernel(x: Tensor, y: Tensor) -> Tensor:
-            return f.embed(theta, x).double() @ f.embed(theta, y).double().T
-
-        alpha = regression(kernel, s, release.labels.to(s), strength)
+        w = on_features(f.embed(theta, s).double(), release.labels.to(s), strength)
 
         def statistic(display: Tensor, labels: Tensor) -> Tensor:
             x = _seen(display, device)
-            off = kernel(x, s) @ alpha - centered(labels.to(x))
-            return torch.einsum("nk,nd->nkd", off.to(x), f.embed(theta, x)).flatten(1).cpu()
+            h = f.embed(theta, x)
+            off = h.double() @ w - centered(labels.to(x))
+            return torch.einsum("nk,nd->nkd", off.to(x), h).flatten(1).cpu()
 
         return statistic
 

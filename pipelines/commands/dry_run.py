@@ -12,7 +12,7 @@ from medidd.dicom.folder.gathering import Gathered
 from medidd.dicom.folder.patients import require_consistent
 from medidd.dicom.folder.plan import make_plan, unnamed
 from medidd.dicom.folder.scan import scan
-from medidd.evaluate import RECIPIENT
+from medidd.evaluate import RECIPIENT, train
 from medidd.experts.teachers import TEACHING
 from medidd.starts import BASELINES
 from pipelines.auditing.null_releases import COUNT
@@ -108,8 +108,6 @@ def run(job: Distill) -> Answer:
 
 def _network(recipe: Recipe, size: int) -> float:
     """Seconds to train one network on the release, estimated from a tenth of its steps."""
-    from medidd.evaluate import RECIPIENT, train
-
     rng = generator(0)
     images = torch.randn(recipe.shown * recipe.classes, 1, size, size, generator=rng)
     labels = torch.eye(recipe.classes).repeat_interleave(recipe.shown, 0)
