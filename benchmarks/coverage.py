@@ -6,36 +6,35 @@
 Prints tables in Markdown. Scores are drawn: no release, no films. Controls are standard normal;
 members are shifted (binormal), or a tenth of them is exposed for certain and the others not at
 all. The parts: "bounds" for AUC, rates, residual risk and epsilon; "verdicts" for the whole
-statistical side with four correlated attacks; "union" for ways to combine three attacks.
+statistical side with three correlated attacks.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 import click
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.stats import norm, rankdata
-from sklearn.linear_model import LogisticRegression
+from scipy.stats import norm
 
 from privacy import Finding, Level, Policy, Verdict, decide, load_policy
-from privacy.attacks.attack import judge
+from privacy.attacks.attack import Scored, judge
 from privacy.statistics.epsilon import epsilon_low
 from privacy.statistics.power import power
-from privacy.statistics.scores import AucBounds, Scores, auc, null_se, tail, together
+from privacy.statistics.scores import AucBounds, Scores, tail
 
 Array = NDArray[np.float64]
 
 AUCS = (0.5, 0.6, 0.65, 0.8)
 SIZES = (50, 150, 500)
-NAMES = ("A1", "A2", "A3", "A4")
+NAMES = ("A1", "A2", "A3")
 
 
 @click.command()
 @click.option("--rounds", default=2000, show_default=True)
-@click.option("--part", "parts", multiple=True, default=("bounds", "verdicts", "union"))
+@click.option("--part", "parts", multiple=True, default=("bounds", "verdicts"))
 @click.option("--seed", default=0, show_default=True)
 def main(rounds: int, parts: tuple[str, ...], seed: int) -> None:
     """Measures each part."""
@@ -150,8 +149,8 @@ def _verdict(
 ) -> tuple[Verdict, Verdict]:
     attacks = three_attacks(n, (shift,) * 3, shared, rng)
     findings: list[Finding] = [
-        judge(name, name, one, policy, rng, calibrated=True)
-        for name, one in zip(NAMES, [*attacks, together(attacks)], strict=True)
+        judge(name, name, Scored(one, one), policy, rng)
+        for name, one in zip(NAMES, attacks, strict=True)
     ]
     return findings[0].verdict, decide(findings, policy, Level.STANDARD).verdict
 
@@ -170,53 +169,6 @@ def three_attacks(
     ]
 
 
-def union(rounds: int, rng: torch.Generator) -> None:
-    """Prints mean and spread of the AUC of ways to combine three attacks."""
-    click.echo(
-        "| leak | n | way | mean AUC | deviation over its null error | AUC significant at 5 % |"
-    )
-    click.echo("|---|---|---|---|---|---|")
-    leaks = {"none": (0.0, 0.0, 0.0), "three weak": (0.4, 0.4, 0.4), "one": (0.8, 0.0, 0.0)}
-    for leak, shifts in leaks.items():
-        for n in (60, 150):
-            found = [_ways(three_attacks(n, shifts, 0.3, rng), rng) for _ in range(rounds)]
-            error = null_se([(n // 2, n // 2)] * 2)
-            for way in found[0]:
-                values = np.array([one[way] for one in found])
-                sure = np.mean(values > 0.5 + 1.645 * error)
-                click.echo(
-                    f"| {leak} | {n} | {way} | {values.mean():.3f} | {values.std() / error:.2f} "
-                    f"| {sure:.3f} |"
-                )
-
-
-def _ways(attacks: list[Scores], rng: torch.Generator) -> dict[str, float]:
-    """Returns the AUC of each way to combine the attacks."""
-    first, n = attacks[0], len(attacks[0].members)
-    x = np.stack([torch.cat([one.members, one.controls]).numpy() for one in attacks], 1)
-    x = (x - x.mean(0)) / x.std(0)
-    member = np.arange(2 * n) < n
-    fold = np.concatenate([torch.randperm(n, generator=rng).numpy() % 5 for _ in range(2)])
-    pooled, ranked, positive = np.empty(2 * n), np.empty(2 * n), np.empty(2 * n)
-    for k in range(5):
-        test = fold == k
-        fitted = LogisticRegression().fit(x[~test], member[~test])
-        pooled[test] = fitted.decision_function(x[test])
-        ranked[test] = rankdata(pooled[test]) / test.sum()
-        weights = np.maximum(fitted.coef_[0], 1e-9)
-        positive[test] = x[test] @ weights / np.linalg.norm(weights)
-    learned = {
-        "logistic, cross-fitted": pooled,
-        "the same, ranked within folds": ranked,
-        "the same, weights not below 0": positive,
-    }
-    ways = {
-        name: auc(replace(first, members=torch.tensor(s[:n]), controls=torch.tensor(s[n:])))
-        for name, s in learned.items()
-    }
-    return {"first attack alone": auc(first)} | ways | {"sum, as in A4": auc(together(attacks))}
-
-
 def _cells(values: object) -> str:
     return " | ".join(f"{one:.3f}" for one in np.asarray(values))
 
@@ -224,7 +176,6 @@ def _cells(values: object) -> str:
 PARTS: dict[str, Callable[[int, torch.Generator], None]] = {
     "bounds": bounds,
     "verdicts": verdicts,
-    "union": union,
 }
 
 if __name__ == "__main__":

@@ -140,7 +140,9 @@ class Attack:
         raw = self._scores(score(self.releases[0], self.films))
         best = raw
         if self.nulls is not None:
-            best = self._scores(calibrate(score, self.releases[0], self.nulls, self.films))
+            against = self.nulls.unseen(score, self.films)
+            own = score(self.releases[0], self.films)
+            best = self._scores(calibrate(own, against, self.films.strata))
         p = permutation_p(best, generator(0))
         return f"{auc(raw):.3f}", f"{auc(best):.3f}", f"{p:.4f}", f"{self.seconds:.2f}"
 

@@ -21,7 +21,8 @@ from pipelines.reports.attack_figures import bars, curve, histogram, roc
 from pipelines.reports.pages import environment
 from pipelines.reports.reviewer import Window, window_of, write_sheet
 from pipelines.run.store import Json, dumped, write
-from privacy.attacks import union, unmixing
+from privacy.attacks import distance, membership, tracing, unmixing
+from privacy.attacks.attack import Scored
 from privacy.attacks.unmixing import FITS, Shares
 from privacy.decision import Decision, wording
 from privacy.evidence import Earlier, Evidence
@@ -29,12 +30,15 @@ from privacy.finding import Finding, Verdict
 from privacy.policy import Policy
 from privacy.release import Films, Release
 from privacy.statistics.power import power
-from privacy.statistics.scores import Scores
 from privacy.threats import ANALOGY, LIMITS, POWER, QUESTIONS, untested
 
-Attack = Callable[[Evidence], Scores]
+Attack = Callable[[Evidence], Scored]
 
-ATTACKS: dict[str, Attack] = {**union.ATTACKS, "A4": union.scores}
+ATTACKS: dict[str, Attack] = {
+    "A1": tracing.scores,
+    "A2": membership.scores,
+    "A3": distance.scores,
+}
 """The attacks that score patients, by audit."""
 
 FOLDER, PAGE = "audit", "report.html"
@@ -172,7 +176,7 @@ def _attacks(
         elif found[name].verdict is Verdict.INVALID:
             plot["why"] = "This attack is not valid, so its scores are not shown."
         else:
-            scores = attacks[name](evidence)
+            scores = attacks[name](evidence).best_informed
             points = curve(scores)
             calibrated = evidence.nulls is not None
             numbers[name] = {"roc": [asdict(point) for point in points]}

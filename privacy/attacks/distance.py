@@ -10,13 +10,12 @@ calibrated attack of Chen et al., GAN-Leaks, ACM CCS 2020, with distances as the
 import torch
 from torch import Generator, Tensor
 
-from privacy.attacks.attack import attack, remembered, scored
+from privacy.attacks.attack import Scored, attack, remembered, scored
 from privacy.attacks.views import VIEWS, shrink, standardise
 from privacy.evidence import Evidence
 from privacy.finding import Finding
 from privacy.policy import Policy
 from privacy.release import Films, Release
-from privacy.statistics.scores import Scores
 
 SEEN = ("raw", "contrast-free", "low-pass 1", "high-pass")
 
@@ -29,7 +28,7 @@ def distances(evidence: Evidence, policy: Policy, rng: Generator) -> Finding:
 
 
 @remembered
-def scores(evidence: Evidence) -> Scores:
+def scores(evidence: Evidence) -> Scored:
     """Returns each patient's score, the sum over the views.
 
     Views have different scales, so each view's distances are divided by their spread over all

@@ -14,12 +14,11 @@ from collections.abc import Sequence
 import torch
 from torch import Generator, Tensor
 
-from privacy.attacks.attack import attack, remembered, scored
+from privacy.attacks.attack import Scored, attack, remembered, scored
 from privacy.evidence import Evidence, Fit
 from privacy.finding import Finding
 from privacy.policy import Policy
 from privacy.release import Films, Release
-from privacy.statistics.scores import Scores
 
 
 def train_on_release(evidence: Evidence, policy: Policy, rng: Generator) -> Finding:
@@ -30,7 +29,7 @@ def train_on_release(evidence: Evidence, policy: Policy, rng: Generator) -> Find
 
 
 @remembered
-def scores(evidence: Evidence) -> Scores:
+def scores(evidence: Evidence) -> Scored:
     """Returns each patient's z.
 
     Raises:

@@ -66,7 +66,8 @@ class Group:
 def exposed_groups(evidence: Evidence, policy: Policy, rng: Generator) -> Finding:
     """Judges the attack's scores in each group."""
     calibrated = evidence.nulls is not None
-    return judge_groups(attack(evidence), evidence.everybody, policy, rng, calibrated=calibrated)
+    scores = attack(evidence).best_informed
+    return judge_groups(scores, evidence.everybody, policy, rng, calibrated=calibrated)
 
 
 def judge_groups(

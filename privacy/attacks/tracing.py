@@ -7,26 +7,29 @@ Genetics 2008; Dwork et al., FOCS 2015, call it tracing). Let psi(x) be the stat
 its mean and spread over the films of class c, and S_c the released images of the class. A film
 scores
 
-    cos((psi(x) - mu_c) / s_c, (mean psi(S_c) - mu_c) / s_c),
+    cos(W (psi(x) - mu_c) / s_c, W (mean psi(S_c) - mu_c) / s_c),
 
-the mean over networks and over the patient's films.
+the mean over networks and over the patient's films. W whitens: directions in which all people
+differ much say little about one of them.
 """
 
 from collections.abc import Sequence
 
 import torch
 from torch import Generator, Tensor
-from torch.nn.functional import cosine_similarity, one_hot
+from torch.nn.functional import one_hot
 
-from privacy.attacks.attack import attack, remembered, scored
+from privacy.attacks.attack import Scored, attack, remembered, scored
+from privacy.attacks.whitening import Whitened
 from privacy.evidence import Evidence, Match, Statistic
 from privacy.finding import Finding
 from privacy.policy import Policy
 from privacy.release import Films, Release
-from privacy.statistics.scores import Scores
 
 CHUNK = 64
 """Films given to a statistic at once; more do not fit a processor's caches."""
+RIDGE = 0.01
+"""Ridge of the whitening, as a share of the variance of psi."""
 CONSTANT = 1e-6
 """A feature counts as constant if its spread is below this share of the largest spread."""
 
@@ -37,7 +40,7 @@ def tracing(evidence: Evidence, policy: Policy, rng: Generator) -> Finding:
 
 
 @remembered
-def scores(evidence: Evidence) -> Scores:
+def scores(evidence: Evidence) -> Scored:
     """Returns how far the release leans towards each patient.
 
     Raises:
@@ -65,38 +68,55 @@ def leanings(matches: Sequence[Match], releases: Sequence[Release], films: Films
     """
     total = torch.zeros(len(releases), len(films), dtype=torch.float64, device=films.images.device)
     for match in matches:
-        last, values = None, total
+        last, known = None, None
         for row, release in enumerate(releases):
             statistic = match(release)
             with torch.no_grad():
-                if statistic is not last:
-                    last, values = statistic, _of_films(statistic, films, release.classes)
+                if known is None or statistic is not last:
+                    values = _of_films(statistic, films, release.classes)
+                    last, known = statistic, Traced(values, films.labels)
                 released = statistic(release.images, release.labels).double()
-            total[row] += leaning(values, films.labels, released, release.labels)
+            total[row] += known.leaning(released, release.labels)
     return total / len(matches)
 
 
-def leaning(values: Tensor, labels: Tensor, released: Tensor, soft: Tensor) -> Tensor:
-    """Returns how far the released images of each film's class lean towards the film, (n,).
+class Traced:
+    """What the films of all people are under one statistic, standardised and whitened.
 
-    Args:
-        values: psi of the films, (n, D), members and controls alike. If mu and s came from one
-            group only, its films would be nearer to mu, and this alone would set them apart.
-        labels: their classes, (n,).
-        released: psi of the released images, (m, D).
-        soft: their labels, (m, K). An image is of the class where its label peaks. Films of a class
-            that has no image score 0.
+    Members and controls alike: if mean and spread came from one group only, its films would be
+    nearer to the mean, and this alone would set them apart.
     """
-    result = values.new_zeros(len(values))
-    for label in range(soft.shape[1]):
-        rows, images = labels == label, soft.argmax(1) == label
-        if not (rows.any() and images.any()):
-            continue
-        mu, s = values[rows].mean(0), values[rows].std(0, correction=0)
-        scale = torch.where(s <= CONSTANT * s.max(), 0.0, 1 / s)
-        lean = (released[images].mean(0) - mu) * scale
-        result[rows] = cosine_similarity((values[rows] - mu) * scale, lean.unsqueeze(0))
-    return result
+
+    def __init__(self, values: Tensor, labels: Tensor) -> None:
+        """Learns psi of the films, (n, D), and their classes, (n,)."""
+        self._labels, rows = labels, torch.empty_like(values)
+        self._of_class: dict[int, tuple[Tensor, Tensor]] = {}
+        for label in sorted(set(labels.tolist())):
+            inside = values[labels == label]
+            mu, s = inside.mean(0), inside.std(0, correction=0)
+            scale = torch.where(s <= CONSTANT * s.max(), 0.0, 1 / s)
+            self._of_class[label] = mu, scale
+            rows[labels == label] = (inside - mu) * scale
+        # A statistic that is no number gives no score; nothing could be whitened.
+        self._whitened = Whitened(rows, RIDGE) if rows.isfinite().all() else None
+
+    def leaning(self, released: Tensor, soft: Tensor) -> Tensor:
+        """Returns how far the released images of each film's class lean towards the film, (n,).
+
+        Args:
+            released: psi of the released images, (m, D).
+            soft: their labels, (m, K). An image is of the class where its label peaks. Films of a
+                class that has no image score 0.
+        """
+        if self._whitened is None:
+            return released.new_full((len(self._labels),), torch.nan)
+        result = released.new_zeros(len(self._labels))
+        for label, (mu, scale) in self._of_class.items():
+            images, rows = soft.argmax(1) == label, self._labels == label
+            if images.any():
+                lean = (released[images].mean(0) - mu) * scale
+                result[rows] = self._whitened.likeness(lean.unsqueeze(0))[0, rows]
+        return result
 
 
 def _of_films(statistic: Statistic, films: Films, classes: int) -> Tensor:

@@ -6,7 +6,7 @@ only with controls of the same stratum (class), because membership was drawn wit
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -59,28 +59,6 @@ def auc(scores: Scores) -> float:
     strata = scores.by_stratum()
     wins = sum(_rank_sum(x, y) for x, y in strata)
     return float(wins / sum(len(x) * len(y) for x, y in strata))
-
-
-def together(attacks: Sequence[Scores]) -> Scores:
-    """Returns the mean of several attacks' scores, each standardised within each class.
-
-    Members and controls are standardised together, without regard to membership, so patients stay
-    as exchangeable as they were. An attack that gives all patients the same score counts 0.
-    """
-    first = attacks[0]
-    n1, everybody = len(first.members), len(first.members) + len(first.controls)
-    strata = torch.zeros(everybody)
-    if first.member_strata is not None and first.control_strata is not None:
-        strata = torch.cat([first.member_strata, first.control_strata])
-    total = torch.zeros(everybody, dtype=torch.float64, device=first.members.device)
-    for one in attacks:
-        values = torch.cat([one.members, one.controls]).double()
-        for stratum in set(strata.tolist()):
-            inside = strata == stratum
-            centred = values[inside] - values[inside].mean()
-            total[inside] += centred / centred.square().mean().sqrt().clamp_min(1e-12)
-    mean = total / len(attacks)
-    return replace(first, members=mean[:n1], controls=mean[n1:])
 
 
 def null_se(sizes: Sequence[tuple[int, int]]) -> float:

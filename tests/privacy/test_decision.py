@@ -63,7 +63,7 @@ REFUSALS: dict[str, tuple[Change, Verdict]] = {
     "structure": (altered("G1", verdict=Verdict.FAIL), Verdict.FAIL),
     "copy": (altered("A5", verdict=Verdict.FAIL), Verdict.FAIL),
     "an extra one fails": (
-        lambda f: [*f, replace(f[0], audit="A9", verdict=Verdict.FAIL)],
+        lambda f: [*f, replace(f[0], audit="A8", verdict=Verdict.FAIL)],
         Verdict.FAIL,
     ),
     "leak over the limit": (

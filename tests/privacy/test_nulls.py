@@ -4,7 +4,7 @@ from invented_radiographs import cohort, labelled, noise
 from torch import Tensor
 
 from privacy import Films, Nulls, Release, folds
-from privacy.nulls import calibrate
+from privacy.nulls import calibrate, explained
 
 
 def test_folds_cover_every_patient_and_share_the_classes_evenly(rng: torch.Generator) -> None:
@@ -26,26 +26,39 @@ def test_no_control_is_scored_on_a_null_that_saw_him(rng: torch.Generator) -> No
 
     def saw(release: Release, scored: Films) -> Tensor:
         k = int(release.images.mean())
-        return torch.tensor([float(k >= 0 and one in trained[k]) for one in scored.ids])
+        return torch.tensor([float(one in trained[k]) for one in scored.ids])
 
-    real = labelled(torch.full((1, 1, 4, 4), -1.0))
-    calibrated = calibrate(saw, real, Nulls(tuple(releases), fold_of), films)
-    assert not calibrated.any()
+    assert not Nulls(tuple(releases), fold_of).unseen(saw, films).any()
 
 
 def test_calibration_removes_what_any_release_gives_a_patient(rng: torch.Generator) -> None:
-    films = cohort(20, rng)
-    near_anything = torch.randn(20, generator=rng)
-
-    def score(release: Release, scored: Films) -> Tensor:  # noqa: ARG001
-        return near_anything + float(release.images.mean())
-
-    nulls = Nulls(tuple(labelled(torch.zeros(1, 1, 2, 2)) for _ in range(5)), folds(films, rng))
-    calibrated = calibrate(score, labelled(torch.ones(1, 1, 2, 2)), nulls, films)
-    torch.testing.assert_close(calibrated, torch.ones(20))
+    near_anything, strata = torch.randn(40, generator=rng), torch.arange(40) % 2
+    calibrated = calibrate(near_anything + 1, near_anything, strata)
+    torch.testing.assert_close(calibrated, torch.ones(40))
 
 
-def test_members_and_controls_are_calibrated_with_the_same_noise(rng: torch.Generator) -> None:
+def test_nulls_that_are_only_noise_hide_no_leak(rng: torch.Generator) -> None:
+    strata, leak = torch.zeros(4000), torch.zeros(4000)
+    leak[:2000] = 0.5
+    scores, noisy = leak + torch.randn(2, 4000, generator=rng)
+    assert explained(scores, noisy, strata) < 0.06
+    apart = [float(x[:2000].mean() - x[2000:].mean()) for x in (scores, scores - noisy)]
+    calibrated = calibrate(scores, noisy, strata)
+    assert float(calibrated[:2000].mean() - calibrated[2000:].mean()) == pytest.approx(
+        apart[0], abs=0.02
+    )
+    # Subtracted whole, the same nulls would double the variance.
+    assert float(calibrated.var()) < 0.6 * float((scores - noisy).var())
+
+
+def test_nothing_is_ever_added_and_never_more_than_all_subtracted(rng: torch.Generator) -> None:
+    x, strata = torch.randn(50, generator=rng), torch.arange(50) % 2
+    assert explained(3 * x, x, strata) == 1
+    assert explained(-x, x, strata) == 0
+    assert explained(x, torch.zeros(50), strata) == 0
+
+
+def test_members_and_controls_are_scored_with_the_same_noise(rng: torch.Generator) -> None:
     films = cohort(4000, rng)
     films = Films(films.images[..., :4, :4], films.labels, films.patients)
     nulls = Nulls(tuple(noise(1, rng) for _ in range(5)), folds(films, rng))
@@ -53,9 +66,8 @@ def test_members_and_controls_are_calibrated_with_the_same_noise(rng: torch.Gene
     def score(release: Release, scored: Films) -> Tensor:  # noqa: ARG001
         return torch.randn(len(scored.ids), generator=rng)
 
-    # One null each: variance 1 + 1. The mean of five would have 1 + 1/5, for members only.
-    calibrated = calibrate(score, noise(1, rng), nulls, films)
-    assert float(calibrated.var()) == pytest.approx(2, rel=0.1)
+    # One null each: variance 1. The mean of five would have 1/5, for members only.
+    assert float(nulls.unseen(score, films).var()) == pytest.approx(1, rel=0.1)
 
 
 def test_folds_that_do_not_match_the_releases_are_refused(rng: torch.Generator) -> None:

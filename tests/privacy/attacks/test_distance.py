@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from privacy import Evidence, Films, Nulls, Policy, Release, Verdict, folds
 from privacy.attacks.distance import SEEN, distances, nearest_of_class, scores
 from privacy.attacks.views import VIEWS, standardise
+from privacy.nulls import calibrate
 from privacy.statistics.scores import Scores, auc
 
 
@@ -42,7 +43,8 @@ def test_scores_are_those_of_each_view_added_up(rng: torch.Generator) -> None:
     assert case.nulls is not None
     films, fold_of = case.everybody, case.nulls.fold_of
     assert fold_of is not None
-    nulls, total = case.nulls.releases, torch.zeros(16).double()
+    nulls = case.nulls.releases
+    total, against = torch.zeros(2, 16).double()
     for name in SEEN:
         prepare = (lambda x: x) if name == "raw" else standardise
 
@@ -64,9 +66,14 @@ def test_scores_are_those_of_each_view_added_up(rng: torch.Generator) -> None:
 
         own = per_patient(lambda _: case.release)
         null = per_patient(lambda one: nulls[fold_of[one]])  # type: ignore[index]
-        total += (null - own) / own.std(correction=0)
+        total -= own / own.std(correction=0)
+        against -= null / own.std(correction=0)
     found = scores(case)
-    torch.testing.assert_close(torch.cat([found.members, found.controls]), total, rtol=0, atol=1e-4)
+    assert found.calibrated is not None
+    expected = (found.raw, total), (found.calibrated, calibrate(total, against, films.strata))
+    for of, values in expected:
+        got = torch.cat([of.members, of.controls])
+        torch.testing.assert_close(got, values, rtol=0, atol=1e-4)
 
 
 def test_a_release_of_all_films_is_caught(
@@ -104,7 +111,7 @@ def test_a_changed_contrast_hides_nothing(members: Films, controls: Films) -> No
     )
     n = len(members)
     assert auc(Scores(-raw[:n], -raw[n:])) < 0.8
-    assert auc(scores(with_nulls(dull, members, controls))) > 0.95
+    assert auc(scores(with_nulls(dull, members, controls)).best_informed) > 0.95
 
 
 def test_noise_passes_with_null_releases_and_not_without(

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from privacy import Films, Nulls, Policy, Release, Verdict, folds
-from privacy.attacks.attack import judge
+from privacy.attacks.attack import Scored, judge
 from privacy.attacks.membership import confidence, logit, train_on_release
 from privacy.statistics.scores import Scores
 
@@ -79,13 +79,41 @@ def normal_scores(rng: torch.Generator, n: int, leak: float = 0.0) -> Scores:
     return Scores(members + leak, controls, strata, strata)
 
 
+def twice(scores: Scores) -> Scored:
+    """Returns the scores of two attackers to whom null releases tell nothing."""
+    return Scored(scores, scores)
+
+
+def test_the_stronger_evidence_decides(policy: Policy, rng: torch.Generator) -> None:
+    leak, none = normal_scores(rng, 200, 1.2), normal_scores(rng, 200)
+    assert judge("A2", "", twice(none), policy, rng).verdict is Verdict.PASS
+    for scored in (Scored(leak, none), Scored(none, leak), Scored(leak, None)):
+        finding = judge("A2", "", scored, policy, rng)
+        assert finding.verdict is Verdict.FAIL
+        assert finding.value > 0.7
+        assert finding.text.startswith("This release leaks")
+    both = judge("A2", "", Scored(leak, none), policy, rng).details["attackers"]
+    assert [one["auc"] > 0.7 for one in both] == [True, False]
+    assert "not whose were used" in both[0]["knows"]
+    assert "releases" in both[1]["knows"]
+
+
+def test_one_attacker_who_may_reach_the_limit_is_enough_not_to_pass(
+    policy: Policy, rng: torch.Generator
+) -> None:
+    even = torch.special.ndtri((torch.arange(200) + 0.5) / 200)
+    little, none = Scores(even + 0.42, even), Scores(even, even)
+    assert judge("A2", "", twice(none), policy, rng).verdict is Verdict.PASS
+    for scored in (Scored(little, none), Scored(none, little)):
+        assert judge("A2", "", scored, policy, rng).verdict is Verdict.INCONCLUSIVE
+
+
 @pytest.mark.parametrize("n", [30, 60, 150])
 def test_leak_free_releases_fail_in_at_most_five_percent(
     n: int, policy: Policy, rng: torch.Generator
 ) -> None:
     verdicts = [
-        judge("A2", "", normal_scores(rng, n), policy, rng, calibrated=True).verdict
-        for _ in range(30)
+        judge("A2", "", twice(normal_scores(rng, n)), policy, rng).verdict for _ in range(30)
     ]
     assert np.mean([v is Verdict.FAIL for v in verdicts]) <= 0.05
     passes = np.mean([v is Verdict.PASS for v in verdicts])
@@ -97,7 +125,7 @@ def test_releases_that_leak_just_up_to_the_limit_pass_in_at_most_five_percent(
     n: int, policy: Policy, rng: torch.Generator
 ) -> None:
     verdicts = [
-        judge("A2", "", normal_scores(rng, n, policy.largest_mu), policy, rng, calibrated=True)
+        judge("A2", "", twice(normal_scores(rng, n, policy.largest_mu)), policy, rng)
         for _ in range(30)
     ]
     # 0.05 and three standard errors of 30 draws
@@ -110,16 +138,16 @@ def test_a_leak_to_few_patients_shows_in_the_tail_alone(
     leak: Tensor = torch.zeros(200)
     leak[:60] = 8.0
     scores = Scores(torch.randn(200, generator=rng) + leak, torch.randn(200, generator=rng))
-    finding = judge("A2", "", scores, policy, rng, calibrated=True)
+    finding = judge("A2", "", twice(scores), policy, rng)
     assert finding.verdict is Verdict.FAIL
     assert finding.details["residual risk"]["low"] > policy.residual_risk
 
 
 def test_without_null_releases_nothing_passes(policy: Policy, rng: torch.Generator) -> None:
-    finding = judge("A2", "", normal_scores(rng, 300), policy, rng, calibrated=False)
+    finding = judge("A2", "", Scored(normal_scores(rng, 300), None), policy, rng)
     assert finding.verdict is Verdict.INCONCLUSIVE
 
 
 def test_a_score_that_is_no_number_is_invalid(policy: Policy, rng: torch.Generator) -> None:
     scores = Scores(torch.tensor([0.0, float("nan")]), torch.zeros(60))
-    assert judge("A2", "", scores, policy, rng, calibrated=True).verdict is Verdict.INVALID
+    assert judge("A2", "", twice(scores), policy, rng).verdict is Verdict.INVALID

@@ -4,6 +4,7 @@ import math
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from invented_radiographs import cohort, evidence, labelled, noise
@@ -11,8 +12,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from privacy import Films, Nulls, Policy, Release, Verdict, folds
-from privacy.attacks.tracing import leaning, leanings, scores, tracing
+from privacy.attacks.tracing import RIDGE, Traced, leanings, scores, tracing
 from privacy.evidence import Evidence, Match, Statistic
+from privacy.nulls import calibrate
 from privacy.statistics.scores import auc
 
 
@@ -63,23 +65,25 @@ def with_nulls(release: Release, inside: Films, outside: Films, **other: Any) ->
 def naive(statistic: Statistic, release: Release, films: Films) -> list[float]:
     """The score of each film under one network, number by number."""
     hard = F.one_hot(films.labels, release.classes).float()
-    psi = statistic(films.images, hard).double().tolist()
-    of_release = statistic(release.images, release.labels).double().tolist()
-    found = []
-    for film, label in zip(psi, films.labels.tolist(), strict=True):
-        same = [psi[i] for i in range(len(films)) if int(films.labels[i]) == label]
-        mine = [v for v, y in zip(of_release, release.labels, strict=True) if y.argmax() == label]
-        dot = first = second = 0.0
-        for d in range(len(film)):
-            mu = sum(v[d] for v in same) / len(same)
-            s = math.sqrt(sum((v[d] - mu) ** 2 for v in same) / len(same))
-            if s == 0:
-                continue
-            a = (film[d] - mu) / s
-            b = (sum(v[d] for v in mine) / len(mine) - mu) / s
-            dot, first, second = dot + a * b, first + a * a, second + b * b
-        found.append(dot / math.sqrt(first * second))
-    return found
+    psi = statistic(films.images, hard).double().numpy()
+    of_release = statistic(release.images, release.labels).double().numpy()
+    labels, classes = films.labels.numpy(), release.labels.argmax(1).numpy()
+
+    def standard(values: np.ndarray, label: int) -> np.ndarray:
+        inside = psi[labels == label]
+        s = inside.std(0)
+        return np.where(s == 0, 0.0, (values - inside.mean(0)) / np.where(s == 0, 1.0, s))
+
+    rows = np.array([standard(one, label) for one, label in zip(psi, labels, strict=True)])
+    covariance = sum(np.outer(row, row) for row in rows) / len(rows)
+    ridge = RIDGE * np.trace(covariance)
+    whiten = np.linalg.inv(covariance + ridge * np.eye(len(covariance)))
+
+    def cosine(a: np.ndarray, b: np.ndarray) -> float:
+        return float(a @ whiten @ b / math.sqrt((a @ whiten @ a) * (b @ whiten @ b)))
+
+    lean = {c: standard(of_release[classes == c].mean(0), c) for c in set(labels.tolist())}
+    return [cosine(row, lean[label]) for row, label in zip(rows, labels.tolist(), strict=True)]
 
 
 def test_the_score_is_the_one_written_out_in_loops() -> None:
@@ -95,8 +99,8 @@ def test_the_score_is_the_one_written_out_in_loops() -> None:
     expected = torch.tensor(
         [by_film[[i for i, p in enumerate(films.patients) if p == one]].mean() for one in films.ids]
     )
-    torch.testing.assert_close(scores(case).members, expected[: len(inside.ids)])
-    torch.testing.assert_close(scores(case).controls, expected[len(inside.ids) :])
+    torch.testing.assert_close(scores(case).raw.members, expected[: len(inside.ids)])
+    torch.testing.assert_close(scores(case).raw.controls, expected[len(inside.ids) :])
 
 
 def fixed_to(statistics: list[Statistic]) -> list[Match]:
@@ -108,8 +112,8 @@ def test_who_is_called_a_member_changes_no_score() -> None:
     release = class_means(inside)
     one = evidence(release, inside, outside, matches=fixed(0))
     other = evidence(release, outside, inside, matches=fixed(0))
-    torch.testing.assert_close(scores(one).members, scores(other).controls)
-    torch.testing.assert_close(scores(one).controls, scores(other).members)
+    torch.testing.assert_close(scores(one).raw.members, scores(other).raw.controls)
+    torch.testing.assert_close(scores(one).raw.controls, scores(other).raw.members)
 
 
 def test_class_means_of_a_small_cohort_fail(policy: Policy, rng: torch.Generator) -> None:
@@ -135,7 +139,7 @@ def test_noise_is_near_chance_once_calibrated() -> None:
         fold_of = folds(inside, rng) | folds(outside, rng)
         nulls = Nulls(tuple(noise(4, rng) for _ in range(5)), fold_of)
         case = evidence(noise(4, rng), inside, outside, nulls=nulls, matches=fixed(0, 1))
-        found.append(auc(scores(case)))
+        found.append(auc(scores(case).best_informed))
     # One AUC of 80 and 120 patients has a standard error of 0.042.
     assert abs(sum(found) / len(found) - 0.5) < 3 * 0.042 / math.sqrt(len(found))
     assert max(abs(one - 0.5) for one in found) < 4 * 0.042
@@ -174,11 +178,16 @@ def test_a_statistic_that_follows_the_release_is_asked_anew_for_each() -> None:
         leanings([match], [release], case.everybody)[0]
         for release in (case.release, *case.nulls.releases)
     ]
-    fold = torch.tensor([case.nulls.fold_of[one] for one in case.everybody.ids])  # type: ignore[index]
-    per_patient = torch.stack([case.everybody.per_patient(one) for one in by_hand])
-    expected = per_patient[0] - per_patient[1:].gather(0, fold.unsqueeze(0))[0]
+    rows = dict(zip((case.release, *case.nulls.releases), by_hand, strict=True))
+    own = case.everybody.per_patient(by_hand[0])
+    against = case.nulls.unseen(lambda one, films: films.per_patient(rows[one]), case.everybody)
     found = scores(case)
-    torch.testing.assert_close(torch.cat([found.members, found.controls]), expected)
+    assert found.calibrated is not None
+    torch.testing.assert_close(torch.cat([found.raw.members, found.raw.controls]), own)
+    torch.testing.assert_close(
+        torch.cat([found.calibrated.members, found.calibrated.controls]),
+        calibrate(own, against, case.everybody.strata),
+    )
 
 
 def test_labels_reach_the_statistic_certain_for_films_and_as_released_for_images() -> None:
@@ -200,7 +209,8 @@ def test_labels_reach_the_statistic_certain_for_films_and_as_released_for_images
 def test_films_of_a_class_without_an_image_score_nothing() -> None:
     rng = torch.Generator().manual_seed(0)
     values, labels = torch.randn(6, 3, generator=rng).double(), torch.tensor([0, 0, 0, 1, 1, 1])
-    found = leaning(values, labels, torch.randn(2, 3).double(), torch.tensor([[1.0, 0]] * 2))
+    released, soft = torch.randn(2, 3).double(), torch.tensor([[1.0, 0]] * 2)
+    found = Traced(values, labels).leaning(released, soft)
     assert found[:3].abs().min() > 0
     assert found[3:].tolist() == [0, 0, 0]
 
@@ -212,7 +222,8 @@ def test_a_feature_that_is_the_same_for_all_films_does_not_count() -> None:
     dead = torch.full((6, 1), 0.1).double()
     wider = torch.cat([values, dead], 1), torch.cat([released, torch.full((2, 1), 7.0).double()], 1)
     torch.testing.assert_close(
-        leaning(wider[0], labels, wider[1], soft), leaning(values, labels, released, soft)
+        Traced(wider[0], labels).leaning(wider[1], soft),
+        Traced(values, labels).leaning(released, soft),
     )
 
 

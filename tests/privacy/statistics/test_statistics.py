@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy.stats import binom, norm
 
 from privacy import Policy
-from privacy.attacks.attack import NOT_ASSESSABLE, caught, judge
+from privacy.attacks.attack import NOT_ASSESSABLE, Scored, caught, judge
 from privacy.finding import Verdict
 from privacy.statistics.scores import (
     AucBounds,
@@ -220,7 +220,7 @@ def test_an_attack_that_says_the_same_of_everybody_does_not_fail(
     policy: Policy, rng: torch.Generator
 ) -> None:
     same = scores(torch.zeros(200), torch.zeros(200))
-    assert judge("A2", "", same, policy, rng, calibrated=True).verdict is not Verdict.FAIL
+    assert judge("A2", "", Scored(same, same), policy, rng).verdict is not Verdict.FAIL
 
 
 def test_patients_of_a_class_that_one_side_lacks_are_compared_with_nobody(
@@ -230,7 +230,7 @@ def test_patients_of_a_class_that_one_side_lacks_are_compared_with_nobody(
     lone = scores(torch.cat([torch.zeros(60), torch.full((60,), 9.0)]), torch.rand(80), *strata)
     assert (tail(lone).n1, tail(lone).hits) == (60, 0)
     nobody = scores(torch.rand(60), torch.rand(60), torch.zeros(60), torch.ones(60))
-    found = judge("A2", "", nobody, policy, rng, calibrated=True)
+    found = judge("A2", "", Scored(nobody, nobody), policy, rng)
     assert found.verdict is Verdict.INVALID
     assert "nobody to compare" in found.text
 
