@@ -5,12 +5,12 @@ from torch import Generator
 from privacy.attacks.canary import worst_case
 from privacy.attacks.distance import distances
 from privacy.attacks.membership import train_on_release
+from privacy.attacks.naming import naming
 from privacy.attacks.nearest import copies
 from privacy.attacks.same_patient import same_patient
 from privacy.attacks.set_test import set_test
 from privacy.attacks.tail import exposed_groups
 from privacy.attacks.tracing import tracing
-from privacy.attacks.union import union
 from privacy.attacks.unmixing import unmixing
 from privacy.attacks.validity import comparable
 from privacy.evidence import Audit, Evidence
@@ -38,13 +38,13 @@ AUDITS: dict[str, Audit] = {
     "A1": tracing,
     "A2": train_on_release,
     "A3": distances,
-    "A4": union,
     "A5": copies,
     "A5b": set_test,
     "A5c": same_patient,
     "A6": unmixing,
     "A7": exposed_groups,
     "A8": worst_case,
+    "A9": naming,
 }
 
 

@@ -119,7 +119,6 @@ QUESTIONS = {
     "A3": Question(
         "Distance", ("T1",), "Do films of members lie closer to the release than films of controls?"
     ),
-    "A4": Question("All attacks", ("T1",), "Do the attacks together find what each one misses?"),
     "A5": Question("Copies", ("T3",), "Is a released image a copy of one patient's film?"),
     "A5b": Question(
         "Closeness of the set",
@@ -142,20 +141,25 @@ QUESTIONS = {
         ("T4",),
         "How much do releases made to be attacked reveal about patients made to stand out?",
     ),
+    "A9": Question(
+        "Naming",
+        ("T3",),
+        "Do the images, taken together, name members more often or more clearly than chance does?",
+    ),
 }
 
 WP29 = (
-    Risk("Singling out", ("A5", "A6")),
+    Risk("Singling out", ("A5", "A6", "A9")),
     Risk("Linkability", ("A5c",)),
-    Risk("Inference", ("A1", "A2", "A3", "A4", "A7"), "that a person was in the training set"),
+    Risk("Inference", ("A1", "A2", "A3", "A7"), "that a person was in the training set"),
 )
 """Article 29 Working Party, Opinion 05/2014 on anonymisation techniques."""
 
 EDPB = (
-    Risk("Membership inference", ("A1", "A2", "A3", "A4", "A7", "A8")),
+    Risk("Membership inference", ("A1", "A2", "A3", "A7", "A8")),
     Risk("Attribute inference", (), "what a known diagnosis makes likely about a person"),
     Risk("Exfiltration", ("G3", "G4", "G5"), "of what the files hold in addition to the images"),
-    Risk("Regurgitation of training data", ("A5", "A5b")),
+    Risk("Regurgitation of training data", ("A5", "A5b", "A9")),
     Risk("Model inversion", (), "no model is released; whoever trains one can try to invert it"),
     Risk("Reconstruction", ("A5", "A6")),
 )

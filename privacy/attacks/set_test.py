@@ -1,10 +1,11 @@
 """A5b: do the released images, taken together, lie nearer to members than to controls?
 
 The attacker holds the release and films of a few people, and asks for all images together whom they
-resemble. One image that lies a little nearer to a member shows nothing; many such images show that
-members' films went into them. The measure is log(d_OUT / d_IN), mean over images and views, where d
-is the distance to the nearest patient of that side. If nothing leaked, the measure does not depend
-on who is a member, so it is compared with 10,000 fresh draws of membership within each class.
+resemble, in the coordinates of ``clearness``. One image that lies a little nearer to a member shows
+nothing; many such images show that members' films went into them. The measure is log(d_OUT / d_IN),
+mean over images and looks, where d is the distance to the nearest patient of that side. If nothing
+leaked, the measure does not depend on who is a member, so it is compared with 10,000 fresh draws of
+membership within each class.
 
 The draws keep the sizes of the two sides, and all patients. So unequal sides need no subsampling,
 which would throw away members, and evidence with them.
@@ -18,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Generator, Tensor
 
-from privacy.attacks.nearest import distances
+from privacy.attacks.clearness import apart
 from privacy.evidence import Evidence
 from privacy.finding import Finding, Verdict
 from privacy.policy import Policy
@@ -39,7 +40,7 @@ def set_test(evidence: Evidence, policy: Policy, rng: Generator) -> Finding:  # 
     n1, n0 = int(is_member[both].sum()), int((~is_member[both]).sum())
     if not n1:
         return _invalid()
-    rows = distances(evidence)[..., both].flatten(0, 1).double()
+    rows = apart(evidence)[..., both].flatten(0, 1).double()
     rows = rows.maximum(FLOOR * rows.median(1, keepdim=True).values).clamp_min(1e-9)
     draws = redrawn(is_member[both], strata[both], rng, ROUNDS)
     leans = leaning(rows, torch.cat([is_member[both].cpu().unsqueeze(0), draws]))
@@ -79,7 +80,7 @@ def leaning(rows: Tensor, drawn: Tensor) -> Tensor:
     who is not of the same side is the nearest patient of the other.
 
     Args:
-        rows: distances to patients, one row for each image and view, (rows, P), none 0.
+        rows: distances to patients, one row for each image and look, (rows, P), none 0.
         drawn: who is a member, (draws, P), bool; in every draw both sides have a patient.
     """
     by_patient = drawn.T.contiguous().numpy()

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from privacy.attacks.union import ATTACKS
 
 from pipelines.bundle.contents import template_words
 from pipelines.reports.external import audit_report
 from privacy import AUDITS, Policy, load_policy
-from privacy.attacks.union import ATTACKS
 from privacy.gates.leaks import tokens
 from privacy.policy import Level
 from privacy.statistics.power import power

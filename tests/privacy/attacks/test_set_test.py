@@ -9,7 +9,7 @@ import torch
 from invented_radiographs import cohort, evidence, labelled, noise, radiographs
 
 from privacy import Films, Policy, Verdict
-from privacy.attacks.nearest import to_patients
+from privacy.attacks.clearness import apart
 from privacy.attacks.set_test import FLOOR, leaning, redrawn, set_test
 
 
@@ -79,8 +79,7 @@ def test_the_p_value_is_that_of_all_draws(policy: Policy, rng: torch.Generator) 
     case = evidence(
         labelled(0.5 * members.images[:3] + 0.5 * members.images[3:6]), members, controls
     )
-    everybody = members.beside(controls)
-    rows = to_patients(case.release.images, everybody).flatten(0, 1).numpy()
+    rows = apart(case).flatten(0, 1).numpy()
     rows = np.maximum(rows, FLOOR * np.median(rows, 1, keepdims=True))
 
     def statistic(chosen: set[int]) -> float:
@@ -109,7 +108,10 @@ def test_draws_keep_the_members_of_each_class(rng: torch.Generator) -> None:
 def test_p_values_of_fresh_draws_are_uniform() -> None:
     everybody = cohort(60, torch.Generator().manual_seed(8))
     images = radiographs(4, torch.arange(4) % 2, torch.Generator().manual_seed(9))
-    rows = to_patients(images, everybody).flatten(0, 1)
+    case = evidence(
+        labelled(images), everybody.of(everybody.ids[:40]), everybody.of(everybody.ids[40:])
+    )
+    rows = apart(case).flatten(0, 1).double()
     rng = torch.Generator().manual_seed(10)
     is_member, strata = torch.arange(60) < 40, everybody.strata
     coins = redrawn(is_member, strata, rng, 400)
