@@ -15,7 +15,8 @@ from pipelines.bundle.checksums import hashes
 from pipelines.bundle.croissant import NAME, croissant
 from pipelines.reports.pages import environment, template
 from pipelines.run.release_file import LEVELS, Release, png, preview_names, read_release
-from pipelines.run.store import Json, Run, dumped, read_json
+from pipelines.run.results import read_metrics
+from pipelines.run.store import Json, Run, dumped
 from privacy.gates.leaks import tokens
 from privacy.promises import PROMISE, WHERE, rows
 from privacy.release import Release as Audited
@@ -32,7 +33,7 @@ Files = dict[str, bytes]
 def contents(run: Run) -> Files:
     """Returns the bundle without the audit's own report, by file name."""
     release = read_release(run)
-    metrics = shown(release, read_json(run.metrics))
+    metrics = shown(release, read_metrics(run))
     names = preview_names(release)
     files: Files = {RELEASE: run.release.read_bytes()}
     for name, image in zip(names, release.display.numpy(), strict=True):

@@ -29,7 +29,8 @@ from pipelines.run.patients import Patients
 from pipelines.run.progress import Progress
 from pipelines.run.release_file import read_release
 from pipelines.run.seeds import generator
-from pipelines.run.store import Json, Run, dumped, read_json, require, write_json
+from pipelines.run.results import read_audit, write_audit
+from pipelines.run.store import Json, Run, dumped, require
 from privacy.decision import Decision, decide, wording
 from privacy.evidence import Evidence
 from privacy.finding import Finding, Verdict
@@ -123,7 +124,7 @@ def examine(
         _report(opened, evidence, policy, result)
         with ledger.locked() as append:
             append(entry("audit", opened.patients, result))
-    write_json(opened.run.audit, result)
+    write_audit(opened.run, result)
     yield Progress(f"audit ({level.value})", 1, 1)
     return result
 
@@ -245,7 +246,7 @@ def passed(run: Run, policy: Policy) -> Json | None:
     """
     if not run.audit.exists():
         return None
-    found = read_json(run.audit)
+    found = read_audit(run)
     same = found["sha256"] == hashes(contents(run))
     current = found["policy"] == policy.model_dump(mode="json")
     return found if same and current and found["level"] in _CAN_PASS else None

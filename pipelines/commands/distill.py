@@ -27,7 +27,8 @@ from pipelines.run.films import Studies
 from pipelines.run.patients import read_patients, require_enough
 from pipelines.run.progress import Progress
 from pipelines.run.release_file import LEVELS, quantized, read_release, step_sizes, write_release
-from pipelines.run.store import RUNS, Json, Run, claimed, write_json
+from pipelines.run.results import has_metrics, write_metrics
+from pipelines.run.store import RUNS, Json, Run, claimed
 from privacy.policy import Level
 
 METHOD, METHOD_WITHOUT = "moments", "rfad"
@@ -196,7 +197,7 @@ def _guarantee(opened: OpenedRun, recipe: Recipe, experts: Path | None) -> Json 
 
 
 def _judge(opened: OpenedRun) -> Generator[Progress, None, None]:
-    if opened.run.metrics.exists():
+    if has_metrics(opened.run):
         return
     rows = yield from utility(opened, read_release(opened.run), "convnet")
-    write_json(opened.run.metrics, {row: value["metrics"] for row, value in rows.items()})
+    write_metrics(opened.run, {row: value["metrics"] for row, value in rows.items()})
