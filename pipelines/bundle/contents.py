@@ -32,8 +32,9 @@ Files = dict[str, bytes]
 
 def contents(run: Run) -> Files:
     """Returns the bundle without the audit's own report, by file name."""
+    found = read_metrics(run)  # first: its seal also covers the release
     release = read_release(run)
-    metrics = shown(release, read_metrics(run))
+    metrics = shown(release, found)
     names = preview_names(release)
     files: Files = {RELEASE: run.release.read_bytes()}
     for name, image in zip(names, release.display.numpy(), strict=True):
@@ -74,13 +75,15 @@ def coarse(metrics: Json) -> Json:
     }
 
 
-def own_words(run: Run) -> frozenset[str]:
+def own_words(facts: Json) -> frozenset[str]:
     """Returns the words of the bundle that do not come from a patient.
 
     These are the words of the templates and of the table of audits, and the numbers that the user
     chose. A patient may be called Page or have the number 4095.
+
+    Args:
+        facts: what the release may say of itself; not what its file says.
     """
-    facts = read_release(run).facts
     chosen = [facts["seed"], facts["steps"], facts["ipc"], LEVELS]
     chosen += [*facts["fields"].values(), *facts["ingredients"].values()]
     return template_words() | frozenset(token for one in chosen for token in tokens(str(one)))
