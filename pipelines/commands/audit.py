@@ -35,6 +35,7 @@ from pipelines.run.store import Json, require
 from privacy.decision import Decision, wording
 from privacy.evidence import Evidence
 from privacy.finding import Finding
+from privacy.gates.earlier import audited_before
 from privacy.nulls import Nulls
 from privacy.policy import Level, Policy, load_policy
 from privacy.release import Films
@@ -215,6 +216,7 @@ def judged(evidence: Evidence, policy: Policy, level: Level, rng: torch.Generato
         "guarantee": None,
         "unit": evidence.unit,
         "null releases": _made_of(evidence),
+        "audited before": audited_before(evidence),
         "findings": [finding.to_json() for finding in findings],
         "policy": policy.model_dump(mode="json"),
         "sha256": hashes(evidence.outgoing),

@@ -8,7 +8,14 @@ from pathlib import Path
 import torch
 
 from pipelines.auditing.policies import read_policy
-from pipelines.bundle.acceptance import CARD, acceptance, require_nameless, with_acceptance
+from pipelines.bundle.acceptance import (
+    CARD,
+    OWN_POLICY,
+    acceptance,
+    require_nameless,
+    with_acceptance,
+    with_section,
+)
 from pipelines.bundle.believed import entry, passed
 from pipelines.bundle.checksums import SIGNATURE, SUMS, hashes, sums
 from pipelines.bundle.contents import (
@@ -103,8 +110,10 @@ def run(job: Export) -> Generator[Progress, None, Path]:
         more = dicom_files(read_release(found), files[RELEASE]) if job.dicom else {}
         # What a person had to accept about a guaranteed release is about patients: it stays here.
         published = None if answered else accepted
-        leaving = _leaving(job, files, more, result, published)
-        own = own_words(may) | frozenset(tokens(CARD) if published else ())
+        # With a guarantee, limits of attacks say nothing, and the report names none.
+        weaker = policy.is_weaker and result["guarantee"] is None
+        leaving = _leaving(job, files, more, result, published, weaker=weaker)
+        own = own_words(may) | frozenset(tokens(_added(published, weaker=weaker)))
         if job.dicom:
             own |= own_tokens(read_release(found), files[RELEASE])
         if refusal := _last_look(opened, files, leaving, result["sha256"], own, may, policy):
@@ -120,6 +129,11 @@ def run(job: Export) -> Generator[Progress, None, Path]:
             append(made.model_copy(update={"kind": "aborted", "aborts": number}))
         raise
     return job.to
+
+
+def _added(accepted: Acceptance | None, *, weaker: bool) -> str:
+    """Returns the words of the card's added sections."""
+    return (OWN_POLICY if weaker else "") + (CARD if accepted is not None else "")
 
 
 def _require_verdict(job: Export, result: Json, accepted: Acceptance | None) -> None:
@@ -159,7 +173,13 @@ def _require_verdict(job: Export, result: Json, accepted: Acceptance | None) -> 
 
 
 def _leaving(
-    job: Export, files: Files, more: Files, audit: Json, accepted: Acceptance | None
+    job: Export,
+    files: Files,
+    more: Files,
+    audit: Json,
+    accepted: Acceptance | None,
+    *,
+    weaker: bool,
 ) -> Files:
     """Returns everything that will be written.
 
@@ -169,6 +189,8 @@ def _leaving(
     if more:
         files = with_files(files, more)
         audit = audit | {"sha256": hashes(files)}
+    if weaker:
+        files, audit = with_section(files, audit, OWN_POLICY)
     if accepted is not None:
         files, audit = with_acceptance(files, audit, accepted)
     whole = finished(files, audit)

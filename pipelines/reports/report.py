@@ -72,6 +72,7 @@ def write_report(run: Run, patients: Patients, *, networks: int) -> None:
             summary=summary(release, metrics),
             next_step=next_step(audit),
             audit=audit,
+            before=audit["audited before"],
             guarantee=rows(release.facts["guarantee"]) if release.facts["guarantee"] else {},
             covered=WHERE,
             internal=_internal(run),
