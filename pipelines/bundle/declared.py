@@ -57,7 +57,7 @@ def declared(opened: OpenedRun) -> Json:
     method = opened.recipe.method
     if method is not None and isinstance(method, Prepares):
         sizes = found.get("step sizes")
-        may["step sizes"] = sizes if _are_step_sizes(sizes, opened) else None
+        may |= {"step sizes": sizes} if _are_step_sizes(sizes, opened) else {}
     return json.loads(json.dumps(may))
 
 

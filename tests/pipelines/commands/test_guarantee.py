@@ -29,6 +29,7 @@ from pipelines.commands.distill import run
 from pipelines.run import ledger
 from pipelines.run.budget import Budget
 from pipelines.run.installation import home
+from pipelines.run.results import read_audit
 from pipelines.run.store import Run, read_json
 
 TINY = ("--size", 16, "--width", 4, "--device", "cpu", "--patients", 100)
@@ -244,6 +245,10 @@ def test_experts_with_a_guarantee_serve_runs_at_no_further_cost(
     assert ended.code == 0, ended.err
     assert json.loads(ended.out)["guarantee"]["releases"] == 2 * 3 * 2
     assert len(budgets()) == 1
+    (found,) = (
+        one for one in read_audit(Run(tmp_path / "run"))["findings"] if one["audit"] == "G3"
+    )
+    assert found["verdict"] == "PASS"
     other = distill(source, tmp_path / "other", *mtt, "--epsilon", 9, "--patients", 200)
     assert (other.code, "the experts have epsilon 10" in other.err) == (2, True)
 
