@@ -34,8 +34,8 @@ from medidd.architectures import convnet
 from medidd.augment import RADIOGRAPH, Omega
 from pipelines.run import ledger
 from pipelines.run.release_file import read_release
-from pipelines.run.results import read_metrics, write_metrics
-from pipelines.run.store import Run
+from pipelines.run.results import read_audit, read_metrics, write_metrics
+from pipelines.run.store import Run, read_json
 from privacy.decision import Acceptance
 from privacy.policy import Policy
 
@@ -313,6 +313,39 @@ def test_other_images_of_the_same_patients_do_not_leave(
     assert "subtracted from each other" in ended.err
     assert not (tmp_path / "second").exists()
     assert entered() == ["export", "audit"]
+
+
+def test_a_policy_that_asks_for_less_is_called_so_wherever_one_looks(
+    passing: Run, bundle: Path, tmp_path: Path
+) -> None:
+    run = Run(copied(passing.path, tmp_path / "run"))
+    policy = tmp_path / "policy.toml"
+    policy.write_text(own_policy(residual_risk=0.15))
+    ended = called("export", run.path, "--policy", policy, "--to", tmp_path / "bundle")
+    assert ended.code == 0, ended.err
+    for folder, weaker in ((tmp_path / "bundle", True), (bundle, False)):
+        page, card = (folder / "audit.html").read_text(), (folder / "README.md").read_text()
+        assert ("PASS</strong> by a policy of their own at level standard" in page) is weaker
+        assert ("Audited by a policy of their own" in card) is weaker
+        assert read_json(folder / "audit.json")["by a policy of their own"] is weaker
+        assert called("verify", folder).code == 0
+
+
+def test_reports_say_how_often_these_patients_were_audited_before(
+    passing: Run, bundle: Path, tmp_path: Path
+) -> None:
+    run = altered(passing, tmp_path / "run")
+    rule(run, ending("A6", "FAIL"))  # of the release as it was
+    described = read_audit(run)["sha256"]["synthetic.safetensors"]
+    assert called("audit", run.path).code == 0
+    assert read_audit(run)["sha256"]["synthetic.safetensors"] != described
+    assert read_audit(run)["audited before"] == {"releases": 1, "refused": 1}
+    said = "Audited before: 1 other release of these patients by this installation, 1 refused."
+    for page in ("report.html", "private/audit/report.html"):
+        assert said in (run.path / page).read_text()
+    assert called("export", run.path, "--to", tmp_path / "bundle").code == 0
+    assert said in (tmp_path / "bundle" / "audit.html").read_text()
+    assert "Audited before: no other release" in (bundle / "audit.html").read_text()
 
 
 def test_what_one_audit_refused_no_other_lets_leave(passing: Run, tmp_path: Path) -> None:
