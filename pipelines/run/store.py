@@ -205,7 +205,7 @@ def own(place: Run) -> Json:
     """
     try:
         found = read_json(place.job)
-        made = found["job"] and found.get(_KEY)
+        _, made = found["job"], found.get(_KEY)
     except (OSError, ValueError, KeyError, TypeError):
         raise Stop(f"{place.job}: damaged; make it again in another folder", Exit.USAGE) from None
     require_own(place.path, made)
