@@ -89,11 +89,14 @@ def require_own(folder: Path, made: object) -> None:
     Raises:
         Stop: it was made under another one.
     """
-    if made != check_value():
-        whose = "another installation of medidd (another key)" if made else "an older medidd"
+    if not made:
         raise Stop(
-            f"{folder}: was made by {whose}; set {HOME} to the folder of the installation that "
-            "made it, or make it again in another folder",
+            f"{folder}: was made by an older medidd; make it again in another folder", Exit.USAGE
+        )
+    if made != check_value():
+        raise Stop(
+            f"{folder}: was made by another installation of medidd, with another key; set {HOME} "
+            "to the folder of that installation, or make it again in another folder",
             Exit.USAGE,
         )
 

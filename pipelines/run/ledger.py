@@ -225,7 +225,7 @@ def _read() -> list[Entry]:
             before = _digest(path)
         except PermissionError as error:
             raise _closed(error) from None
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             raise _gone(path) from None
         found.append(entry)
     _require_all(found, counted)

@@ -132,7 +132,7 @@ def assigned(
         raise Stop(str(error), Exit.DATA) from None
     try:
         same = once(run.ledger, lambda: drawn) == drawn
-    except ValueError:  # no JSON
+    except (ValueError, RecursionError):  # no JSON
         same = False
     if not same:
         raise Stop(

@@ -206,7 +206,7 @@ def own(place: Run) -> Json:
     try:
         found = read_json(place.job)
         _, made = found["job"], found.get(_KEY)
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         raise Stop(f"{place.job}: damaged; make it again in another folder", Exit.USAGE) from None
     require_own(place.path, made)
     return found

@@ -102,7 +102,8 @@ def test_nothing_that_is_about_patients_leaves(bundle: Path) -> None:
     assert manifest["metrics"] == {}
     assert audit["verdict"] == "GUARANTEED"
     assert audit["guarantee"] == manifest["guarantee"]
-    assert not {"findings", "power", "patients", "wording"} & audit.keys()
+    assert not {"findings", "power", "patients", "wording", "audited before"} & audit.keys()
+    assert "Audited before" not in (bundle / "audit.html").read_text()
     card = (bundle / "README.md").read_text()
     assert "| epsilon | 2 (moderate) |" in card
     assert not [word for word in ("interval", "| synthetic |", "| random |", "ROC") if word in card]
