@@ -3,7 +3,7 @@
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Protocol
+from typing import Any, Protocol
 
 from torch import Generator, Tensor
 
@@ -34,12 +34,14 @@ class Earlier:
         release: SHA-256 of the release file.
         patients: the patients it was distilled from, named as in ``Films.patients``.
         private: whether it was made under differential privacy.
+        verdict: how its audit ended.
     """
 
     kind: str
     release: str
     patients: frozenset[Hashable]
     private: bool = False
+    verdict: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,6 +86,7 @@ class Evidence:
         own: identifiers made for this export, such as new DICOM UIDs.
         constants: each constant of the preprocessing, and whether it is public; None if they are
             not declared.
+        declared: what the release file may say of itself; None if nothing is known about that.
         earlier: what was made from this hospital's patients before; None if no ledger is kept.
         canaries: distillations with planted patients; None below level "full".
         mu: what a guarantee of differential privacy claims: to any attacker, one patient is at most
@@ -106,6 +109,7 @@ class Evidence:
     is_identifier: Callable[[str], bool] | None = None
     own: frozenset[str] = frozenset()
     constants: Mapping[str, bool] | None = None
+    declared: Mapping[str, Any] | None = None
     earlier: Sequence[Earlier] | None = None
     canaries: Canaries | None = None
     mu: float | None = None

@@ -1,14 +1,31 @@
-"""The policy: one number that a hospital chooses, and what follows from it."""
+"""The policy: one number that a hospital chooses, and what follows from it.
+
+A hospital may choose, but not away: below a floor there is no policy. A policy above it that asks
+for less than medidd's own is called so on the first page of the report.
+"""
 
 import math
 import tomllib
 from enum import StrEnum
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from scipy.stats import norm
+
+FLOOR = ("G1", "G3", "G4", "G7", "G8", "A0", "A1", "A5", "A6")
+"""Audits that every policy must require: without one of them, films themselves could leave."""
+
+FOREIGN_FLOOR = ("G1", "G4", "A0", "A1", "A5", "A6")
+"""The same for a set that somebody else made; it has no bundle and no ledger."""
+
+LARGEST_RISK = 0.2
+"""No policy may allow more; a cell of five people, the least that is usual."""
+
+MOST_CONTROLS = 150
+"""As many are held out, so with a larger ``least_controls_tail`` no tail would ever be judged."""
 
 FPR = 0.05  # the false-positive rate at which the residual risk is defined
 
@@ -43,9 +60,9 @@ class Policy(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    residual_risk: float = Field(gt=0, lt=1)
+    residual_risk: float = Field(gt=0, le=LARGEST_RISK)
     least_controls: int = Field(ge=20)
-    least_controls_tail: int = Field(ge=59)
+    least_controls_tail: int = Field(ge=59, le=MOST_CONTROLS)
     starts_without_films: tuple[str, ...]
     outgoing: tuple[str, ...] = ()
     statistical: tuple[str, ...]
@@ -63,7 +80,29 @@ class Policy(BaseModel):
                 )
             if not set(self.statistical) & set(names):
                 raise ValueError(f"required.{level.value} names no statistical audit; add one")
+            floor = FOREIGN_FLOOR if level is Level.FOREIGN else FLOOR
+            if missing := [name for name in floor if name not in names]:
+                raise ValueError(
+                    f"required.{level.value}: no policy can do without {', '.join(missing)}"
+                )
+        for name, known in _lists().items():
+            if more := set(getattr(self, name)) - set(known):
+                raise ValueError(
+                    f"{name}: no policy can add to medidd's list, and {', '.join(sorted(more))} "
+                    "is not in it"
+                )
         return self
+
+    @property
+    def is_weaker(self) -> bool:
+        """Whether it asks for less than medidd's own policy."""
+        own = load_policy()
+        return (
+            self.residual_risk > own.residual_risk
+            or self.least_controls < own.least_controls
+            or self.least_controls_tail > own.least_controls_tail
+            or any(set(own.required[level]) - set(self.required[level]) for level in Level)
+        )
 
     @property
     def largest_mu(self) -> float:
@@ -81,11 +120,21 @@ class Policy(BaseModel):
         return round(1 / self.residual_risk)
 
 
+@cache
+def _lists() -> dict[str, list[str]]:
+    """Returns the lists of medidd's own policy that another one can only shorten."""
+    own = tomllib.loads(_text(None))
+    return {name: own[name] for name in ("starts_without_films", "outgoing", "statistical")}
+
+
+def _text(path: Path | None) -> str:
+    return (path or files("privacy").joinpath("policy.toml")).read_text(encoding="utf-8")
+
+
 def load_policy(path: Path | None = None) -> Policy:
     """Returns the policy in ``path``, or the one that comes with the package.
 
     Raises:
         ValueError: the file is not TOML, or a key is unknown, missing or out of range; it is named.
     """
-    text = (path or files("privacy").joinpath("policy.toml")).read_text(encoding="utf-8")
-    return Policy.model_validate(tomllib.loads(text))
+    return Policy.model_validate(tomllib.loads(_text(path)))

@@ -29,6 +29,14 @@ responsibility for the export.
 """The last part of the card of such a bundle."""
 
 
+OWN_POLICY = """
+## Audited by a policy of their own
+
+The sender's policy asks for less than medidd's own; see the section "Policy" of `audit.html`.
+"""
+"""What the card says if that is so."""
+
+
 def acceptance(reason: str | None, approver: str | None) -> Acceptance | None:
     """Returns the acceptance from the command line; None if there is none.
 
@@ -74,11 +82,15 @@ def with_acceptance(files: Files, audit: Json, accepted: Acceptance) -> tuple[Fi
         accepted: the acceptance.
     """
     said = {name: text.replace("|", "\\|") for name, text in asdict(accepted).items()}
-    card = files["README.md"] + CARD.format(**said).encode()
-    worded = with_files(files, {"README.md": card})
+    worded, audit = with_section(files, audit, CARD.format(**said))
     findings = [Finding.from_json(one) for one in audit["findings"]]
     return worded, audit | {
         "accepted": asdict(accepted),
         "public wording": wording_accepted(Decision.from_json(audit), findings),
-        "sha256": hashes(worded),
     }
+
+
+def with_section(files: Files, audit: Json, section: str) -> tuple[Files, Json]:
+    """Returns the bundle with one more section of the card, and the audit of these files."""
+    worded = with_files(files, {"README.md": files["README.md"] + section.encode()})
+    return worded, audit | {"sha256": hashes(worded)}

@@ -15,7 +15,8 @@ from pipelines.bundle.checksums import hashes
 from pipelines.bundle.croissant import NAME, croissant
 from pipelines.reports.pages import environment, template
 from pipelines.run.release_file import LEVELS, Release, png, preview_names, read_release
-from pipelines.run.store import Json, Run, dumped, read_json
+from pipelines.run.results import read_metrics
+from pipelines.run.store import Json, Run, dumped
 from privacy.gates.leaks import tokens
 from privacy.promises import PROMISE, WHERE, rows
 from privacy.release import Release as Audited
@@ -31,8 +32,9 @@ Files = dict[str, bytes]
 
 def contents(run: Run) -> Files:
     """Returns the bundle without the audit's own report, by file name."""
+    found = read_metrics(run)  # first: its seal also covers the release
     release = read_release(run)
-    metrics = shown(release, read_json(run.metrics))
+    metrics = shown(release, found)
     names = preview_names(release)
     files: Files = {RELEASE: run.release.read_bytes()}
     for name, image in zip(names, release.display.numpy(), strict=True):
@@ -73,13 +75,15 @@ def coarse(metrics: Json) -> Json:
     }
 
 
-def own_words(run: Run) -> frozenset[str]:
+def own_words(facts: Json) -> frozenset[str]:
     """Returns the words of the bundle that do not come from a patient.
 
     These are the words of the templates and of the table of audits, and the numbers that the user
     chose. A patient may be called Page or have the number 4095.
+
+    Args:
+        facts: what the release may say of itself; not what its file says.
     """
-    facts = read_release(run).facts
     chosen = [facts["seed"], facts["steps"], facts["ipc"], LEVELS]
     chosen += [*facts["fields"].values(), *facts["ingredients"].values()]
     return template_words() | frozenset(token for one in chosen for token in tokens(str(one)))
@@ -88,7 +92,7 @@ def own_words(run: Run) -> frozenset[str]:
 @cache
 def template_words() -> frozenset[str]:
     """Returns the words of the templates that leave, and of the modules with texts that leave."""
-    pages = ("page.html", "audit.html", "guarantee.html", "card.md", "style.css")
+    pages = ("page.html", "audit.html", "history.html", "guarantee.html", "card.md", "style.css")
     texts = [template(name) for name in (*pages, *CODE)]
     modules = (
         ("privacy", "threats.py"),

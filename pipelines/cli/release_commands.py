@@ -176,7 +176,9 @@ def verify_command(*, as_json: bool, **options: Any) -> None:
     """Check that a bundle is complete and unchanged. Needs no run, works on any computer."""
     from pipelines.commands import verify
 
-    show(verify.run(verify.Verify(**options)), as_json=as_json)
+    found = verify.run(verify.Verify(**options))
+    show(found, as_json=as_json)
+    found.require_usable()
 
 
 COMMANDS = (distill_command, audit_command, export_command, verify_command)

@@ -1,6 +1,5 @@
 """Judges exactly the bytes that a run would release."""
 
-import hashlib
 import re
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
@@ -16,8 +15,10 @@ from pipelines.auditing.null_releases import can_calibrate, null_releases, refer
 from pipelines.auditing.policies import read_policy
 from pipelines.auditing.recipients import recipients
 from pipelines.auditing.reference import read_reference
+from pipelines.bundle.believed import decided, entry
 from pipelines.bundle.checksums import hashes
-from pipelines.bundle.contents import RELEASE, contents, decode, own_words
+from pipelines.bundle.contents import contents, decode, own_words
+from pipelines.bundle.declared import declared
 from pipelines.evaluation.utility import NETWORKS
 from pipelines.learning.opened_run import OpenedRun, open_run
 from pipelines.reports.internal import FOLDER, write_internal
@@ -28,17 +29,18 @@ from pipelines.run.installation import key
 from pipelines.run.patients import Patients
 from pipelines.run.progress import Progress
 from pipelines.run.release_file import read_release
+from pipelines.run.results import write_audit
 from pipelines.run.seeds import generator
-from pipelines.run.store import Json, Run, dumped, read_json, require, write_json
-from privacy.decision import Decision, decide, wording
+from pipelines.run.store import Json, require
+from privacy.decision import Decision, wording
 from privacy.evidence import Evidence
-from privacy.finding import Finding, Verdict
+from privacy.finding import Finding
+from privacy.gates.earlier import audited_before
 from privacy.nulls import Nulls
 from privacy.policy import Level, Policy, load_policy
 from privacy.release import Films
 from privacy.suite import audit
 
-_CAN_PASS = (Level.STANDARD.value, Level.FULL.value)
 CONSTANTS = {"mean": True, "std": True, "levels": True}
 """All constants of the preprocessing; none comes from films (``medidd.data.NORMALIZATION``)."""
 
@@ -105,7 +107,9 @@ def examine(
     reference: Films | None = None,
     encoder: Encoder | None = None,
 ) -> Generator[Progress, None, Json]:
-    """Runs the audits of one level. Except for screenings, it writes a report and a ledger entry.
+    """Runs the audits of one level, and enters what they found in the ledger.
+
+    Except for screenings, it also writes a report.
 
     Args:
         opened: the run.
@@ -121,9 +125,9 @@ def examine(
     result |= {"encoder": encoder.sha256 if encoder else None, "guarantee": promised(opened)}
     if level is not Level.SCREEN:
         _report(opened, evidence, policy, result)
-        with ledger.locked() as append:
-            append(entry("audit", opened.patients, result))
-    write_json(opened.run.audit, result)
+    with ledger.locked() as append:
+        append(entry("audit", opened.patients, result))
+    write_audit(opened.run, result)
     yield Progress(f"audit ({level.value})", 1, 1)
     return result
 
@@ -141,7 +145,7 @@ def _gather(
     canaries = None
     if level is Level.FULL:
         canaries = yield from canary_releases(opened)
-    outgoing = contents(run)
+    outgoing, may = contents(run), declared(opened)
     return Evidence(
         release=decode(outgoing),
         members=opened.patients.members,
@@ -156,8 +160,9 @@ def _gather(
         manifest=hashes(outgoing),
         decode=decode,
         is_identifier=identifier_of(opened.patients),
-        own=own_words(run),
+        own=own_words(may),
         constants=CONSTANTS,
+        declared=may,
         earlier=ledger.earlier(opened.patients.cohort),
         canaries=canaries,
         mu=mu_of(opened),
@@ -197,25 +202,10 @@ def _nulls(
     return None
 
 
-def entry(kind: ledger.Kind, patients: Patients, result: Json) -> ledger.Entry:
-    """Returns the ledger entry of an audited release."""
-    return ledger.Entry(
-        kind=kind,
-        release=result["sha256"][RELEASE],
-        judged=hashlib.sha256(dumped([result["sha256"], result["policy"]])).hexdigest(),
-        people=ledger.people(patients),
-        verdict=result["verdict"],
-        level=result["level"],
-        failed=tuple(f["audit"] for f in result["findings"] if f["verdict"] == Verdict.FAIL.value),
-        accepted=result["accepted"],
-        private=result["guarantee"] is not None,
-    )
-
-
 def judged(evidence: Evidence, policy: Policy, level: Level, rng: torch.Generator) -> Json:
     """Returns the results of all audits of a level, as they are stored."""
     findings = audit(evidence, policy, level, rng)
-    decision = decide(findings, policy, level)
+    decision = decided(findings, policy, level)
     return {
         "verdict": decision.verdict.value,
         "level": level.value,
@@ -226,6 +216,7 @@ def judged(evidence: Evidence, policy: Policy, level: Level, rng: torch.Generato
         "guarantee": None,
         "unit": evidence.unit,
         "null releases": _made_of(evidence),
+        "audited before": audited_before(evidence),
         "findings": [finding.to_json() for finding in findings],
         "policy": policy.model_dump(mode="json"),
         "sha256": hashes(evidence.outgoing),
@@ -236,19 +227,6 @@ def _made_of(evidence: Evidence) -> str:
     if evidence.nulls is None:
         return "none"
     return "controls" if evidence.nulls.fold_of is not None else "reference"
-
-
-def passed(run: Run, policy: Policy) -> Json | None:
-    """Returns the audit of exactly the bytes that would leave now, at level standard or above.
-
-    None if the run has no such audit under this policy. The verdict does not matter.
-    """
-    if not run.audit.exists():
-        return None
-    found = read_json(run.audit)
-    same = found["sha256"] == hashes(contents(run))
-    current = found["policy"] == policy.model_dump(mode="json")
-    return found if same and current and found["level"] in _CAN_PASS else None
 
 
 def promised(opened: OpenedRun) -> Json | None:

@@ -7,11 +7,11 @@ from typing import Any
 
 import torch
 
-from medidd.data import NORMALIZATION
 from medidd.distill import Prepares
+from pipelines.bundle.declared import facts, keep_guarantee
 from pipelines.commands.audit import examine
 from pipelines.evaluation.baselines import baselines_ahead
-from pipelines.evaluation.utility import NETWORKS, recipient, told, utility
+from pipelines.evaluation.utility import NETWORKS, utility
 from pipelines.learning.asking import asking
 from pipelines.learning.experts import about, recorded
 from pipelines.learning.job import FrozenJob
@@ -26,8 +26,9 @@ from pipelines.run.budget import Budget
 from pipelines.run.films import Studies
 from pipelines.run.patients import read_patients, require_enough
 from pipelines.run.progress import Progress
-from pipelines.run.release_file import LEVELS, quantized, read_release, step_sizes, write_release
-from pipelines.run.store import RUNS, Json, Run, claimed, write_json
+from pipelines.run.release_file import quantized, read_release, step_sizes, write_release
+from pipelines.run.results import has_metrics, write_metrics
+from pipelines.run.store import RUNS, Json, Run, claimed
 from privacy.policy import Level
 
 METHOD, METHOD_WITHOUT = "moments", "rfad"
@@ -155,7 +156,7 @@ def _recipe(opened: OpenedRun, experts: Path | None) -> Recipe:
 def _release(
     opened: OpenedRun, recipe: Recipe, experts: Path | None
 ) -> Generator[Progress, None, None]:
-    place, frozen, classes = opened.run, opened.frozen, opened.patients.cohort.classes
+    place, frozen = opened.run, opened.frozen
     if place.release.exists():
         return
     guarantee = _guarantee(opened, recipe, experts)
@@ -171,13 +172,11 @@ def _release(
         log=place.log,
         asking=asking(frozen.budget, place.answers),
     )
-    scale = {"mean": NORMALIZATION.mean, "std": NORMALIZATION.std, "levels": LEVELS}
-    facts = frozen.facts(classes, scale, guarantee)
-    facts["training"] = told(recipient(frozen), frozen.width)
+    said = facts(opened, guarantee)
     method = recipe.method
     if method is not None and isinstance(method, Prepares):
-        facts["step sizes"] = step_sizes(synthetic)
-    write_release(place, quantized(synthetic, facts))
+        said["step sizes"] = step_sizes(synthetic)
+    write_release(place, quantized(synthetic, said))
 
 
 def _guarantee(opened: OpenedRun, recipe: Recipe, experts: Path | None) -> Json | None:
@@ -190,13 +189,15 @@ def _guarantee(opened: OpenedRun, recipe: Recipe, experts: Path | None) -> Json 
     if budget is None:
         return None
     if experts is not None:
-        return of_experts(experts, budget)
+        guarantee = of_experts(experts, budget)
+        keep_guarantee(opened, guarantee)
+        return guarantee
     plan = planned(recipe, budget, opened.frozen.size)
     return promised(opened.run, opened.patients, budget, plan)
 
 
 def _judge(opened: OpenedRun) -> Generator[Progress, None, None]:
-    if opened.run.metrics.exists():
+    if has_metrics(opened.run):
         return
     rows = yield from utility(opened, read_release(opened.run), "convnet")
-    write_json(opened.run.metrics, {row: value["metrics"] for row, value in rows.items()})
+    write_metrics(opened.run, {row: value["metrics"] for row, value in rows.items()})

@@ -8,7 +8,15 @@ from pathlib import Path
 import torch
 
 from pipelines.auditing.policies import read_policy
-from pipelines.bundle.acceptance import CARD, acceptance, require_nameless, with_acceptance
+from pipelines.bundle.acceptance import (
+    CARD,
+    OWN_POLICY,
+    acceptance,
+    require_nameless,
+    with_acceptance,
+    with_section,
+)
+from pipelines.bundle.believed import entry, passed
 from pipelines.bundle.checksums import SIGNATURE, SUMS, hashes, sums
 from pipelines.bundle.contents import (
     RELEASE,
@@ -18,9 +26,10 @@ from pipelines.bundle.contents import (
     own_words,
     with_files,
 )
+from pipelines.bundle.declared import declared
 from pipelines.bundle.dicom_files import dicom_files, own_tokens
 from pipelines.bundle.signature import sign
-from pipelines.commands.audit import Audit, entry, identifier_of, mu_of, passed, sentence
+from pipelines.commands.audit import Audit, identifier_of, mu_of, sentence
 from pipelines.commands.audit import run as run_audit
 from pipelines.learning.opened_run import OpenedRun, open_run
 from pipelines.learning.promise import require_reserved
@@ -97,14 +106,17 @@ def run(job: Export) -> Generator[Progress, None, Path]:
                 "again with another --seed",
                 Exit.AUDIT,
             )
+        may = declared(opened)
         more = dicom_files(read_release(found), files[RELEASE]) if job.dicom else {}
         # What a person had to accept about a guaranteed release is about patients: it stays here.
         published = None if answered else accepted
-        leaving = _leaving(job, files, more, result, published)
-        own = own_words(found) | frozenset(tokens(CARD) if published else ())
+        # With a guarantee, limits of attacks say nothing, and the report names none.
+        weaker = policy.is_weaker and result["guarantee"] is None
+        leaving = _leaving(job, files, more, result, published, weaker=weaker)
+        own = own_words(may) | frozenset(tokens(_added(published, weaker=weaker)))
         if job.dicom:
             own |= own_tokens(read_release(found), files[RELEASE])
-        if refusal := _last_look(opened, files, leaving, result["sha256"], own, policy):
+        if refusal := _last_look(opened, files, leaving, result["sha256"], own, may, policy):
             raise Stop(f"{job.run}: not exported. {refusal}", Exit.AUDIT)
         if accepted is not None:
             made = made.model_copy(update={"accepted": accepted})
@@ -117,6 +129,11 @@ def run(job: Export) -> Generator[Progress, None, Path]:
             append(made.model_copy(update={"kind": "aborted", "aborts": number}))
         raise
     return job.to
+
+
+def _added(accepted: Acceptance | None, *, weaker: bool) -> str:
+    """Returns the words of the card's added sections."""
+    return (OWN_POLICY if weaker else "") + (CARD if accepted is not None else "")
 
 
 def _require_verdict(job: Export, result: Json, accepted: Acceptance | None) -> None:
@@ -156,7 +173,13 @@ def _require_verdict(job: Export, result: Json, accepted: Acceptance | None) -> 
 
 
 def _leaving(
-    job: Export, files: Files, more: Files, audit: Json, accepted: Acceptance | None
+    job: Export,
+    files: Files,
+    more: Files,
+    audit: Json,
+    accepted: Acceptance | None,
+    *,
+    weaker: bool,
 ) -> Files:
     """Returns everything that will be written.
 
@@ -166,6 +189,8 @@ def _leaving(
     if more:
         files = with_files(files, more)
         audit = audit | {"sha256": hashes(files)}
+    if weaker:
+        files, audit = with_section(files, audit, OWN_POLICY)
     if accepted is not None:
         files, audit = with_acceptance(files, audit, accepted)
     whole = finished(files, audit)
@@ -178,6 +203,7 @@ def _last_look(
     leaving: Files,
     audited: dict[str, str],
     own: frozenset[str],
+    may: Json,
     policy: Policy,
 ) -> str:
     """Returns why the files that will be written may not leave; '' if they may.
@@ -193,6 +219,7 @@ def _last_look(
             check sums, a signature.
         audited: SHA-256 of each audited file.
         own: words and UIDs in them that do not come from a patient.
+        may: what the release file may say of itself.
         policy: what is required.
     """
     patients = opened.patients
@@ -205,6 +232,7 @@ def _last_look(
         decode=decode,
         is_identifier=identifier_of(patients),
         own=own,
+        declared=may,
         earlier=ledger.earlier(patients.cohort),
         mu=mu_of(opened),
     )

@@ -11,6 +11,7 @@ from pipelines.reports.report import ROWS, next_step
 from pipelines.run import remarks
 from pipelines.run.films import open_cohort
 from pipelines.run.release_file import read_release
+from pipelines.run.results import read_audit, read_metrics
 from pipelines.run.store import Json, Run, read_json
 
 
@@ -27,7 +28,7 @@ class Watch:
 
 def of(run: Run, seconds: float) -> Answer:
     """Sums up a finished run."""
-    release, metrics, audit = read_release(run), read_json(run.metrics), read_json(run.audit)
+    release, metrics, audit = read_release(run), read_metrics(run), read_audit(run)
     facts = release.facts
     shape = "x".join(str(side) for side in release.levels.shape[2:])
     ready = audit["verdict"] == "PASS" or facts["guarantee"] is not None

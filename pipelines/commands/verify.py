@@ -2,7 +2,8 @@
 
 Check sums are in three places that must agree: SHA256SUMS lists every file, the manifest lists what
 a recipient uses, and the audit's report lists what was audited. A person who rewrites all three
-makes a bundle that counts as whole. Only a signature shows that it is not the hospital's.
+makes a bundle that counts as whole. Only a signature shows that it is not the hospital's. The
+previews are compared with the tensors. A bundle whose audit refused it is not one to use.
 
 Nothing heavy is imported here, so a recipient can check a bundle quickly.
 """
@@ -12,12 +13,13 @@ import json
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pipelines.bundle.checksums import SIGNATURE, SUMS, listed
+from pipelines.bundle.previews import strange
 from pipelines.bundle.signature import signer
 from pipelines.run.errors import Exit, Stop
 
@@ -28,7 +30,9 @@ _VERDICTS = (
     "INVALID",
     "GUARANTEED",
 )  # importing them would load torch
+_REFUSED = ("FAIL", "INVALID")
 _REPORT = ("audit.json", "audit.html")
+RELEASE = "synthetic.safetensors"
 _AGAIN = "do not use the bundle, and ask the sender for it again"
 
 # Names that an export gives. Any other name may be a patient's: it is counted, not repeated.
@@ -60,21 +64,21 @@ class Verified:
         bundle: its folder.
         files: how many files it has.
         verdict: of the audit in its report.
-        signed: whether there is a signature.
+        signed: whether there is a signature; None if there is one that was not checked.
         signer: who signed it; None if the signature was not checked.
     """
 
     bundle: Path
     files: int
     verdict: str
-    signed: bool
+    signed: bool | None
     signer: str | None
 
     def text(self) -> str:
         """Returns three lines."""
         if self.signer is not None:
             by = f"signed by {self.signer}"
-        elif self.signed:
+        elif self.signed is None:
             by = "signature: not checked; name the allowed signers with --signers"
         else:
             by = "signature: none, so anybody may have made this bundle"
@@ -85,6 +89,17 @@ class Verified:
                 by,
             )
         )
+
+    def require_usable(self) -> None:
+        """Checks that the audit in the bundle did not refuse it.
+
+        Raises:
+            Stop: it did.
+        """
+        if self.verdict in _REFUSED:
+            raise Stop(
+                f"{self.bundle}: whole, but its audit says {self.verdict}; {_AGAIN}", Exit.AUDIT
+            )
 
     def json(self) -> dict[str, Any]:
         """Returns the object."""
@@ -135,16 +150,34 @@ def _verified(job: Verify) -> Verified:
     audit = _object(job.bundle, "audit.json")
     _require_same(_object(job.bundle, "manifest.json").get("files"), digests, "manifest.json")
     _require_same(audit.get("audited"), digests, "audit.json")
-    signed = SIGNATURE in found
+    _require_shown(job.bundle, digests.keys())
+    # An empty file is no signature.
+    signed = SIGNATURE in found and (job.bundle / SIGNATURE).stat().st_size > 0
     if job.signers is not None and not signed:
         raise _changed("there is no signature, and --signers needs one")
-    return Verified(
-        job.bundle,
-        len(found),
-        _verdict(audit),
-        signed,
-        signer(sums, job.bundle / SIGNATURE, job.signers) if job.signers is not None else None,
-    )
+    by = None
+    if job.signers is not None:
+        by = signer(sums, job.bundle / SIGNATURE, job.signers)
+    checked = None if signed and by is None else signed
+    return Verified(job.bundle, len(found), _verdict(audit), checked, by)
+
+
+def _require_shown(bundle: Path, names: Collection[str]) -> None:
+    """Checks that the previews show the tensors.
+
+    Raises:
+        Stop: one does not.
+    """
+    if RELEASE not in names:
+        raise _changed(f"{RELEASE} is missing")
+    try:
+        wrong = strange(
+            _read(bundle / RELEASE), lambda name: _read(bundle / name) if name in names else None
+        )
+    except ValueError as fault:
+        raise _changed(f"{RELEASE} {fault}") from None
+    if wrong:
+        raise _changed(f"{wrong} images without a preview that shows them")
 
 
 def _require_bundle(folder: Path) -> None:

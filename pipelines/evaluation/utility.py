@@ -25,12 +25,16 @@ from pipelines.learning.learn import trained_teachers
 from pipelines.learning.opened_run import OpenedRun
 from pipelines.run.progress import Progress
 from pipelines.run.release_file import Release
+from pipelines.run.results import kept, release_hash
 from pipelines.run.seeds import derived, generator
-from pipelines.run.store import Json, once
+from pipelines.run.store import Json
 from privacy.release import Films
 
 NETWORKS = 3
 """Networks per row; the fewest that show how much a result depends on the initial weights."""
+
+_OF_RELEASE = ("synthetic", "own")
+"""Rows that are about the release; the others do not change with it."""
 
 Labelled = tuple[Tensor, Tensor]
 """Standardised images (n, C, H, W) and soft labels (n, K)."""
@@ -116,7 +120,9 @@ def utility(
             predicted = [classifier(seen).cpu() for classifier in classifiers]
             return _row(predicted, test, derived(seed, "bootstrap"))
 
-        done[row] = once(opened.run.private / "worth" / name / f"{row}.json", judged)
+        path = opened.run.private / "worth" / name / f"{row}.json"
+        about = release_hash(opened.run) if row in _OF_RELEASE else ""
+        done[row] = kept(path, f"row {row} {about}", judged)
     yield Progress("train networks", len(rows), len(rows))
     return done
 

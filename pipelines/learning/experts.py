@@ -21,7 +21,7 @@ from pipelines.learning.asking import Asking, plainly
 from pipelines.learning.job import FrozenJob
 from pipelines.run.errors import Exit, Stop
 from pipelines.run.progress import Progress
-from pipelines.run.store import Json
+from pipelines.run.store import Json, Run, own
 from privacy.dp.source import PrivateSource
 from privacy.release import Films
 
@@ -90,7 +90,8 @@ def recorded(method: str, folder: Path | None) -> Json | None:
     """Returns how the experts in a folder were trained.
 
     Raises:
-        Stop: the method needs experts and is given none, or needs none, or they are damaged.
+        Stop: the method needs experts and is given none, or needs none, or they are damaged or of
+            another installation.
     """
     kind = METHODS.get(method)
     needed = kind is not None and "experts" in fields.fields(kind)
@@ -104,6 +105,8 @@ def recorded(method: str, folder: Path | None) -> Json | None:
         return None
     if not needed:
         raise Stop(f"{method} matches no experts; leave out --experts", Exit.USAGE)
+    if (made := Run(folder)).job.exists():
+        own(made)
     try:
         return read_record(folder)["training"]
     except ValueError as error:

@@ -15,7 +15,7 @@ from medidd.dicom.reading import DEFAULT, Reading
 from pipelines.learning.recipe import Recipe, recipe
 from pipelines.run.budget import Budget
 from pipelines.run.errors import Exit, Stop
-from pipelines.run.store import Json, Run, read_json
+from pipelines.run.store import Json, Run, own
 
 
 @dataclass(frozen=True)
@@ -129,10 +129,11 @@ def read_job(run: Run) -> FrozenJob:
     """Reads the frozen job of a run.
 
     Raises:
-        Stop: another version of medidd was asked for it.
+        Stop: another installation made it, or another version of medidd.
     """
+    found = own(run)
     try:
-        asked = read_json(run.job)["job"]
+        asked = found["job"]
         budget = asked["budget"] and Budget(**asked["budget"])
         reading = Reading.from_json(asked["reading"])
         return FrozenJob(**(asked | {"reading": reading, "budget": budget}))

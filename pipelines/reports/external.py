@@ -36,10 +36,12 @@ def audit_report(audit: Json) -> dict[str, bytes]:
     report = {
         "verdict": audit["verdict"],
         "level": audit["level"],
+        "by a policy of their own": policy.is_weaker,
         "wording": audit["public wording"],
         "accepted": audit["accepted"],
         "unit": audit["unit"],
         "null releases": audit["null releases"],
+        "audited before": audit["audited before"],
         "patients": patients,
         "patients per image": _per_image(audit["findings"]),
         "findings": [_outside(finding) for finding in audit["findings"]],
@@ -58,6 +60,7 @@ def audit_report(audit: Json) -> dict[str, bytes]:
         .get_template("audit.html")
         .render(
             report=report,
+            before=report["audited before"],
             questions=QUESTIONS,
             analogy=ANALOGY,
             no_guarantee=NO_GUARANTEE,

@@ -27,6 +27,7 @@ from privacy.attacks.unmixing import FITS, Shares
 from privacy.decision import Decision, wording
 from privacy.evidence import Earlier, Evidence
 from privacy.finding import Finding, Verdict
+from privacy.gates.earlier import audited_before
 from privacy.policy import Policy
 from privacy.release import Films, Release
 from privacy.statistics.power import power
@@ -80,6 +81,7 @@ def write_internal(
         .get_template("internal.html")
         .render(
             facts=facts,
+            before=facts["audited before"],
             attacks=plots,
             mixed=mixed,
             bars="" if mixed["why"] else _bars(mixed),
@@ -126,6 +128,7 @@ def _facts(
         "policy": policy.model_dump(mode="json"),
         "derived": derived,
         "ledger": _ledger(evidence),
+        "audited before": audited_before(evidence),
         "environment": versions(),
     }
 
@@ -149,6 +152,7 @@ def _ledger(evidence: Evidence) -> Json:
 def _shared(earlier: Earlier, evidence: Evidence) -> Json:
     return {
         "kind": earlier.kind,
+        "verdict": earlier.verdict,
         "release": earlier.release,
         "patients": len(earlier.patients),
         "members now": len(earlier.patients & set(evidence.members.ids)),

@@ -13,6 +13,7 @@ from pipelines.reports.pages import environment
 from pipelines.run.patients import Patients
 from pipelines.run.release_file import Release, png, read_release
 from pipelines.run.remarks import unmatched
+from pipelines.run.results import read_audit, read_metrics
 from pipelines.run.store import Json, Run, read_json, write
 from privacy.promises import WHERE, rows
 
@@ -49,7 +50,7 @@ def write_report(run: Run, patients: Patients, *, networks: int) -> None:
         patients: the films, by role.
         networks: number of networks trained for each row of the table.
     """
-    release, metrics, audit = read_release(run), read_json(run.metrics), read_json(run.audit)
+    release, metrics, audit = read_release(run), read_metrics(run), read_audit(run)
     losses = [json.loads(line)["loss"] for line in run.log.read_text().splitlines()]
     curves = {
         row: read_json(run.private / "worth" / "convnet" / f"{row}.json")["roc"] for row in metrics
@@ -71,6 +72,7 @@ def write_report(run: Run, patients: Patients, *, networks: int) -> None:
             summary=summary(release, metrics),
             next_step=next_step(audit),
             audit=audit,
+            before=audit["audited before"],
             guarantee=rows(release.facts["guarantee"]) if release.facts["guarantee"] else {},
             covered=WHERE,
             internal=_internal(run),

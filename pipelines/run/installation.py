@@ -7,6 +7,7 @@ stay the same, or no run could be repeated. Therefore it is drawn once from the 
 stored where only the owner can read it.
 """
 
+import hmac
 import os
 import resource
 import secrets
@@ -69,6 +70,35 @@ def key() -> bytes:
             f"{path}: {reason}; set {HOME} to a folder that you can write",
             Exit.USAGE,
         ) from None
+
+
+def check_value() -> str:
+    """Returns 16 hexadecimal digits by which what was made under this key is recognised."""
+    return hmac.digest(key(), b"check value", "sha256").hex()[:16]
+
+
+def require_own(folder: Path, made: object) -> None:
+    """Checks that a folder was made by this installation.
+
+    Under another key no patient and no identifier is recognised, and the ledger is somebody else's.
+
+    Args:
+        folder: the folder.
+        made: the check value of the key under which it was made.
+
+    Raises:
+        Stop: it was made under another one.
+    """
+    if not made:
+        raise Stop(
+            f"{folder}: was made by an older medidd; make it again in another folder", Exit.USAGE
+        )
+    if made != check_value():
+        raise Stop(
+            f"{folder}: was made by another installation of medidd, with another key; set {HOME} "
+            "to the folder of that installation, or make it again in another folder",
+            Exit.USAGE,
+        )
 
 
 def harden() -> None:

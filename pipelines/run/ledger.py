@@ -3,13 +3,15 @@
 HOME/ledger/
     000001.json    one entry: what was audited or exported, when, and from which patients
     .lock          held by the process that adds an entry
+HOME/entries       how many entries there are, and the hash of the newest; sealed
 
 An attacker can subtract two releases of the same patients from each other, so an export must know
 all earlier ones. Its entry is on the disk before the first byte of its bundle. If a process is
 stopped in between, the ledger counts the export as made. Entries are only added, each completely or
-not at all. Each entry holds the hash of the entry before it. So medidd notices if an entry is
-changed, torn or missing. It does not notice if the newest entries are missing, and it does not know
-what other installations did.
+not at all. Each entry holds the hash of the entry before it, and ``entries``, beside the key, that
+of the newest. So medidd notices if an entry is changed, torn or missing, also if the newest ones or
+all of them are. It does not notice if both places are put back to an earlier day together, and it
+does not know what other installations did.
 
 People are keyed hashes, as in a cohort. A film has several: of its patient, of its study and of
 itself. So medidd also recognises it in a run that counts studies or films as patients.
@@ -32,7 +34,8 @@ from medidd.dicom.folder.names import sought
 from pipelines.run.errors import Exit, Stop
 from pipelines.run.installation import HOME, home
 from pipelines.run.patients import Patients
-from pipelines.run.store import dumped, read_json, write
+from pipelines.run.seal import read_sealed, write_sealed
+from pipelines.run.store import Json, dumped, read_json, write
 from privacy.decision import Acceptance
 from privacy.dp.accounting import Series
 from privacy.evidence import Earlier
@@ -42,6 +45,8 @@ Kind = Literal["export", "audit", "budget", "aborted"]
 """What was done; "budget" means that a run with a guarantee was about to ask about its patients,
 "aborted" that an export did not happen after all."""
 
+_COUNT = "count of the ledger"
+_RESTORE = "restore the ledger from a backup"
 _NAME = re.compile(r"\d{6,}\.json")
 
 
@@ -64,6 +69,7 @@ class Entry(BaseModel):
         delta: at which the total is judged.
         date: when the entry was made, in UTC; filled in when it is added.
         before: SHA-256 of the entry before; filled in likewise.
+        number: its place, from 1; filled in likewise. 0 in old entries, which nobody counted.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -83,6 +89,7 @@ class Entry(BaseModel):
     delta: float | None = None
     date: str = ""
     before: str = ""
+    number: int = 0
 
 
 @contextmanager
@@ -138,6 +145,7 @@ def earlier(cohort: Cohort) -> list[Earlier]:
             entry.release,
             frozenset(patient for name in sought(entry.people) for patient in whose.get(name, ())),
             entry.private,
+            entry.verdict,
         )
         for entry in entries()
         if entry.kind != "budget"
@@ -147,8 +155,8 @@ def earlier(cohort: Cohort) -> list[Earlier]:
 def failure(judged: str) -> Entry | None:
     """Returns the first audit that refused exactly these files by exactly this policy, if any.
 
-    An audit that refused only because of an earlier export (G7) does not count: that export may be
-    taken back.
+    Also a screening: what it found does not go away. An audit that refused only because of an
+    earlier export (G7) does not count: that export may be taken back.
 
     Raises:
         Stop: the ledger is damaged or cannot be read.
@@ -158,6 +166,16 @@ def failure(judged: str) -> Entry | None:
         if refused and one.judged == judged and set(one.failed) != {"G7"}:
             return one
     return None
+
+
+def audited(judged: str, level: str, verdict: str) -> bool:
+    """Tells whether an audit at this level judged exactly these files so.
+
+    Raises:
+        Stop: the ledger is damaged or cannot be read.
+    """
+    wanted = ("audit", judged, level, verdict)
+    return any((one.kind, one.judged, one.level, one.verdict) == wanted for one in entries())
 
 
 def people(patients: Patients) -> tuple[str, ...]:
@@ -173,6 +191,7 @@ def _append(entry: Entry) -> int:
     filled = {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "before": _digest(_path(number - 1)) if number > 1 else "",
+        "number": number,
     }
     try:
         write(_path(number), dumped(entry.model_dump(mode="json") | filled))
@@ -180,17 +199,19 @@ def _append(entry: Entry) -> int:
         folder = os.open(_folder(), os.O_RDONLY)
         os.fsync(folder)
         os.close(folder)
+        _count(number)
     except OSError as error:
         raise _closed(error) from None
     return number
 
 
 def _read() -> list[Entry]:
+    counted = _counted()  # before the entries, for somebody may add one meanwhile
     try:
         # Unlike glob, this does not report an unreadable folder as empty.
         names = [name for name in os.listdir(_folder()) if _NAME.fullmatch(name)]  # noqa: PTH208
     except FileNotFoundError:
-        return []
+        names = []
     except OSError as error:
         raise _closed(error) from None
     found: list[Entry] = []
@@ -199,19 +220,49 @@ def _read() -> list[Entry]:
         path = _path(number)
         try:
             entry = Entry.model_validate(read_json(path))
-            if entry.before != before:
+            if entry.before != before or entry.number not in (0, number):
                 raise ValueError
             before = _digest(path)
         except PermissionError as error:
             raise _closed(error) from None
-        except (OSError, ValueError):
-            raise Stop(
-                f"{path}: damaged or missing, so medidd cannot know what has left this hospital; "
-                "restore the ledger from a backup",
-                Exit.USAGE,
-            ) from None
+        except (OSError, ValueError, RecursionError):
+            raise _gone(path) from None
         found.append(entry)
+    _require_all(found, counted)
     return found
+
+
+def _require_all(found: list[Entry], counted: Json) -> None:
+    """Checks the entries that were read against the count of an earlier moment.
+
+    Whoever is stopped between an entry and its count leaves a count that is one behind. It is
+    mended with the next entry.
+
+    Raises:
+        Stop: entries are missing, or the newest that was counted is another one.
+    """
+    if counted is None:
+        if any(entry.number for entry in found[:-1]):
+            raise _gone(_counter())
+        return
+    number, newest = counted["number"], counted["newest"]
+    if number > len(found) or _digest(_path(number)) != newest:
+        raise _gone(_path(number))
+
+
+def _count(number: int) -> None:
+    write_sealed(_counter(), {"number": number, "newest": _digest(_path(number))}, _COUNT)
+
+
+def _counted() -> Json:
+    """Returns how many entries there were and the hash of the newest; None if nobody counted."""
+    if not _counter().exists():
+        return None
+    return read_sealed(_counter(), _COUNT, _RESTORE, Exit.USAGE)
+
+
+def _counter() -> Path:
+    return home() / "entries"
 
 
 def _folder() -> Path:
@@ -224,6 +275,14 @@ def _path(number: int) -> Path:
 
 def _digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _gone(path: Path) -> Stop:
+    return Stop(
+        f"{path}: damaged or missing, so medidd cannot know what has left this hospital; "
+        f"{_RESTORE}",
+        Exit.USAGE,
+    )
 
 
 def _closed(error: OSError) -> Stop:

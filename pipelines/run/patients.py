@@ -94,7 +94,9 @@ def read_patients(
 def assigned(
     run: Run, cohort: Cohort, *, key: bytes, seed: int, held_out: float | None = None
 ) -> Patients:
-    """Returns the cohort with its roles; the first call draws them and stores them in the run.
+    """Returns the cohort with its roles; the first call also stores them in the run.
+
+    They follow from key, seed and cohort, so a later call draws them again and compares.
 
     Args:
         run: the run.
@@ -105,7 +107,8 @@ def assigned(
             None to hold out the same share of every class.
 
     Raises:
-        Stop: a class has too few patients to learn from some and hold out others.
+        Stop: a class has too few patients to learn from some and hold out others, or the stored
+            roles are not those that are drawn (code 6).
     """
 
     def draw() -> Mapping[str, Role]:
@@ -124,9 +127,20 @@ def assigned(
         return assign(names, labels, splits, key=key, seed=seed)
 
     try:
-        return Patients(cohort, once(run.ledger, draw))
+        drawn = draw()
     except ValueError as error:
         raise Stop(str(error), Exit.DATA) from None
+    try:
+        same = once(run.ledger, lambda: drawn) == drawn
+    except (ValueError, RecursionError):  # no JSON
+        same = False
+    if not same:
+        raise Stop(
+            f"{run.ledger}: damaged or changed, these are not the members and controls that were "
+            "drawn; make the run again with medidd distill",
+            Exit.AUDIT,
+        )
+    return Patients(cohort, drawn)
 
 
 ENTANGLED = (

@@ -1,7 +1,7 @@
 """A run on disk: its job, its results and its state.
 
 RUN/
-    run.json                the frozen job
+    run.json                the frozen job, and a check value of the installation's key
     synthetic.safetensors   the release: images and soft labels, byte for byte what an export ships
     metrics.json, audit.json, report.html, previews/
     log.jsonl               one line per step
@@ -21,6 +21,7 @@ from typing import Any
 
 from medidd.dicom import storage
 from pipelines.run.errors import Exit, Stop
+from pipelines.run.installation import check_value, require_own
 from pipelines.run.lock import LOCK, alone
 
 Json = Any
@@ -32,7 +33,7 @@ RUNS = Path("runs")
 _READ = frozenset({"cohort", "members", "controls", "ledger.json", "refused-files.csv", LOCK})
 """What is in the private part of a run before anything is made of its films."""
 
-_ENDED = "ended"
+_ENDED, _KEY = "ended", "key"
 
 
 @dataclass(frozen=True)
@@ -148,7 +149,7 @@ class Run:
     def end(self, asked: Json) -> None:
         """Notes that the job ended before it made anything, so the folder is free for any job."""
         self.ledger.unlink(missing_ok=True)
-        write_json(self.job, {"job": asked, _ENDED: True})
+        write_json(self.job, {"job": asked, _KEY: check_value(), _ENDED: True})
 
     def discard(self) -> None:
         """Removes the folder of a run that could not begin, and ``RUNS`` if it is then empty."""
@@ -169,9 +170,9 @@ def claim(place: Run, asked: Json, *, resume: bool) -> bool:
             without ``resume``.
     """
     if place.job.exists():
-        found = read_json(place.job)
+        found = own(place)
         if found.get(_ENDED):
-            write_json(place.job, {"job": asked})
+            write_json(place.job, {"job": asked, _KEY: check_value()})
             return False
         if not resume:
             raise Stop(
@@ -192,8 +193,23 @@ def claim(place: Run, asked: Json, *, resume: bool) -> bool:
             Exit.USAGE,
         )
     place.create()
-    write_json(place.job, {"job": asked})
+    write_json(place.job, {"job": asked, _KEY: check_value()})
     return True
+
+
+def own(place: Run) -> Json:
+    """Returns what ``run.json`` holds.
+
+    Raises:
+        Stop: the folder belongs to another installation, or the file is damaged.
+    """
+    try:
+        found = read_json(place.job)
+        _, made = found["job"], found.get(_KEY)
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        raise Stop(f"{place.job}: damaged; make it again in another folder", Exit.USAGE) from None
+    require_own(place.path, made)
+    return found
 
 
 @contextmanager
@@ -230,13 +246,14 @@ def require(path: Path) -> Run:
     run = Run(path)
     if not run.job.exists():
         raise Stop(f"{path}: not a run; make one with medidd distill", Exit.USAGE)
-    if "release" in read_json(run.job)["job"]:
+    asked = own(run)["job"]
+    if "release" in asked:
         raise Stop(
             f"{path}: not a run, but the audit of a set that somebody else made; it has nothing to "
             "export; to audit the set again, use --release",
             Exit.USAGE,
         )
-    if "method" not in read_json(run.job)["job"]:
+    if "method" not in asked:
         raise Stop(
             f"{path}: holds films or experts, not a run; make one with medidd distill", Exit.USAGE
         )

@@ -3,9 +3,11 @@
 The attacker reads every file to its last byte. Anything in addition to the images was never
 audited. A network keeps running means of the patients' films. A pickle keeps anything, and can run
 code. Nobody sees bytes after the end of a picture. A picture must show an image of the release,
-because the other audits look only at these.
+because the other audits look only at these. The release file describes itself; that text must be
+the one that follows from how it was made, to the last letter.
 """
 
+import json
 import pickletools
 import re
 from collections import Counter
@@ -19,7 +21,7 @@ from torch import Generator
 from privacy.evidence import Evidence
 from privacy.finding import Finding, Verdict
 from privacy.gates.croissant import require_description
-from privacy.gates.formats import SUFFIX, HiddenError, picture, tensors
+from privacy.gates.formats import SUFFIX, HiddenError, description, picture, tensors
 from privacy.gates.layers import UnreadableError, layers
 from privacy.gates.secondary_capture import BITS, capture
 from privacy.policy import Policy
@@ -92,6 +94,9 @@ def _faults(name: str, data: bytes, evidence: Evidence) -> Iterator[str]:
     try:
         if name.lower().endswith(SUFFIX):
             tensors(data)
+            may = evidence.declared
+            if may is not None and description(data) != json.dumps(may, sort_keys=True):
+                yield "a description that does not follow from how the release was made"
         elif name.lower().endswith(".png"):
             samples = picture(data)
             # Only two bit depths are allowed; a black picture is the same in both.

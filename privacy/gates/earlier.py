@@ -67,6 +67,27 @@ def earlier_releases(evidence: Evidence, policy: Policy, rng: Generator) -> Find
     )
 
 
+def audited_before(evidence: Evidence) -> dict[str, int] | None:
+    """Returns how many other releases of the same patients were audited, and how many refused.
+
+    Whoever tries other seeds until an audit passes has found chance, not privacy. None if no ledger
+    is kept.
+    """
+    if evidence.earlier is None:
+        return None
+    members = frozenset(evidence.members.ids)
+    present = {digest.lower() for digest in evidence.manifest.values()}
+    audits = [
+        one
+        for one in evidence.earlier
+        if one.kind == "audit"
+        and one.release.lower() not in present
+        and not members.isdisjoint(one.patients)
+    ]
+    refused = [one for one in audits if one.verdict in (Verdict.FAIL, Verdict.INVALID)]
+    return {"releases": len(_releases(audits)), "refused": len(_releases(refused))}
+
+
 def _releases(some: Iterable[Earlier]) -> set[str]:
     """Returns the releases, each once, however often it was audited or exported."""
     return {one.release.lower() for one in some}

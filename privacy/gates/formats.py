@@ -56,6 +56,23 @@ def tensors(data: bytes) -> dict[str, Tensor]:
     return found
 
 
+def description(data: bytes) -> str:
+    """Returns the text that a safetensors file holds besides its tensors.
+
+    Raises:
+        HiddenError: there is more than that one text, or the header is not written as usual, which
+            could hide something.
+    """
+    size = int.from_bytes(data[:8], "little")
+    written = data[8 : 8 + size].decode()
+    header = json.loads(written)
+    usual = json.dumps(header, separators=(",", ":"), ensure_ascii=False)
+    padding = " " * (-len(usual.encode()) % 8)
+    if written != usual + padding or list(header.get("__metadata__", ())) != ["medidd"]:
+        raise HiddenError("a header with more than names, shapes and one description")
+    return str(header["__metadata__"]["medidd"])
+
+
 def picture(data: bytes) -> NDArray[np.uint16]:
     """Returns the samples of a PNG, (H, W) or (H, W, 3), if it holds nothing else.
 

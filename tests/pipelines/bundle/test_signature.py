@@ -71,7 +71,11 @@ def test_a_signature_that_nobody_asked_for_is_not_taken_on_trust(
     ended = called("verify", signed[0])
     assert ended.code == 0
     assert "signature: not checked" in ended.out
-    assert json.loads(called("verify", signed[0], "--json").out)["signer"] is None
+    said = json.loads(called("verify", signed[0], "--json").out)
+    assert (said["signed"], said["signer"]) == (None, None)
+    (signed[0] / SIGNATURE).write_bytes(b"")
+    assert json.loads(called("verify", signed[0], "--json").out)["signed"] is False
+    assert "--signers needs one" in called("verify", signed[0], "--signers", allowed(signed[1])).err
 
 
 def test_the_ssh_keygen_of_the_card_agrees(signed: tuple[Path, Path]) -> None:
@@ -123,7 +127,7 @@ def test_check_sums_of_other_files_are_not_those_that_were_signed(
     ended = called("verify", bundle, "--signers", allowed(own))
     assert ended.code == 5
     whole = Path(shutil.copytree(sent, bundle.with_name("whole")))
-    for signature in (sign(b"", own), b"", b"x", sign((whole / SUMS).read_bytes(), key("b"))):
+    for signature in (sign(b"", own), b"x", sign((whole / SUMS).read_bytes(), key("b"))):
         (whole / SIGNATURE).write_bytes(signature)
         ended = called("verify", whole, "--signers", allowed(own))
         assert (ended.code, ended.err.count("\n")) == (5, 1)
@@ -207,6 +211,7 @@ def test_a_key_that_cannot_sign_stops_an_export_at_once(
 ) -> None:
     note = tmp_path / "note.txt"
     note.write_text("no key")
+    before = ledger.entries()
     monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
     for bad in (key("locked", "secret"), key("spare").with_name("spare.pub"), note):
         bad.chmod(0o600)
@@ -217,7 +222,7 @@ def test_a_key_that_cannot_sign_stops_an_export_at_once(
     ended = called("export", passing.path, "--to", tmp_path / "bundle", "--sign", tmp_path / "no")
     assert ended.code == 2
     assert not (tmp_path / "bundle").exists()
-    assert ledger.entries() == []
+    assert ledger.entries() == before
 
 
 def test_without_openssh_it_is_said_what_is_missing(

@@ -13,6 +13,8 @@ import torch
 from invented_cohort import FEW, SMALL, Made, Source, called, copied, tree
 from own_policy import own_policy
 
+from privacy.policy import FLOOR
+
 Word = str | int | float | Path
 
 
@@ -400,7 +402,7 @@ TABLE: dict[str, tuple[Callable[[House], list[Word]], int, tuple[str, ...]]] = {
     "policy out of range": (
         policy_with(residual_risk=9),
         USAGE,
-        ("policy.toml", "residual_risk", "less than 1"),
+        ("policy.toml", "residual_risk", "0.2"),
     ),
     "policy with an audit twice": (
         policy_with(required={"standard": ["A2", "G1", "G1"]}),
@@ -408,9 +410,14 @@ TABLE: dict[str, tuple[Callable[[House], list[Word]], int, tuple[str, ...]]] = {
         ("policy.toml", "required.standard", "once"),
     ),
     "policy with an unknown audit": (
-        policy_with(required={"standard": ["A2", "A99"]}),
+        policy_with(required={"standard": [*FLOOR, "A99"]}),
         USAGE,
         ("policy.toml", "required.standard", "A99", "A5"),
+    ),
+    "policy below the floor": (
+        policy_with(required={"standard": ["A2"]}),
+        USAGE,
+        ("policy.toml", "required.standard", "no policy can do without G1", "A6"),
     ),
     "export by a bad policy": (
         lambda h: [*exporting("--policy")(h), h.file("policy.toml", "")],

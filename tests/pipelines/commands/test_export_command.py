@@ -8,7 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -21,19 +21,20 @@ from invented_cohort import (
     copied,
     distill,
     files_of,
+    forgotten,
     found_in,
     traces,
     tree,
 )
 from own_policy import own_policy
+from ruling import ending, rule
 
 import pipelines.commands.export
 from medidd.architectures import convnet
 from medidd.augment import RADIOGRAPH, Omega
-from pipelines.commands.audit import entry
-from pipelines.learning.opened_run import open_run
-from pipelines.run import installation, ledger
+from pipelines.run import ledger
 from pipelines.run.release_file import read_release
+from pipelines.run.results import read_audit, read_metrics, write_metrics
 from pipelines.run.store import Run, read_json
 from privacy.decision import Acceptance
 from privacy.policy import Policy
@@ -54,18 +55,19 @@ FILES = {
 }
 
 
-@pytest.fixture(autouse=True)
-def nothing_exported_before() -> Iterator[None]:
-    """A ledger of the test's own: what one test exports would bar the patients from the next."""
-    yield
-    shutil.rmtree(installation.home() / "ledger", ignore_errors=True)
+@pytest.fixture
+def entered() -> Callable[[], list[str]]:
+    """What the test has entered in the ledger so far."""
+    before = len(ledger.entries())
+    return lambda: [one.kind for one in ledger.entries()[before:]]
 
 
 @pytest.fixture(scope="module")
 def bundle(passing: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What leaves of ``passing``."""
     to = tmp_path_factory.mktemp("outside") / "bundle"
-    ended = called("export", passing.path, "--to", to)
+    with forgotten():
+        ended = called("export", passing.path, "--to", to)
     assert ended.code == 0, ended.err
     return to
 
@@ -220,7 +222,10 @@ def test_a_bundle_that_cannot_be_written_leaves_nothing(passing: Run, tmp_path: 
 
 
 def test_a_disk_that_fails_halfway_leaves_nothing(
-    passing: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    passing: Run,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    entered: Callable[[], list[str]],
 ) -> None:
     wrote = []
 
@@ -236,25 +241,28 @@ def test_a_disk_that_fails_halfway_leaves_nothing(
     assert ended.code == 2
     assert wrote
     assert tree(tmp_path) == []
-    assert ledger.entries() == []
+    assert entered() == []
 
 
 def test_an_export_is_entered_before_its_first_byte_is_written(
-    passing: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    passing: Run,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    entered: Callable[[], list[str]],
 ) -> None:
     seen = []
 
     def looking(path: Path, content: bytes) -> None:
         if not seen:
             assert not path.exists()
-        seen.append([one.kind for one in ledger.entries()])
+        seen.append(entered())
         write(path, content)
 
     write = pipelines.commands.export.write
     monkeypatch.setattr(pipelines.commands.export, "write", looking)
     assert called("export", passing.path, "--to", tmp_path / "bundle").code == 0
     assert seen == [["export"]] * len(FILES)
-    (entry,) = ledger.entries()
+    entry = ledger.entries()[-1]
     roles = json.loads(passing.ledger.read_text())
     members = {one for one, role in roles.items() if role == "member"}
     others = {one for one, role in roles.items() if role != "member"}
@@ -266,7 +274,10 @@ def test_an_export_is_entered_before_its_first_byte_is_written(
 
 
 def test_whoever_is_killed_while_writing_has_exported(
-    passing: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    passing: Run,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    entered: Callable[[], list[str]],
 ) -> None:
     def dies(*_: object) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
@@ -279,38 +290,76 @@ def test_whoever_is_killed_while_writing_has_exported(
             os._exit(1)
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
     assert not (tmp_path / "bundle").exists()
-    assert [one.kind for one in ledger.entries()] == ["export"]
+    assert entered() == ["export"]
     assert called("export", passing.path, "--to", tmp_path / "bundle").code == 0
 
 
-def test_the_same_bytes_may_leave_twice(passing: Run, bundle: Path, tmp_path: Path) -> None:
+def test_the_same_bytes_may_leave_twice(
+    passing: Run, bundle: Path, tmp_path: Path, entered: Callable[[], list[str]]
+) -> None:
     for name in ("one", "two"):
         assert called("export", passing.path, "--to", tmp_path / name).code == 0
     assert tree(tmp_path / "one") == tree(tmp_path / "two") == tree(bundle)
-    assert [one.kind for one in ledger.entries()] == ["export", "export"]
+    assert entered() == ["export", "export"]
 
 
-def test_other_images_of_the_same_patients_do_not_leave(passing: Run, tmp_path: Path) -> None:
+def test_other_images_of_the_same_patients_do_not_leave(
+    passing: Run, tmp_path: Path, entered: Callable[[], list[str]]
+) -> None:
     assert called("export", passing.path, "--to", tmp_path / "first").code == 0
     run = altered(passing, tmp_path / "run")
     ended = called("export", run.path, "--to", tmp_path / "second")
     assert ended.code == 6
     assert "subtracted from each other" in ended.err
     assert not (tmp_path / "second").exists()
-    assert [one.kind for one in ledger.entries()] == ["export", "audit"]
+    assert entered() == ["export", "audit"]
+
+
+def test_a_policy_that_asks_for_less_is_called_so_wherever_one_looks(
+    passing: Run, bundle: Path, tmp_path: Path
+) -> None:
+    run = Run(copied(passing.path, tmp_path / "run"))
+    policy = tmp_path / "policy.toml"
+    policy.write_text(own_policy(residual_risk=0.15))
+    ended = called("export", run.path, "--policy", policy, "--to", tmp_path / "bundle")
+    assert ended.code == 0, ended.err
+    for folder, weaker in ((tmp_path / "bundle", True), (bundle, False)):
+        page, card = (folder / "audit.html").read_text(), (folder / "README.md").read_text()
+        assert ("PASS</strong> by a policy of their own at level standard" in page) is weaker
+        assert ("Audited by a policy of their own" in card) is weaker
+        assert read_json(folder / "audit.json")["by a policy of their own"] is weaker
+        assert called("verify", folder).code == 0
+
+
+def test_reports_say_how_often_these_patients_were_audited_before(
+    passing: Run, bundle: Path, tmp_path: Path
+) -> None:
+    refused = copied(passing.path, tmp_path / "refused")
+    run = altered(passing, tmp_path / "run")
+    assert called("audit", run.path).code == 0
+    before = read_audit(run)["audited before"]
+    assert before["releases"] >= 1
+    rule(Run(refused), ending("A6", "FAIL"))
+    assert called("audit", run.path).code == 0
+    after = read_audit(run)["audited before"]
+    assert after == before | {"refused": before["refused"] + 1}
+    count = f"{after['releases']} other release{'s' if after['releases'] > 1 else ''}"
+    said = f"Audited before: {count} of these patients by this installation, {after['refused']} ref"
+    for page in ("report.html", "private/audit/report.html"):
+        assert said in (run.path / page).read_text()
+    assert called("export", run.path, "--to", tmp_path / "bundle").code == 0
+    assert said in (tmp_path / "bundle" / "audit.html").read_text()
+    assert "<p>Audited before: " in (bundle / "audit.html").read_text()
 
 
 def test_what_one_audit_refused_no_other_lets_leave(passing: Run, tmp_path: Path) -> None:
-    """As where level full refuses, and somebody tries level standard instead."""
+    """As where a screening refuses, and somebody tries level standard instead."""
     run = Run(copied(passing.path, tmp_path / "run"))
-    said = read_json(run.audit)
-    refused = {"audit": "A8", "verdict": "FAIL"}
-    full = said | {"verdict": "FAIL", "level": "full", "findings": [*said["findings"], refused]}
-    with ledger.locked() as append:
-        append(entry("audit", open_run(run).patients, full))
+    rule(run, ending("A6", "FAIL"), level="screen")
+    shutil.copy(passing.audit, run.audit)  # the audit that passed
     ended = called("export", run.path, "--to", tmp_path / "bundle")
     assert ended.code == 6
-    assert "at level full on 20" in ended.err
+    assert "at level screen on 20" in ended.err
     assert "--seed" in ended.err
     assert not (tmp_path / "bundle").exists()
 
@@ -342,6 +391,7 @@ def altered(run: Run, to: Path) -> Run:
     data = bytearray(other.release.read_bytes())
     data[-100] ^= 1
     other.release.write_bytes(bytes(data))
+    write_metrics(other, read_metrics(run))
     return other
 
 
@@ -414,7 +464,10 @@ def test_a_bundle_on_a_persons_word_is_as_whole_and_as_coarse_as_another(
 
 @pytest.mark.parametrize("option", ["--accept-inconclusive", "--approver"])
 def test_a_word_that_names_a_patient_is_refused_and_not_repeated(
-    undecided: tuple[Run, Path], tmp_path: Path, option: str
+    undecided: tuple[Run, Path],
+    tmp_path: Path,
+    option: str,
+    entered: Callable[[], list[str]],
 ) -> None:
     run, policy = undecided
     words = dict(zip(WORD[::2], WORD[1::2], strict=True)) | {option: f"{MARK}ID0003 agrees"}
@@ -424,7 +477,7 @@ def test_a_word_that_names_a_patient_is_refused_and_not_repeated(
     assert option in ended.err
     assert MARK not in ended.err
     assert tree(tmp_path) == []
-    assert ledger.entries() == []
+    assert entered() == []
 
 
 @pytest.mark.parametrize("verdict", ["FAIL", "INVALID"])
@@ -432,8 +485,7 @@ def test_nobody_can_accept_what_is_refused(
     undecided: tuple[Run, Path], tmp_path: Path, verdict: str
 ) -> None:
     run, policy = Run(copied(undecided[0].path, tmp_path / "run")), undecided[1]
-    said = json.loads(run.audit.read_text()) | {"verdict": verdict}
-    run.audit.write_text(json.dumps(said))
+    rule(run, ending("A6", verdict))
     ended = called("export", run.path, "--policy", policy, "--to", tmp_path / "bundle", *WORD)
     assert ended.code == 6
     assert f"nobody can accept {verdict}" in ended.err
@@ -496,14 +548,16 @@ def test_an_identifier_in_a_file_stops_it_at_the_last_moment(
     assert tree(tmp_path) == []
 
 
-def test_a_screening_is_not_enough_to_export(passing: Run, tmp_path: Path) -> None:
+def test_a_screening_is_not_enough_to_export(
+    passing: Run, tmp_path: Path, entered: Callable[[], list[str]]
+) -> None:
     run = Run(copied(passing.path, tmp_path / "run"))
     assert called("audit", run.path, "--level", "screen").code == 0
     said = json.loads(run.audit.read_text())
     assert (said["level"], said["verdict"]) == ("screen", "INCONCLUSIVE")
     assert called("export", run.path, "--to", tmp_path / "bundle").code == 0
     assert json.loads(run.audit.read_text())["level"] == "standard"
-    assert [one.kind for one in ledger.entries()] == ["audit", "export"]
+    assert entered() == ["audit", "audit", "export"]
 
 
 def test_too_few_controls_are_not_enough_to_export(made: Made, tmp_path: Path) -> None:

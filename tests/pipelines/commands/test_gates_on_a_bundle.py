@@ -9,6 +9,7 @@ from invented_cohort import Made
 
 from pipelines.bundle.checksums import hashes
 from pipelines.bundle.contents import contents, decode, own_words
+from pipelines.bundle.declared import declared
 from pipelines.commands.audit import identifier_of
 from pipelines.learning.opened_run import open_run
 from pipelines.run.store import Run
@@ -24,7 +25,8 @@ Gate = Callable[[Audit, dict[str, bytes]], Finding]
 def gate(made: Made) -> Gate:
     """Returns what judges the bundle of a finished run, with some of its files changed."""
     run = Run(made.path)
-    patients = open_run(run).patients
+    opened = open_run(run)
+    patients, may = opened.patients, declared(opened)
     files = contents(run)
     policy: Policy = load_policy()
 
@@ -38,7 +40,8 @@ def gate(made: Made) -> Gate:
             manifest=hashes(outgoing),
             decode=decode,
             is_identifier=identifier_of(patients),
-            own=own_words(run),
+            own=own_words(may),
+            declared=may,
         )
         return audit(case, policy, torch.Generator().manual_seed(0))
 

@@ -16,10 +16,12 @@ from invented_cohort import (
     called,
     copied,
     files_of,
+    forgotten,
     small_job,
     train_experts,
     tree,
 )
+from ruling import rule
 from safetensors.torch import load_file
 
 import pipelines.learning.learn
@@ -27,7 +29,8 @@ from pipelines.commands.distill import run
 from pipelines.run import ledger
 from pipelines.run.budget import Budget
 from pipelines.run.installation import home
-from pipelines.run.store import Run, read_json, write_json
+from pipelines.run.results import read_audit
+from pipelines.run.store import Run, read_json
 
 TINY = ("--size", 16, "--width", 4, "--device", "cpu", "--patients", 100)
 
@@ -49,25 +52,35 @@ def answers(path: Path) -> list[bytes]:
 def guaranteed(source: Source, tmp_path_factory: pytest.TempPathFactory) -> Made:
     """A finished run with a guarantee; not to be changed."""
     path = tmp_path_factory.mktemp("guaranteed") / "run"
-    ended = distill(source, path, "--json")
+    with forgotten():
+        ended = distill(source, path, "--json")
+        shutil.copytree(home() / "ledger", path.parent / "ledger")
+        shutil.copy(home() / "entries", path.parent)
     assert ended.code == 0, ended.err
-    shutil.copytree(home() / "ledger", path.parent / "ledger")
     return Made(path, ended, source)
 
 
 def remember(guaranteed: Made) -> None:
     """Puts back the account of the run, which is forgotten after every test."""
-    shutil.copytree(guaranteed.path.parent / "ledger", home() / "ledger", dirs_exist_ok=True)
+    shutil.rmtree(home() / "ledger", ignore_errors=True)
+    shutil.copytree(guaranteed.path.parent / "ledger", home() / "ledger")
+    shutil.copy(guaranteed.path.parent / "entries", home())
+
+
+def budgets() -> list[ledger.Entry]:
+    """What was reserved."""
+    return [one for one in ledger.entries() if one.kind == "budget"]
 
 
 @pytest.fixture(scope="module")
 def bundle(guaranteed: Made, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Its bundle; not to be changed."""
     folder = tmp_path_factory.mktemp("left") / "bundle"
-    remember(guaranteed)
-    ended = called("export", guaranteed.path, "--to", folder)
-    if "this is chance" in ended.err:  # one audit of many on so few patients
-        ended = called("export", guaranteed.path, "--to", folder, *ACCEPTED)
+    with forgotten():
+        remember(guaranteed)
+        ended = called("export", guaranteed.path, "--to", folder)
+        if "this is chance" in ended.err:  # one audit of many on so few patients
+            ended = called("export", guaranteed.path, "--to", folder, *ACCEPTED)
     assert ended.code == 0, ended.err
     return folder
 
@@ -89,7 +102,8 @@ def test_nothing_that_is_about_patients_leaves(bundle: Path) -> None:
     assert manifest["metrics"] == {}
     assert audit["verdict"] == "GUARANTEED"
     assert audit["guarantee"] == manifest["guarantee"]
-    assert not {"findings", "power", "patients", "wording"} & audit.keys()
+    assert not {"findings", "power", "patients", "wording", "audited before"} & audit.keys()
+    assert "Audited before" not in (bundle / "audit.html").read_text()
     card = (bundle / "README.md").read_text()
     assert "| epsilon | 2 (moderate) |" in card
     assert not [word for word in ("interval", "| synthetic |", "| random |", "ROC") if word in card]
@@ -106,11 +120,12 @@ def test_what_attacks_find_needs_a_person_and_what_files_hold_forbids(
 ) -> None:
     remember(guaranteed)
     path = copied(guaranteed.path, tmp_path / "run")
-    found = read_json(path / "audit.json")
-    for finding in found["findings"]:
-        finding["verdict"] = verdict if finding["audit"] == audit else "PASS"
-    found |= {"verdict": verdict, "reasons": [f"{audit}: planted."], "level": "standard"}
-    write_json(path / "audit.json", found)
+
+    def planted(findings: list[dict[str, str]]) -> None:
+        for finding in findings:
+            finding["verdict"] = verdict if finding["audit"] == audit else "PASS"
+
+    rule(Run(path), planted)
     refused = called("export", path, "--to", tmp_path / "bundle")
     assert (refused.code, (tmp_path / "bundle").exists()) == (6, False)
     accepted = called("export", path, "--to", tmp_path / "bundle", *ACCEPTED)
@@ -140,7 +155,7 @@ def test_a_total_that_was_declared_allows_a_second_release(source: Source, tmp_p
     total = ("--epsilon", 1, "--total-epsilon", 2)
     assert distill(source, tmp_path / "first", *total).code == 0
     assert distill(source, tmp_path / "second", "--epsilon", 1, "--seed", 1).code == 0
-    assert [entry.total for entry in ledger.entries() if entry.kind == "budget"] == [2, 2]
+    assert [entry.total for entry in budgets()] == [2, 2]
 
 
 DC = {"method": "dc", "settings": {"inner_steps": 2, "net_epochs": 1, "repeats": 1}, "steps": 6}
@@ -173,8 +188,8 @@ def test_a_run_that_goes_on_gets_the_answers_that_it_had(
         pass
     assert answers(job.out)[:stopped] == had
     assert len(answers(job.out)) == 6
-    assert [entry.kind for entry in ledger.entries()] == ["budget"]
-    (spent,) = ledger.entries()[0].spent
+    (entry,) = budgets()
+    (spent,) = entry.spent
     assert spent.releases == 6
 
 
@@ -199,7 +214,7 @@ def test_what_a_guarantee_forbids_is_refused_with_a_remedy(
     assert ended.code == 2
     assert said in ended.err
     assert not (tmp_path / "run").exists()
-    assert not ledger.entries()
+    assert not budgets()
 
 
 def test_without_a_patient_there_is_no_guarantee(source: Source, tmp_path: Path) -> None:
@@ -216,7 +231,7 @@ def test_without_a_patient_there_is_no_guarantee(source: Source, tmp_path: Path)
     ended = distill(nameless, tmp_path / "run")
     assert ended.code == 3
     assert "no guarantee per patient" in ended.err
-    assert not ledger.entries()
+    assert not budgets()
 
 
 def test_experts_with_a_guarantee_serve_runs_at_no_further_cost(
@@ -230,7 +245,11 @@ def test_experts_with_a_guarantee_serve_runs_at_no_further_cost(
     ended = distill(source, tmp_path / "run", *mtt, *promise, "--json")
     assert ended.code == 0, ended.err
     assert json.loads(ended.out)["guarantee"]["releases"] == 2 * 3 * 2
-    assert [entry.kind for entry in ledger.entries()] == ["budget"]
+    assert len(budgets()) == 1
+    (found,) = (
+        one for one in read_audit(Run(tmp_path / "run"))["findings"] if one["audit"] == "G3"
+    )
+    assert found["verdict"] == "PASS"
     other = distill(source, tmp_path / "other", *mtt, "--epsilon", 9, "--patients", 200)
     assert (other.code, "the experts have epsilon 10" in other.err) == (2, True)
 
@@ -252,7 +271,7 @@ def test_a_run_that_stops_after_its_reservation_keeps_its_folder(
     wild = (*short, "--set", "constraint=none", "--set", "lr_labels=1e30", "--epsilon", 10)
     stopped = distill(source, tmp_path / "run", *wild)
     assert stopped.code == 2, stopped.err
-    assert [entry.kind for entry in ledger.entries()] == ["budget"]
+    assert len(budgets()) == 1
     assert answers(tmp_path / "run")
 
 

@@ -10,8 +10,10 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from invented_cohort import ROOT, called, files_of, tree
+from PIL import Image
 
 import pipelines.commands.verify
 from pipelines.bundle.checksums import listed, sums
@@ -199,13 +201,43 @@ def test_only_a_verdict_is_repeated(bundle: Path) -> None:
     for verdict in Verdict:
         (bundle / "audit.json").write_text(json.dumps(audit | {"verdict": verdict}))
         listed_anew(bundle)
-        assert f"verdict of the audit in it: {verdict}\n" in called("verify", bundle).out
+        ended = called("verify", bundle)
+        assert f"verdict of the audit in it: {verdict}\n" in ended.out
+        refused = verdict in (Verdict.FAIL, Verdict.INVALID)
+        assert ended.code == (6 if refused else 0)
+        assert (f"its audit says {verdict}" in ended.err) is refused
     for other in ("Miller\nsigned by \x1b[2J", ["PASS"], None):
         (bundle / "audit.json").write_text(json.dumps(audit | {"verdict": other}))
         listed_anew(bundle)
         ended = called("verify", bundle)
         assert (ended.code, ended.out) == (5, "")
         assert "audit.json holds no verdict" in ended.err
+
+
+def other_pixel(path: Path) -> None:
+    """Changes one sample of a picture by the least that there is."""
+    with Image.open(path) as image:
+        samples = np.asarray(image).copy()
+    samples[0, 0] ^= 1
+    Image.fromarray(samples).save(path)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda b: other_pixel(b / "previews" / "class0_0.png"),
+        lambda b: (b / "previews" / "class0_0.png").unlink(),
+        lambda b: (b / "previews" / "class0_0.png").write_bytes(b"\x89PNG\r\n\x1a\n"),
+        lambda b: shutil.copy(b / "previews" / "class1_0.png", b / "previews" / "class0_0.png"),
+        lambda b: flipped(b / "synthetic.safetensors", -1000),
+    ],
+)
+def test_pictures_are_those_of_the_tensors(change: Change, bundle: Path) -> None:
+    change(bundle)
+    listed_anew(bundle, manifest=True, audit=True)
+    ended = called("verify", bundle)
+    assert (ended.code, ended.out) == (5, "")
+    assert "1 images without a preview" in ended.err
 
 
 def test_what_is_no_bundle_is_said_to_be_none(bundle: Path, tmp_path: Path) -> None:

@@ -63,6 +63,7 @@ def audited(
         "guarantee": None,
         "unit": "patient",
         "null releases": "controls",
+        "audited before": {"releases": 0, "refused": 0},
         "findings": list(findings or usual),
         "policy": load_policy().model_dump(mode="json"),
         "sha256": {"synthetic.safetensors": "ab" * 32},

@@ -31,13 +31,13 @@ def test_the_first_release_declares_its_own_epsilon_as_the_total(patients: Patie
     with pytest.raises(Stop, match=re.escape("spent epsilon 2.00 of 2")) as stop:
         spend(patients, Budget(0.1), "second")
     assert stop.value.code == Exit.AUDIT
-    assert [entry.kind for entry in ledger.entries()] == ["budget"]
+    assert [entry.kind for entry in ledger.entries()].count("budget") == 1
 
 
 def test_a_run_that_goes_on_spends_once(patients: Patients) -> None:
     for _ in range(3):
         assert spend(patients, Budget(2.0), "first") == 2.0
-    assert len(ledger.entries()) == 1
+    assert [entry.kind for entry in ledger.entries()].count("budget") == 1
 
 
 def test_releases_add_up_to_the_total_and_no_further(patients: Patients) -> None:

@@ -1,5 +1,6 @@
 """The ledger forgets nothing, never counts as empty when it is damaged, and sees overlaps."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -19,7 +20,7 @@ from pipelines.run.errors import Stop
 from pipelines.run.films import open_cohort
 from pipelines.run.ledger import Entry
 from pipelines.run.patients import Patients
-from pipelines.run.store import Run
+from pipelines.run.store import Run, dumped, read_json
 from privacy.decision import Acceptance
 
 WORD = Acceptance("For a course.", "A. Nother")
@@ -112,6 +113,26 @@ def first_removed(folder: Path) -> None:
     (folder / "000001.json").unlink()
 
 
+def newest_removed(folder: Path) -> None:
+    (folder / "000003.json").unlink()
+
+
+def emptied_folder(folder: Path) -> None:
+    for path in folder.glob("*.json"):
+        path.unlink()
+
+
+def count_edited(folder: Path) -> None:
+    newest_removed(folder)
+    path = folder.parent / "entries"
+    digest = hashlib.sha256((folder / "000002.json").read_bytes()).hexdigest()
+    path.write_text(json.dumps(read_json(path) | {"number": 2, "newest": digest}))
+
+
+def another_key(folder: Path) -> None:
+    (folder.parent / "key").write_text("07" * 32)
+
+
 def edited(folder: Path) -> None:
     path = folder / "000001.json"
     path.write_text(path.read_text().replace('"p2"', '"p3"'))
@@ -151,6 +172,12 @@ DAMAGES = {
         "000003.json",
     ),
     "a file for a folder": (a_file, "ledger"),
+    "the newest entry removed": (newest_removed, "000003.json"),
+    "the newest entry edited": (rewritten(verdict="FAIL"), "000003.json"),
+    "all of it removed": (emptied_folder, "000003.json"),
+    "the count removed": (lambda folder: (folder.parent / "entries").unlink(), "entries"),
+    "the count edited": (count_edited, "entries"),
+    "a count of another key": (another_key, "entries"),
 }
 
 
@@ -228,6 +255,36 @@ def test_whoever_is_killed_while_adding_leaves_a_whole_ledger(
     assert [one.release for one in ledger.entries()] == ["ab"]
     assert add(an_entry(release="ef")) == [2]
     assert [one.release for one in ledger.entries()] == ["ab", "ef"]
+
+
+def test_who_is_killed_between_an_entry_and_its_count_has_entered_it(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def dies(*_: object) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    for before in (0, 2):  # without a count, and with one
+        with monkeypatch.context() as patch:
+            patch.setattr(ledger, "write_sealed", dies)
+            killed_while(lambda: add(an_entry()))
+        assert len(ledger.entries()) == before + 1
+        assert add(an_entry()) == [before + 2]
+    shutil.rmtree(home / "ledger")
+    with pytest.raises(Stop, match="damaged or missing"):
+        ledger.entries()
+
+
+def test_entries_of_a_time_without_a_count_are_read(home: Path) -> None:
+    before = ""
+    for number in (1, 2):
+        path = home / "ledger" / f"{number:06}.json"
+        path.parent.mkdir(exist_ok=True)
+        old = an_entry(before=before).model_dump(mode="json", exclude={"number"})
+        path.write_bytes(dumped(old))
+        before = hashlib.sha256(path.read_bytes()).hexdigest()
+    assert len(ledger.entries()) == 2
+    assert add(an_entry(), an_entry()) == [3, 4]
+    assert [one.number for one in ledger.entries()] == [0, 0, 3, 4]
 
 
 def add_often(name: str) -> None:
@@ -310,7 +367,7 @@ def test_a_real_cohort_is_found_again_with_another_unit(
     for unit in ("study", "image"):
         assert distill(source, tmp_path / unit, "--unit", unit).code == 0
         other = open_cohort(Run(tmp_path / unit))
-        (found,) = ledger.earlier(other)
+        found = ledger.earlier(other)[0]
         expected = {
             str(one)
             for one, names in zip(other.patients, other.names, strict=True)
@@ -321,14 +378,15 @@ def test_a_real_cohort_is_found_again_with_another_unit(
         assert not found.patients & members
 
 
-def test_only_audits_that_can_pass_are_entered_and_nobody_is_named(
+def test_every_audit_is_entered_and_nobody_is_named(
     home: Path, made: Made, source: Source, tmp_path: Path
 ) -> None:
     run = copied(made.path, tmp_path / "run")
     assert called("audit", run, "--level", "screen").code == 0
-    assert ledger.entries() == []
     assert called("audit", run).code == 0
-    (found,) = ledger.entries()
+    screening, found = ledger.entries()
+    assert (screening.kind, screening.level) == ("audit", "screen")
+    assert screening.judged == found.judged
     audit = json.loads((run / "audit.json").read_text())
     assert (found.kind, found.level, found.verdict) == ("audit", "standard", audit["verdict"])
     assert found.release == audit["sha256"]["synthetic.safetensors"]

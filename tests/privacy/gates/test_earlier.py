@@ -8,7 +8,7 @@ from invented_radiographs import cohort, evidence, noise
 
 from privacy import Evidence, Films, Policy, Verdict
 from privacy.evidence import Earlier
-from privacy.gates.earlier import earlier_releases
+from privacy.gates.earlier import audited_before, earlier_releases
 
 OTHER = "ab" * 32
 
@@ -34,6 +34,22 @@ def who(films: Films, count: int) -> frozenset[object]:
 def test_without_a_ledger_nothing_can_be_said(case: Evidence, policy: Policy) -> None:
     found = earlier_releases(replace(case, earlier=None), policy, torch.Generator())
     assert (found.audit, found.verdict) == ("G7", Verdict.INVALID)
+
+
+def test_the_history_counts_other_releases_each_once(case: Evidence) -> None:
+    some, others = who(case.members, 2), who(case.controls, 3)
+    past = [
+        Earlier("audit", OTHER, some, verdict="FAIL"),
+        Earlier("audit", OTHER.upper(), some, verdict="PASS"),
+        Earlier("audit", "cd" * 32, some, verdict="INVALID"),
+        Earlier("audit", "ef" * 32, some, verdict="INCONCLUSIVE"),
+        Earlier("audit", "01" * 32, others, verdict="FAIL"),
+        Earlier("export", "23" * 32, some, verdict="PASS"),
+        Earlier("audit", release_of(case), some, verdict="FAIL"),
+    ]
+    assert audited_before(replace(case, earlier=past)) == {"releases": 3, "refused": 2}
+    assert audited_before(replace(case, earlier=())) == {"releases": 0, "refused": 0}
+    assert audited_before(replace(case, earlier=None)) is None
 
 
 def test_a_first_release_passes(case: Evidence, policy: Policy) -> None:
