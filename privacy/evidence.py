@@ -62,6 +62,23 @@ class Canaries:
 
 
 @dataclass(frozen=True, eq=False)
+class Again:
+    """The release made once more from the frozen job of its run.
+
+    Attributes:
+        release: what came out.
+        stated: the learned step sizes that the release states; empty if none are learned.
+        learned: those that came out this time.
+        elsewhere: in what the computers and programs of then and now differ, in words.
+    """
+
+    release: Release
+    stated: tuple[float, ...] = ()
+    learned: tuple[float, ...] = ()
+    elsewhere: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
 class Evidence:
     """Everything that is known when a release is judged.
 
@@ -86,6 +103,7 @@ class Evidence:
             not declared.
         earlier: what was made from this hospital's patients before; None if no ledger is kept.
         canaries: distillations with planted patients; None below level "full".
+        again: the release made once more; None if nobody asked for that.
         mu: what a guarantee of differential privacy claims: to any attacker, one patient is at most
             a shift by mu of a unit Gaussian (Dong, Roth & Su 2022, arXiv:1905.02383); None if the
             release has no guarantee.
@@ -108,6 +126,7 @@ class Evidence:
     constants: Mapping[str, bool] | None = None
     earlier: Sequence[Earlier] | None = None
     canaries: Canaries | None = None
+    again: Again | None = None
     mu: float | None = None
 
     def __post_init__(self) -> None:

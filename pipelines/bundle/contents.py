@@ -88,7 +88,7 @@ def own_words(run: Run) -> frozenset[str]:
 @cache
 def template_words() -> frozenset[str]:
     """Returns the words of the templates that leave, and of the modules with texts that leave."""
-    pages = ("page.html", "audit.html", "guarantee.html", "card.md", "style.css")
+    pages = ("page.html", "audit.html", "guarantee.html", "inside.html", "card.md", "style.css")
     texts = [template(name) for name in (*pages, *CODE)]
     modules = (
         ("privacy", "threats.py"),

@@ -3,7 +3,7 @@
 import hashlib
 import re
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -15,6 +15,7 @@ from pipelines.auditing.matched_statistics import matched
 from pipelines.auditing.null_releases import can_calibrate, null_releases, reference_releases
 from pipelines.auditing.policies import read_policy
 from pipelines.auditing.recipients import recipients
+from pipelines.auditing.redo import made_again, require_possible
 from pipelines.auditing.reference import read_reference
 from pipelines.bundle.checksums import hashes
 from pipelines.bundle.contents import RELEASE, contents, decode, own_words
@@ -58,6 +59,7 @@ class Audit:
         reference_labels: table of their labels; None for the usual places.
         encoder: network, as ONNX, that tells whether two films show one person; None if there is
             none.
+        redo: make the release again, and compare.
     """
 
     run: Path
@@ -66,6 +68,7 @@ class Audit:
     reference: Path | None = None
     reference_labels: Path | None = None
     encoder: Path | None = None
+    redo: bool = False
 
     def __post_init__(self) -> None:
         if self.reference_labels is not None and self.reference is None:
@@ -93,7 +96,11 @@ def run(job: Audit) -> Generator[Progress, None, Json]:
     reference = None
     if job.reference is not None:
         reference = yield from read_reference(opened, job.reference, job.reference_labels)
-    result = yield from examine(opened, Level(job.level), policy, reference, encoder)
+    if job.redo:
+        require_possible(opened)
+    result = yield from examine(
+        opened, Level(job.level), policy, reference, encoder, redo=job.redo
+    )
     write_report(opened.run, opened.patients, networks=NETWORKS)
     return result
 
@@ -104,6 +111,8 @@ def examine(
     policy: Policy | None = None,
     reference: Films | None = None,
     encoder: Encoder | None = None,
+    *,
+    redo: bool = False,
 ) -> Generator[Progress, None, Json]:
     """Runs the audits of one level. Except for screenings, it writes a report and a ledger entry.
 
@@ -113,9 +122,12 @@ def examine(
         policy: what is required; None for medidd's own.
         reference: films of other people for null releases; None for the run's controls.
         encoder: network that tells people apart; None if there is none.
+        redo: make the release again, and compare.
     """
     policy = policy or load_policy()
     evidence = yield from _gather(opened, level, policy, reference, encoder)
+    if redo:
+        evidence = replace(evidence, again=(yield from made_again(opened)))
     yield Progress(f"audit ({level.value})", 0, 1)
     result = judged(evidence, policy, level, generator(opened.frozen.seed, "audit", level.value))
     result |= {"encoder": encoder.sha256 if encoder else None, "guarantee": promised(opened)}

@@ -72,20 +72,20 @@ def step_sizes(synthetic: SyntheticSet) -> float | list[float]:
     return [float(f"{size:.4g}") for size in sizes.tolist()]
 
 
-def rounded(labels: torch.Tensor) -> torch.Tensor:
+def rounded(labels: torch.Tensor, parts: int = 1000) -> torch.Tensor:
     """Returns labels (n, K) in thousandths, rows still summing to one.
 
     The largest remainders are rounded up, as when seats are divided among parties. Labels that were
     learned without a constraint need not be probabilities. If one of them is negative, each label
     is rounded by itself.
     """
-    thousandths = labels.double() * 1000
+    thousandths = labels.double() * parts
     if labels.min() < 0:
-        return (thousandths.round() / 1000).float()
+        return (thousandths.round() / parts).float()
     whole = thousandths.floor()
-    missing = (1000 - whole.sum(1, keepdim=True)).round()
+    missing = (parts - whole.sum(1, keepdim=True)).round()
     rank = (whole - thousandths).argsort(1).argsort(1)
-    return ((whole + (rank < missing)) / 1000).float()
+    return ((whole + (rank < missing)) / parts).float()
 
 
 def read_release(run: Run) -> Release:
