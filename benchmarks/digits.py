@@ -1,18 +1,21 @@
-"""What coarser digits cost: one release of each kind, rounded in two ways, with the same networks.
+"""What coarser digits cost: one release of each kind, rounded in three ways, same networks.
 
     python benchmarks/digits.py --data kermany_pneumonia_128_dev.npz --to digits.jsonl
     python benchmarks/digits.py --to digits.jsonl --table
 
 ``--data`` is as in benchmarks/guarantee.py; seed s holds out fold s. Each release is made once, as
-``medidd distill`` makes it, and leaves in 12 bits with labels in thousandths, or in 8 bits with
-labels in hundredths. Both train the same networks from the same weights with the same batches, so
-that nothing but digits differs. ``labels`` are the least and the greatest label before rounding.
+``medidd distill`` makes it, and leaves in 12 bits with labels in thousandths (fine), or in 8 bits
+with labels in hundredths, each intensity rounded to the nearest level (nearest) or with its error
+passed on to the neighbours (diffused). All train the same networks from the same weights with the
+same batches, so that nothing but digits differs. Free labels are for kernels and train no network.
+``labels`` are the least and the greatest label before rounding.
 """
 
 import json
 import time
 from collections import defaultdict
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +33,8 @@ from medidd.evaluate import RECIPIENT, log_probabilities, train, weighted_auc
 from pipelines.learning.asking import asking
 from pipelines.learning.recipe import recipe, usual_start
 from pipelines.run.budget import Budget
-from pipelines.run.release_file import rounded
-from privacy.release import Films
+from pipelines.run.release_file import diffused, rounded
+from privacy.release import Digits, Films
 
 ROWS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "moments, epsilon 2": ("moments", "2", {}),
@@ -46,8 +49,7 @@ ROWS: dict[str, tuple[str, str, dict[str, Any]]] = {
 }
 """Method, epsilon and fields of each row."""
 
-FINE, COARSE = (4095, 1000), (255, 100)
-"""Levels of intensity, and parts of a label."""
+WAYS = ("fine", "nearest", "diffused")
 
 
 @click.command()
@@ -78,7 +80,7 @@ def main(data: Path | None, to: Path, *, table: bool, **options: Any) -> None:
 
 
 def judged(held: Any, row: str, seed: int, options: Any) -> dict[str, Any]:
-    """Returns the AUC of both roundings: of networks one by one, and of the own classifier."""
+    """Returns the AUC of each rounding: of networks one by one, and of the own classifier."""
     begun, (name, epsilon, settings) = time.process_time(), ROWS[row]
     pixels = torch.from_numpy(held["images"]).float()[:, None] / 255
     shape = (options["size"], options["size"])
@@ -112,10 +114,10 @@ def judged(held: Any, row: str, seed: int, options: Any) -> dict[str, Any]:
 
     found: dict[str, Any] = {}
     network = made.networks["convnet"]
-    for digits, (levels, parts) in (("fine", FINE), ("coarse", COARSE)):
-        left = _left(s, levels, parts)
+    for digits in WAYS:
+        left = _left(s, digits, made.digits)
         found[digits] = []
-        for net in range(options["nets"]):
+        for net in range(0 if made.digits.bound else options["nets"]):
             weights = torch.Generator().manual_seed(1000 * seed + net)
             theta = train(network, left.images, left.labels, RECIPIENT, weights)
             found[digits].append(auc(lambda x, t=theta: log_probabilities(network, t, x).exp()))
@@ -131,29 +133,37 @@ def judged(held: Any, row: str, seed: int, options: Any) -> dict[str, Any]:
     }
 
 
-def _left(s: SyntheticSet, levels: int, parts: int) -> SyntheticSet:
-    """Returns S as it leaves in so many levels, with labels in so many parts."""
-    shown = (NORMALIZATION.display(s.images.detach()).clamp(0, 1) * levels).round() / levels
-    labels = rounded(s.labels.detach(), parts)
+def _left(s: SyntheticSet, way: str, digits: Digits) -> SyntheticSet:
+    """Returns S as it leaves."""
+    display = NORMALIZATION.display(s.images.detach()).clamp(0, 1)
+    if way == "fine":
+        shown, digits = (display * 4095).round() / 4095, replace(digits, parts=1000)
+    elif way == "nearest":
+        shown = (display * 255).round() / 255
+    else:
+        shown = (diffused(display, 255) / 255).float()
+    labels = rounded(s.labels.detach(), digits)
     return SyntheticSet(NORMALIZATION.standardize(shown), labels, s.log_lr.detach())
 
 
 def print_table(lines: list[dict[str, Any]]) -> None:
-    """Prints means over seeds and networks, and the difference with its standard error."""
+    """Prints means over seeds and networks, and the differences, with those of each seed."""
     groups = defaultdict(list)
-    for line in lines:
+    for line in sorted(lines, key=lambda line: line["seed"]):
         for kind in ("", ", own"):
-            if f"fine{kind}" in line:
-                pairs = zip(line[f"fine{kind}"], line[f"coarse{kind}"], strict=True)
-                groups[line["row"] + kind].extend(pairs)
-    click.echo("| row | pairs | 12 bits, thousandths | 8 bits, hundredths | difference |")
-    click.echo("|---|---|---|---|---|")
-    for row, pairs in groups.items():
-        fine, coarse = np.array(pairs).T
-        apart = coarse - fine
-        error = apart.std(ddof=1) / len(apart) ** 0.5 if len(apart) > 1 else float("nan")
-        shown = f"{fine.mean():.4f} | {coarse.mean():.4f} | {apart.mean():+.4f} ({error:.4f})"
-        click.echo(f"| `{row}` | {len(pairs)} | {shown} |")
+            if line.get(f"fine{kind}"):
+                means = [np.mean(line[f"{way}{kind}"]) for way in WAYS]
+                groups[line["row"] + kind].append(means)
+    click.echo("| row | 12 bits, thousandths | 8 bits, hundredths | the same, diffused |")
+    click.echo("|---|---|---|---|")
+    for row, found in groups.items():
+        table = np.array(found)
+        cells = [f"{table[:, 0].mean():.4f}"]
+        for column in (1, 2):
+            apart = table[:, column] - table[:, 0]
+            each = ", ".join(f"{one:+.4f}" for one in apart)
+            cells.append(f"{apart.mean():+.4f} ({each})")
+        click.echo(f"| `{row}` | {' | '.join(cells)} |")
 
 
 if __name__ == "__main__":

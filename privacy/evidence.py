@@ -10,7 +10,7 @@ from torch import Generator, Tensor
 from privacy.finding import Finding
 from privacy.nulls import Nulls
 from privacy.policy import Policy
-from privacy.release import Films, Release
+from privacy.release import PROBABILITIES, Digits, Films, Release
 
 Fit = Callable[[Release], Callable[[Tensor], Tensor]]
 """Trains one network on a release as a recipient would. The result takes images (n, C, H, W) and
@@ -99,6 +99,7 @@ class Evidence:
         decode: reads the release from the outgoing files, as a recipient does.
         is_identifier: whether a token is an identifier of the cohort; None if that is not known.
         own: identifiers made for this export, such as new DICOM UIDs.
+        digits: how finely the release may be given.
         constants: each constant of the preprocessing, and whether it is public; None if they are
             not declared.
         earlier: what was made from this hospital's patients before; None if no ledger is kept.
@@ -123,6 +124,7 @@ class Evidence:
     decode: Callable[[Mapping[str, bytes]], Release] | None = None
     is_identifier: Callable[[str], bool] | None = None
     own: frozenset[str] = frozenset()
+    digits: Digits = PROBABILITIES
     constants: Mapping[str, bool] | None = None
     earlier: Sequence[Earlier] | None = None
     canaries: Canaries | None = None

@@ -53,7 +53,8 @@ AUDITS: dict[str, Audit] = {
 def audit(evidence: Evidence, policy: Policy, level: Level, rng: Generator) -> list[Finding]:
     """Returns the findings of every audit that the policy requires at this level.
 
-    G9 is made also if only its evidence is there: it is for whoever asks for it. An audit that cannot run raises an error: a gap in the report must not look like a pass.
+    G9 is made also if only its evidence is there, for whoever asks for it. An audit that cannot run
+    raises an error: a gap in the report must not look like a pass.
     """
     required = policy.required[level]
     asked = ("G9",) if evidence.again is not None and "G9" not in required else ()

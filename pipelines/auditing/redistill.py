@@ -61,7 +61,7 @@ def redistill(
             log=folder / f"{number}.jsonl",
             asking=asking(opened.frozen.budget, folder / f"{number}-answers"),
         )
-        made = quantized(synthetic, {})
+        made = quantized(synthetic, {}, recipe.digits)
         releases.append(Release(made.display, made.labels))
     return tuple(releases)
 

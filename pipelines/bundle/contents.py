@@ -104,7 +104,7 @@ def _labels(release: Release, names: list[str]) -> bytes:
     table = csv.writer(out, lineterminator="\n")
     table.writerow(["file", *release.facts["classes"]])
     for name, row in zip(names, release.labels.tolist(), strict=True):
-        table.writerow([f"previews/{name}", *(f"{value:.3f}" for value in row)])
+        table.writerow([f"previews/{name}", *(f"{value:.2f}" for value in row)])
     return out.getvalue().encode()
 
 

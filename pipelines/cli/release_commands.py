@@ -9,7 +9,15 @@ from typing import Any
 
 import rich_click as click
 
-from pipelines.cli.audit_options import accepting, encoder, foreign_set, leaving, policy, redo, reference
+from pipelines.cli.audit_options import (
+    accepting,
+    encoder,
+    foreign_set,
+    leaving,
+    policy,
+    redo,
+    reference,
+)
 from pipelines.cli.groups import AUDIT, EXPORT, METHOD, RUN, grouped
 from pipelines.cli.guarantee_options import guaranteed
 from pipelines.cli.options import (

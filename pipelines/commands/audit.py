@@ -98,9 +98,7 @@ def run(job: Audit) -> Generator[Progress, None, Json]:
         reference = yield from read_reference(opened, job.reference, job.reference_labels)
     if job.redo:
         require_possible(opened)
-    result = yield from examine(
-        opened, Level(job.level), policy, reference, encoder, redo=job.redo
-    )
+    result = yield from examine(opened, Level(job.level), policy, reference, encoder, redo=job.redo)
     write_report(opened.run, opened.patients, networks=NETWORKS)
     return result
 
@@ -169,6 +167,7 @@ def _gather(
         decode=decode,
         is_identifier=identifier_of(opened.patients),
         own=own_words(run),
+        digits=recipe.digits,
         constants=CONSTANTS,
         earlier=ledger.earlier(opened.patients.cohort),
         canaries=canaries,

@@ -45,8 +45,10 @@ def made(
         log=log,
         asking=asking(frozen.budget, opened.run.answers),
     )
-    learned = {"step sizes": step_sizes(synthetic)} if isinstance(recipe.method, Prepares) else {}
-    return quantized(synthetic, learned)
+    learned: Json = (
+        {"step sizes": step_sizes(synthetic)} if isinstance(recipe.method, Prepares) else {}
+    )
+    return quantized(synthetic, learned, recipe.digits)
 
 
 def note_machine(opened: OpenedRun, experts: Path | None) -> None:
@@ -60,7 +62,7 @@ def note_machine(opened: OpenedRun, experts: Path | None) -> None:
 
 
 def elsewhere(opened: OpenedRun) -> list[str]:
-    """Returns in what this machine differs from those that made the run, in words; [] if in nothing.
+    """Returns in what this machine differs from those that made the run, in words.
 
     Where something differs, the same job may round differently and so give other bytes.
     """

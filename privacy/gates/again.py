@@ -1,9 +1,9 @@
 """G9: is the release what the frozen job makes, to the last bit?
 
-The attacker is inside: somebody who makes the release, and hides something in bits that every other
-audit takes for noise. The same job gives the same bytes, so making the release once more shows every
-bit that was changed afterwards. It says nothing to somebody who does not trust the computer, the
-program or the films.
+The attacker is inside: somebody who makes the release, and hides something in bits that every
+other audit takes for noise. The same job gives the same bytes, so making the release once more
+shows every bit that was changed afterwards. It says nothing to somebody who does not trust the
+computer, the program or the films.
 """
 
 from torch import Generator, Tensor

@@ -93,6 +93,9 @@ def test_nothing_that_is_about_patients_leaves(bundle: Path) -> None:
     card = (bundle / "README.md").read_text()
     assert "| epsilon | 2 (moderate) |" in card
     assert not [word for word in ("interval", "| synthetic |", "| random |", "ROC") if word in card]
+    page = (bundle / "audit.html").read_text()
+    assert "It does not bound T6" in page
+    assert set(audit["inside"]["room"].values()) == {8192.0, 1024.0, 26.6}  # 4 images, 16 px
     assert called("verify", bundle).code == 0
 
 

@@ -52,9 +52,7 @@ def elsewhere(run: Run) -> None:
 
 
 @pytest.fixture(scope="module")
-def matched(
-    source: Source, experts: Made, tmp_path_factory: pytest.TempPathFactory
-) -> Path:
+def matched(source: Source, experts: Made, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run that matches experts and learns its step size; not to be changed."""
     path = tmp_path_factory.mktemp("matched") / "run"
     ended = distill(source, path, "--method", "mtt", "--experts", experts.path, *MATCHING)
@@ -109,7 +107,7 @@ def test_experts_are_trained_again_and_step_sizes_compared(matched: Path, tmp_pa
 
 
 def test_a_redo_that_was_stopped_goes_on(
-    made: Made, source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pipelines.learning.learn, "CHECKPOINT_EVERY", 0.0)
     run = Run(copied(made.path, tmp_path / "run"))
@@ -125,7 +123,5 @@ def test_a_redo_that_was_stopped_goes_on(
 def test_a_set_made_elsewhere_cannot_be_made_again(made: Made) -> None:
     file = made.path / "synthetic.safetensors"
     films = made.source.folder
-    ended = called(
-        "audit", "--release", file, "--members", films, "--controls", films, "--redo"
-    )
+    ended = called("audit", "--release", file, "--members", films, "--controls", films, "--redo")
     assert (ended.code, "--redo: for a RUN" in ended.err) == (2, True)
