@@ -69,9 +69,9 @@ def quantized(synthetic: SyntheticSet, facts: Json, digits: Digits = PROBABILITI
 def diffused(display: torch.Tensor, levels: int) -> torch.Tensor:
     """Returns display values (n, C, H, W) as whole levels; neighbours make up for what is rounded.
 
-    Floyd & Steinberg, Proc. Soc. Inf. Disp. 17 (1976). The error ends in fine structure. Rounded to
-    the nearest level, it is also in coarse structure, from which features are computed: the own
-    classifier of ``moments`` then lost .002 of its AUC (benchmarks/digits.py). Values on a level stay.
+    Floyd & Steinberg, Proc. Soc. Inf. Disp. 17 (1976). Values on a level stay. The error ends in
+    fine structure. Rounded to the nearest level, it is in coarse structure too, from which features
+    are computed: the own classifier of ``moments`` lost .002 of its AUC (benchmarks/digits.py).
     """
     left = display.double() * levels
     found = torch.empty_like(left)

@@ -14,6 +14,7 @@ from pipelines.auditing.redo import STAGE, made_again
 from pipelines.learning.opened_run import open_run
 from pipelines.run.release_file import Release, read_release, write_release
 from pipelines.run.store import Run, read_json, write_json
+from privacy.release import BOUND
 
 
 def redone(run: Run) -> Any:
@@ -104,6 +105,17 @@ def test_experts_are_trained_again_and_step_sizes_compared(matched: Path, tmp_pa
 
     _, finding = redone(edited(run, step))
     assert (finding["verdict"], finding["details"]["step sizes that differ"]) == ("FAIL", 1)
+
+
+def test_labels_without_a_constraint_leave_within_a_bound(source: Source, tmp_path: Path) -> None:
+    run = Run(tmp_path / "run")
+    ended = distill(source, run.path, "--method", "label-solve", "--set", "constraint=none")
+    assert ended.code == 0, ended.err
+    labels = read_release(run).labels
+    assert 1.0 < float(labels.abs().max()) <= BOUND
+    audit, finding = redone(run)
+    (digits,) = [one for one in audit["findings"] if one["audit"] == "G5"]
+    assert (digits["verdict"], finding["verdict"]) == ("PASS", "PASS")
 
 
 def test_a_redo_that_was_stopped_goes_on(

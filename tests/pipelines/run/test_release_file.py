@@ -15,7 +15,7 @@ from safetensors import safe_open
 
 from medidd.data import NORMALIZATION, SyntheticSet
 from pipelines.run.errors import Stop
-from pipelines.run.release_file import LEVELS, Release, quantized, read_release, rounded
+from pipelines.run.release_file import LEVELS, Release, diffused, quantized, read_release, rounded
 from pipelines.run.store import Run
 from privacy.release import BOUND, FREE
 
@@ -80,6 +80,27 @@ def test_rounded_labels_sum_to_one_and_lie_within_a_hundredth(classes: int, seed
 def test_hundredths_go_to_the_largest_remainders(given: list[float], expected: list[float]) -> None:
     (row,) = rounded(torch.tensor([given])).tolist()
     assert sorted(row, reverse=True) == pytest.approx(sorted(expected, reverse=True))
+
+
+def test_what_rounding_takes_from_an_intensity_its_neighbours_get() -> None:
+    rng = torch.Generator().manual_seed(0)
+    display = torch.rand(2, 1, 9, 7, generator=rng).mul(1.2).sub(0.1).clamp(0, 1)
+    left = display.double() * 255
+    for r in range(9):
+        for c in range(7):
+            level = left[:, 0, r, c].round().clamp(0, 255)
+            error = (left[:, 0, r, c] - level).clamp(-0.5, 0.5)
+            left[:, 0, r, c] = level
+            for down, right, share in ((0, 1, 7), (1, -1, 3), (1, 0, 5), (1, 1, 1)):
+                if r + down < 9 and 0 <= c + right < 7:
+                    left[:, 0, r + down, c + right] += error * share / 16
+    levels = diffused(display, 255)
+    torch.testing.assert_close(levels, left, atol=0, rtol=0)
+    assert torch.equal(diffused((levels / 255).float(), 255), levels)
+    smooth = torch.linspace(0.3, 0.31, 32).expand(1, 1, 32, 32)
+    coarse = torch.nn.functional.avg_pool2d(diffused(smooth, 255) - smooth.double() * 255, 8)
+    nearest = torch.nn.functional.avg_pool2d((smooth * 255).round() - smooth * 255, 8)
+    assert float(coarse.abs().max()) < 0.1 < float(nearest.abs().max())
 
 
 def test_labels_that_are_no_probabilities_keep_their_order_within_the_bound() -> None:
