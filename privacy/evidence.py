@@ -69,13 +69,15 @@ class Again:
         release: what came out.
         stated: the learned step sizes that the release states; empty if none are learned.
         learned: those that came out this time.
-        elsewhere: in what the computers and programs of then and now differ, in words.
+        elsewhere: why the same job may have rounded differently this time, in words.
+        continued: whether it went on from a checkpoint.
     """
 
     release: Release
     stated: tuple[float, ...] = ()
     learned: tuple[float, ...] = ()
     elsewhere: tuple[str, ...] = ()
+    continued: bool = False
 
 
 @dataclass(frozen=True, eq=False)

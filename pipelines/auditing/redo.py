@@ -63,6 +63,7 @@ def made_again(opened: OpenedRun) -> Generator[Progress, None, Again]:
     """
     require_possible(opened)
     frozen, run = opened.frozen, opened.run
+    continued = run.again.exists()
     recipe = yield from on_its_own_experts(
         opened,
         opened.patients.members,
@@ -83,6 +84,7 @@ def made_again(opened: OpenedRun) -> Generator[Progress, None, Again]:
         stated=_sizes(read_release(run).facts),
         learned=_sizes(release.facts),
         elsewhere=tuple(elsewhere(opened)),
+        continued=continued,
     )
 
 

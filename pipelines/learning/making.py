@@ -55,22 +55,20 @@ def note_machine(opened: OpenedRun, experts: Path | None) -> None:
     """Writes down on what the run computes; one that was resumed elsewhere has several entries."""
     path = opened.run.machines
     known = read_json(path) if path.exists() else []
-    how = None if experts is None else read_json(Run(experts).job)["job"]
-    here = _machine(opened, how)
+    here = _machine(None if experts is None else _asked(Run(experts)))
     if here not in known:
         write_json(path, [*known, here])
 
 
 def elsewhere(opened: OpenedRun) -> list[str]:
-    """Returns in what this machine differs from those that made the run, in words.
-
-    Where something differs, the same job may round differently and so give other bytes.
-    """
+    """Returns why the same job may round differently here than where the run was made, in words."""
     path, frozen = opened.run.machines, opened.frozen
+    if frozen.device.type == "cuda":
+        return ["a GPU does not always round alike"]
     if not path.exists():
         return ["it is not known what the run was made on"]
     how = {"threads": frozen.threads, "device": frozen.device_name}
-    here = _machine(opened, None if frozen.experts is None else how)
+    here = _machine(None if frozen.experts is None else how)
     return [
         f"{name}: {then.get(name, 'unknown')} then, {here.get(name, 'unknown')} now"
         for then in read_json(path)
@@ -79,20 +77,22 @@ def elsewhere(opened: OpenedRun) -> list[str]:
     ]
 
 
-def _machine(opened: OpenedRun, experts: Json) -> Json:
+def _asked(run: Run) -> Json:
+    """Returns what a run was asked; {} if that is not there."""
+    return read_json(run.job)["job"] if run.job.exists() else {}
+
+
+def _machine(experts: Json) -> Json:
     """Returns what may change how a job rounds.
 
     Args:
-        opened: the run.
         experts: number of threads and device that the run's experts were trained with; None if it
             has none.
     """
-    device = opened.frozen.device
-    here = versions() | {
-        "processor": f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}",
-        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
-    }
+    processor = f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}"
+    here = versions() | {"processor": processor}
     if experts is not None:
-        here |= {f"{name} of the experts": experts[name] for name in ("threads", "device")}
+        names = ("threads", "device")
+        here |= {f"{name} of the experts": experts.get(name, "unknown") for name in names}
     del here["pydicom"]  # the films are read already
     return here

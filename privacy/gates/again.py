@@ -16,6 +16,10 @@ SHOWS = (
     "This is the one check that sees hidden bits. It holds for those who trust the computer, the "
     "program and the films."
 )
+CONTINUED = (
+    " It went on from a checkpoint in private/again, which somebody may have put there; repeat it "
+    "to begin anew."
+)
 COVERED = " The stored noisy answers were used again, so this checks everything after the noise."
 
 
@@ -33,9 +37,10 @@ def again(evidence: Evidence, policy: Policy, rng: Generator) -> Finding:  # noq
         "intensities that differ": pixels,
         "labels that differ": labels,
         "step sizes that differ": sizes,
-        "differences of the computers": list(made.elsewhere),
+        "may have rounded differently": list(made.elsewhere),
+        "went on from a checkpoint": made.continued,
     }
-    private = COVERED if evidence.mu is not None else ""
+    more = (CONTINUED if made.continued else "") + (COVERED if evidence.mu is not None else "")
     if not pixels + labels + sizes:
         verdict = Verdict.PASS
         text = "Made again from the frozen job, the release is the same to the last bit."
@@ -43,8 +48,8 @@ def again(evidence: Evidence, policy: Policy, rng: Generator) -> Finding:  # noq
         verdict = Verdict.INCONCLUSIVE
         text = (
             f"Made again from the frozen job, the release is different ({_counted(details)}). That "
-            f"may come from another computer or software: {'; '.join(made.elsewhere)}. Repeat the "
-            "audit where the run was made."
+            f"may be rounding: {'; '.join(made.elsewhere)}. Repeat the audit on the computer and "
+            "with the versions of the run."
         )
     else:
         verdict = Verdict.FAIL
@@ -52,7 +57,7 @@ def again(evidence: Evidence, policy: Policy, rng: Generator) -> Finding:  # noq
             f"Made again from the frozen job, the release is different ({_counted(details)}). It "
             "was changed after it was made, or its job, films or program were. Make it again."
         )
-    return _finding(verdict, f"{text} {SHOWS}{private}", pixels + labels + sizes, details)
+    return _finding(verdict, f"{text} {SHOWS}{more}", pixels + labels + sizes, details)
 
 
 def _finding(verdict: Verdict, text: str, differing: int, details: dict[str, object]) -> Finding:

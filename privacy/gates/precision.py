@@ -49,7 +49,7 @@ def precision(evidence: Evidence, policy: Policy, rng: Generator) -> Finding:  #
             else f"Intensities are in at most {digits.levels[-1] + 1} levels, and labels are "
             f"{_allowed(digits)}. Somebody inside could still hide {unseen:g} bits in the lowest "
             f"bit of each intensity (of {everything:g} in the images) and {in_labels:g} in the "
-            "labels. Only medidd audit --redo sees that."
+            "labels. Only making the release again would show that."
         ),
         details={
             "intensities between steps": images,

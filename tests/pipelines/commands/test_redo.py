@@ -127,9 +127,14 @@ def test_a_redo_that_was_stopped_goes_on(
         if (event.stage, event.done) == (STAGE, 4):
             break
     progress.close()
-    second = [event.done for event in made_again(open_run(run)) if event.stage == STAGE]
-    assert second[0] >= 3
+    again = made_again(open_run(run))
+    assert next(event.done for event in again if event.stage == STAGE) >= 3
+    again.close()
+    _, finding = redone(run)
+    assert (finding["verdict"], finding["details"]["went on from a checkpoint"]) == ("PASS", True)
+    assert "private/again" in finding["text"]
     assert not run.again.exists()
+    assert redone(run)[1]["details"]["went on from a checkpoint"] is False
 
 
 def test_a_set_made_elsewhere_cannot_be_made_again(made: Made) -> None:

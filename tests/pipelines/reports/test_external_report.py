@@ -253,7 +253,7 @@ def test_the_policy_is_printed_with_what_it_is_an_analogy_of(policy: Policy) -> 
     [
         (None, "This release: not made again."),
         ("PASS", "This release: made again, and the same to the last bit (G9)."),
-        ("INCONCLUSIVE", "and not the same, so nothing follows (G9)."),
+        ("INCONCLUSIVE", "which may be rounding, so nothing follows (G9)."),
     ],
 )
 def test_what_somebody_inside_could_do_is_said_in_bits(verdict: str | None, said: str) -> None:
