@@ -90,7 +90,7 @@ def plant(run: Run) -> None:
     levels = release.levels.to(torch.int32)
     levels[0] = (film * LEVELS).round().to(torch.int32)
     shutil.rmtree(run.previews)
-    write_release(run, replace(release, levels=levels.to(torch.uint16)))
+    write_release(run, replace(release, levels=levels.to(torch.uint8)))
 
 
 def row(name: str, audit: dict[str, object], seconds: float) -> str:

@@ -10,7 +10,7 @@ from torch import Generator, Tensor
 from privacy.finding import Finding
 from privacy.nulls import Nulls
 from privacy.policy import Policy
-from privacy.release import Films, Release
+from privacy.release import PROBABILITIES, Digits, Films, Release
 
 Fit = Callable[[Release], Callable[[Tensor], Tensor]]
 """Trains one network on a release as a recipient would. The result takes images (n, C, H, W) and
@@ -64,6 +64,25 @@ class Canaries:
 
 
 @dataclass(frozen=True, eq=False)
+class Again:
+    """The release made once more from the frozen job of its run.
+
+    Attributes:
+        release: what came out.
+        stated: the learned step sizes that the release states; empty if none are learned.
+        learned: those that came out this time.
+        elsewhere: why the same job may have rounded differently this time, in words.
+        continued: whether it went on from a checkpoint.
+    """
+
+    release: Release
+    stated: tuple[float, ...] = ()
+    learned: tuple[float, ...] = ()
+    elsewhere: tuple[str, ...] = ()
+    continued: bool = False
+
+
+@dataclass(frozen=True, eq=False)
 class Evidence:
     """Everything that is known when a release is judged.
 
@@ -84,11 +103,13 @@ class Evidence:
         decode: reads the release from the outgoing files, as a recipient does.
         is_identifier: whether a token is an identifier of the cohort; None if that is not known.
         own: identifiers made for this export, such as new DICOM UIDs.
+        digits: how finely the release may be given.
         constants: each constant of the preprocessing, and whether it is public; None if they are
             not declared.
         declared: what the release file may say of itself; None if nothing is known about that.
         earlier: what was made from this hospital's patients before; None if no ledger is kept.
         canaries: distillations with planted patients; None below level "full".
+        again: the release made once more; None if nobody asked for that.
         mu: what a guarantee of differential privacy claims: to any attacker, one patient is at most
             a shift by mu of a unit Gaussian (Dong, Roth & Su 2022, arXiv:1905.02383); None if the
             release has no guarantee.
@@ -108,10 +129,12 @@ class Evidence:
     decode: Callable[[Mapping[str, bytes]], Release] | None = None
     is_identifier: Callable[[str], bool] | None = None
     own: frozenset[str] = frozenset()
+    digits: Digits = PROBABILITIES
     constants: Mapping[str, bool] | None = None
     declared: Mapping[str, Any] | None = None
     earlier: Sequence[Earlier] | None = None
     canaries: Canaries | None = None
+    again: Again | None = None
     mu: float | None = None
 
     def __post_init__(self) -> None:

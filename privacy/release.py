@@ -4,12 +4,52 @@ The audits see only tensors. They need not know where the tensors come from, or 
 the release.
 """
 
+import math
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
 import torch
 from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Digits:
+    """How finely the numbers of a release are given. In finer digits something could hide.
+
+    Attributes:
+        levels: steps from black to white that images may have, the finest last.
+        parts: parts of a label, 100 for hundredths.
+        bound: labels lie between minus and plus this; None if they are probabilities, whose rows
+            sum to one.
+    """
+
+    levels: tuple[int, ...] = (255,)
+    parts: int = 100
+    bound: int | None = None
+
+    def room(self, images: Tensor, labels: Tensor) -> dict[str, float]:
+        """Returns how many bits fit into a release of this shape, by where they are."""
+        rows, classes = labels.shape
+        states = math.comb(self.parts + classes - 1, classes - 1)
+        if self.bound is not None:
+            states = (2 * self.bound * self.parts + 1) ** classes
+        bits = {
+            "all of the images": images.numel() * math.log2(self.levels[-1] + 1),
+            "the lowest bit of each intensity, which nobody sees": images.numel(),
+            "the labels": rows * math.log2(states),
+        }
+        return {where: round(float(number), 1) for where, number in bits.items()}
+
+
+BOUND = 4
+"""Greatest absolute label of methods whose labels are not probabilities."""
+
+PROBABILITIES, FREE = Digits(), Digits(bound=BOUND)
+"""How releases leave: 8 bits and hundredths."""
+
+FOREIGN = Digits((255, 4095), 1000, BOUND)
+"""What is accepted of sets that somebody else made."""
 
 
 @dataclass(frozen=True, eq=False)

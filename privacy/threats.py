@@ -10,6 +10,12 @@ from typing import Any
 
 Json = Any
 
+HONEST = "honest error"
+"""Against what an audit helps: what a method, a setting or a slip lets out. Somebody who makes the
+release and knows the audit can get around it."""
+MALICE = "honest error and malice"
+"""It also holds against somebody inside, within what its text says."""
+
 
 @dataclass(frozen=True)
 class Threat:
@@ -32,11 +38,13 @@ class Question:
         name: the audit's subject.
         threats: the attackers it is about; empty for audits that only make the others valid.
         asks: the question, in plain words.
+        against: ``HONEST`` or ``MALICE``.
     """
 
     name: str
     threats: tuple[str, ...]
     asks: str
+    against: str = HONEST
 
 
 @dataclass(frozen=True)
@@ -72,6 +80,10 @@ THREATS = {
         "several releases whose patients overlap, such as before and after one patient came",
         "to learn about that patient from the difference",
     ),
+    "T6": Threat(
+        "films, program and release: somebody inside, who makes the release",
+        "to carry something out in it that nobody sees, such as a film or a list of names",
+    ),
 }
 
 QUESTIONS = {
@@ -83,14 +95,16 @@ QUESTIONS = {
     "G2": Question("Start", ("T3",), "Did the images start from something that contains no film?"),
     "G3": Question(
         "Contents of the bundle",
-        ("T1", "T3"),
+        ("T1", "T3", "T6"),
         "Do only images, labels, code to read and train on them, and reports leave?",
+        MALICE,
     ),
     "G4": Question("Identifiers", ("T3",), "Does an outgoing file contain a patient's identifier?"),
     "G5": Question(
         "Rounding",
-        ("T1", "T3"),
-        "Are images and labels rounded, so that nothing hides in digits that nobody looks at?",
+        ("T1", "T3", "T6"),
+        "Are images and labels rounded, so that little fits into digits that nobody looks at?",
+        MALICE,
     ),
     "G6": Question(
         "Constants",
@@ -100,7 +114,15 @@ QUESTIONS = {
     "G7": Question(
         "Earlier releases", ("T5",), "Was anything from the same patients released before?"
     ),
-    "G8": Question("Audited files", (), "Are the outgoing files the files that were audited?"),
+    "G8": Question(
+        "Audited files", ("T6",), "Are the outgoing files the files that were audited?", MALICE
+    ),
+    "G9": Question(
+        "Made again",
+        ("T6",),
+        "Does the frozen job give this release once more, to the last bit? (medidd audit --redo)",
+        MALICE,
+    ),
     "A0": Question(
         "Validity",
         (),
@@ -174,6 +196,16 @@ LIMITS = (
 )
 """What none of these audits looks at."""
 
+INSIDE = (
+    "Most audits are about honest error: what a method, a setting or a slip lets out. Somebody "
+    "inside, who makes the release and wants to carry something out in it, can get around them: "
+    "with a film that is changed enough, or with bits that look like noise.",
+    "The same job gives the same bytes. So the release can be made again and compared bit by bit, "
+    "with medidd audit --redo. This alone sees hidden bits, and it holds for those who trust the "
+    "computer, the program and the films.",
+)
+"""What the reports say of T6."""
+
 POWER = {
     "smallest_auc": "smallest AUC of an attack that would be noticed four times out of five",
     "null_se": "standard error of an AUC if nothing leaks",
@@ -227,6 +259,18 @@ def threats(ran: Iterable[str]) -> list[Json]:
         }
         for number, threat in THREATS.items()
     ]
+
+
+def inside(findings: Iterable[Json]) -> Json:
+    """Returns what an insider could do: the room for hidden bits, and whether G9 looked for them.
+
+    Args:
+        findings: of the audit, as JSON.
+    """
+    found = {finding["audit"]: finding for finding in findings}
+    room = found["G5"]["details"].get("room, bits") if "G5" in found else None
+    made = str(found["G9"]["verdict"]) if "G9" in found else None
+    return {"said": list(INSIDE), "room": room, "made again": made}
 
 
 def untested(ran: Iterable[str]) -> list[Json]:

@@ -44,7 +44,7 @@ def redistill(
         if not number:
             missing = sum(not (folder / f"{one}.safetensors").exists() for one in range(count))
             yield Progress(f"{stage}s", 0, count, _estimate(opened, films, missing))
-        recipe = yield from _on_its_own_experts(
+        recipe = yield from on_its_own_experts(
             opened,
             films,
             folder / f"{number}-experts",
@@ -61,7 +61,7 @@ def redistill(
             log=folder / f"{number}.jsonl",
             asking=asking(opened.frozen.budget, folder / f"{number}-answers"),
         )
-        made = quantized(synthetic, {})
+        made = quantized(synthetic, {}, recipe.digits)
         releases.append(Release(made.display, made.labels))
     return tuple(releases)
 
@@ -80,7 +80,7 @@ def _estimate(opened: OpenedRun, films: Films, missing: int) -> str:
     return f"about {spoken(missing * recipe.steps * step)}{besides}"
 
 
-def _on_its_own_experts(
+def on_its_own_experts(
     opened: OpenedRun, films: Films, folder: Path, *, seed: int, stage: str
 ) -> Generator[Progress, None, Recipe]:
     """Returns the run's recipe for other films; its experts, if any, are trained on those films."""

@@ -92,7 +92,10 @@ def own_words(facts: Json) -> frozenset[str]:
 @cache
 def template_words() -> frozenset[str]:
     """Returns the words of the templates that leave, and of the modules with texts that leave."""
-    pages = ("page.html", "audit.html", "history.html", "guarantee.html", "card.md", "style.css")
+    pages = (
+        *("page.html", "audit.html", "history.html", "guarantee.html", "inside.html"),
+        *("card.md", "style.css"),
+    )
     texts = [template(name) for name in (*pages, *CODE)]
     modules = (
         ("privacy", "threats.py"),
@@ -108,7 +111,7 @@ def _labels(release: Release, names: list[str]) -> bytes:
     table = csv.writer(out, lineterminator="\n")
     table.writerow(["file", *release.facts["classes"]])
     for name, row in zip(names, release.labels.tolist(), strict=True):
-        table.writerow([f"previews/{name}", *(f"{value:.3f}" for value in row)])
+        table.writerow([f"previews/{name}", *(f"{value:.2f}" for value in row)])
     return out.getvalue().encode()
 
 

@@ -80,9 +80,10 @@ def _instance(release: Release, digest: str, number: int) -> Dataset:
     made.InstanceNumber = number + 1
     made.Rows, made.Columns = levels.shape
     made.SamplesPerPixel, made.PixelRepresentation = 1, 0
-    made.BitsAllocated, made.BitsStored, made.HighBit = 16, BITS, BITS - 1
-    made.PixelData = levels.contiguous().numpy().astype("<u2").tobytes()
-    made["PixelData"].VR = "OW"
+    made.BitsAllocated, made.BitsStored, made.HighBit = BITS, BITS, BITS - 1
+    pixels = levels.contiguous().numpy().tobytes()
+    made.PixelData = pixels + bytes(len(pixels) % 2)  # PS3.5 8.1.1: of even length
+    made["PixelData"].VR = "OB"
     return made
 
 

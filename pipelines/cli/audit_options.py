@@ -44,6 +44,14 @@ reference = options(
     ),
 )
 
+redo = click.option(
+    "--redo",
+    is_flag=True,
+    help="Also make the release again from the films and compare every bit (G9). It takes as long "
+    "as making it. It shows what somebody hid in the release, to those who trust this computer.",
+    panel=AUDIT,
+)
+
 foreign_set = options(
     click.option(
         "--release",

@@ -9,7 +9,15 @@ from typing import Any
 
 import rich_click as click
 
-from pipelines.cli.audit_options import accepting, encoder, foreign_set, leaving, policy, reference
+from pipelines.cli.audit_options import (
+    accepting,
+    encoder,
+    foreign_set,
+    leaving,
+    policy,
+    redo,
+    reference,
+)
 from pipelines.cli.groups import AUDIT, EXPORT, METHOD, RUN, grouped
 from pipelines.cli.guarantee_options import guaranteed
 from pipelines.cli.options import (
@@ -117,6 +125,7 @@ def distill_command(*, as_json: bool, dry: bool, **options: Any) -> None:
 @policy
 @encoder
 @reference
+@redo
 @foreign_set
 @unit
 @computing
@@ -132,8 +141,8 @@ def distill_command(*, as_json: bool, dry: bool, **options: Any) -> None:
 def audit_command(context: click.Context, /, *, as_json: bool, **options: Any) -> None:
     """Audit the release of a RUN, or a set that somebody else made.
 
-    For a set made elsewhere, give --release, --members and --controls, and no RUN. --level and
-    --reference need a RUN. --policy and --encoder work with both. All other options need a set.
+    For a set made elsewhere, give --release, --members and --controls, and no RUN. --level, --redo
+    and --reference need a RUN. --policy and --encoder work with both. All other options need a set.
     """
     from pipelines.commands import audit, audit_foreign, summary
 

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -14,6 +14,7 @@ from pipelines.auditing.matched_statistics import matched
 from pipelines.auditing.null_releases import can_calibrate, null_releases, reference_releases
 from pipelines.auditing.policies import read_policy
 from pipelines.auditing.recipients import recipients
+from pipelines.auditing.redo import made_again, require_possible
 from pipelines.auditing.reference import read_reference
 from pipelines.bundle.believed import decided, entry
 from pipelines.bundle.checksums import hashes
@@ -60,6 +61,7 @@ class Audit:
         reference_labels: table of their labels; None for the usual places.
         encoder: network, as ONNX, that tells whether two films show one person; None if there is
             none.
+        redo: make the release again, and compare.
     """
 
     run: Path
@@ -68,6 +70,7 @@ class Audit:
     reference: Path | None = None
     reference_labels: Path | None = None
     encoder: Path | None = None
+    redo: bool = False
 
     def __post_init__(self) -> None:
         if self.reference_labels is not None and self.reference is None:
@@ -95,7 +98,9 @@ def run(job: Audit) -> Generator[Progress, None, Json]:
     reference = None
     if job.reference is not None:
         reference = yield from read_reference(opened, job.reference, job.reference_labels)
-    result = yield from examine(opened, Level(job.level), policy, reference, encoder)
+    if job.redo:
+        require_possible(opened)
+    result = yield from examine(opened, Level(job.level), policy, reference, encoder, redo=job.redo)
     write_report(opened.run, opened.patients, networks=NETWORKS)
     return result
 
@@ -106,6 +111,8 @@ def examine(
     policy: Policy | None = None,
     reference: Films | None = None,
     encoder: Encoder | None = None,
+    *,
+    redo: bool = False,
 ) -> Generator[Progress, None, Json]:
     """Runs the audits of one level, and enters what they found in the ledger.
 
@@ -117,9 +124,12 @@ def examine(
         policy: what is required; None for medidd's own.
         reference: films of other people for null releases; None for the run's controls.
         encoder: network that tells people apart; None if there is none.
+        redo: make the release again, and compare.
     """
     policy = policy or load_policy()
     evidence = yield from _gather(opened, level, policy, reference, encoder)
+    if redo:
+        evidence = replace(evidence, again=(yield from made_again(opened)))
     yield Progress(f"audit ({level.value})", 0, 1)
     result = judged(evidence, policy, level, generator(opened.frozen.seed, "audit", level.value))
     result |= {"encoder": encoder.sha256 if encoder else None, "guarantee": promised(opened)}
@@ -161,6 +171,7 @@ def _gather(
         decode=decode,
         is_identifier=identifier_of(opened.patients),
         own=own_words(may),
+        digits=recipe.digits,
         constants=CONSTANTS,
         declared=may,
         earlier=ledger.earlier(opened.patients.cohort),

@@ -1,21 +1,19 @@
 """Makes a synthetic set from films, measures its utility and audits it."""
 
 from collections.abc import Generator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from medidd.distill import Prepares
 from pipelines.bundle.declared import facts, keep_guarantee
 from pipelines.commands.audit import examine
 from pipelines.evaluation.baselines import baselines_ahead
 from pipelines.evaluation.utility import NETWORKS, utility
-from pipelines.learning.asking import asking
 from pipelines.learning.experts import about, recorded
 from pipelines.learning.job import FrozenJob
-from pipelines.learning.learn import learn
+from pipelines.learning.making import made, note_machine
 from pipelines.learning.opened_run import OpenedRun
 from pipelines.learning.plan import planned, too_few
 from pipelines.learning.promise import of_experts, promised
@@ -26,7 +24,7 @@ from pipelines.run.budget import Budget
 from pipelines.run.films import Studies
 from pipelines.run.patients import read_patients, require_enough
 from pipelines.run.progress import Progress
-from pipelines.run.release_file import quantized, read_release, step_sizes, write_release
+from pipelines.run.release_file import read_release, write_release
 from pipelines.run.results import has_metrics, write_metrics
 from pipelines.run.store import RUNS, Json, Run, claimed
 from privacy.policy import Level
@@ -162,21 +160,15 @@ def _release(
     guarantee = _guarantee(opened, recipe, experts)
     if guarantee is not None and (few := too_few(guarantee, len(opened.patients.members.ids))):
         yield Progress("reserve the budget", 1, 1, few)
-    synthetic = yield from learn(
+    note_machine(opened, experts)
+    release = yield from made(
+        opened,
         recipe,
-        opened.patients.members,
         stage=f"distil with {frozen.method}",
-        seed=frozen.seed,
-        device=frozen.device,
         checkpoint=place.private / "checkpoint.safetensors",
         log=place.log,
-        asking=asking(frozen.budget, place.answers),
     )
-    said = facts(opened, guarantee)
-    method = recipe.method
-    if method is not None and isinstance(method, Prepares):
-        said["step sizes"] = step_sizes(synthetic)
-    write_release(place, quantized(synthetic, said))
+    write_release(place, replace(release, facts=facts(opened, guarantee) | release.facts))
 
 
 def _guarantee(opened: OpenedRun, recipe: Recipe, experts: Path | None) -> Json | None:

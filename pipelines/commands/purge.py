@@ -16,13 +16,13 @@ from pipelines.run.store import RUNS, Run, write_json
 
 HOLD_FILMS = (
     *("cohort", "reference", "members", "controls"),  # the films
-    *("audit", "canaries", "nulls"),  # pages that show them, and sets learned from them
+    *("audit", "canaries", "nulls", "again"),  # pages that show them, and sets learned from them
     *("checkpoint.safetensors", "refused-files.csv"),
 )
 """What is deleted from the private part of a run."""
 
 KEPT = (
-    *("ledger.json", "worth", "purged.json", ".lock"),
+    *("ledger.json", "worth", "purged.json", ".lock", "machines.json"),
     *("answers", "budget.json", "guarantee.json"),
 )
 """What stays in it: who was held out, figures, a note that it was purged, and, with a guarantee,

@@ -20,7 +20,6 @@ import torch
 from torch import Tensor
 
 from pipelines.foreign.arrays import Array, UnusableError
-from pipelines.run.release_file import LEVELS
 from privacy.gates.layers import LARGEST
 
 IMAGES = ("images", "x", "data", "images_syn", "image_syn")
@@ -85,14 +84,22 @@ def _safetensors(data: bytes) -> list[Raw]:
         said = header.get("__metadata__", {}).get("medidd")
         facts = None if said is None else json.loads(said)
         classes = () if facts is None else tuple(map(str, facts["classes"]))
+        levels = None if facts is None else _levels(facts)
     except Exception:  # a damaged file can raise many errors
         raise UnusableError(
             "damaged, or not a safetensors file; save the tensors images and labels again"
         ) from None
     arrays = {name: _plain(tensor) for name, tensor in tensors.items()}
     others = len(set(arrays) - {*IMAGES, *LABELS})
-    levels = None if facts is None else LEVELS
     return [Raw(*_pair(arrays), classes, others=others, levels=levels)]
+
+
+def _levels(facts: Mapping[str, Any]) -> int | None:
+    """Returns the intensity of white that a release of medidd states; None if it states none."""
+    levels = facts.get("normalization", {}).get("levels")
+    if levels is not None and not 0 < int(levels) <= np.iinfo(np.uint16).max:
+        raise ValueError("no such levels")
+    return None if levels is None else int(levels)
 
 
 class _Inert:

@@ -20,6 +20,7 @@ from medidd.starts import STARTS, begin
 from pipelines.learning.requirements import require_no_film, require_suited
 from pipelines.learning.settings import INGREDIENTS, configured
 from pipelines.run.errors import Exit, Stop
+from privacy.release import FREE, PROBABILITIES, Digits
 
 PRESETS = ("default", "paper")
 """Where fields that are not set come from: the method's own defaults, which suit a CPU, or the
@@ -68,6 +69,12 @@ class Recipe:
         objects = {*INGREDIENTS, "experts"}
         held = fields.values(self.method)
         return {name: value for name, value in held.items() if name not in objects}
+
+    @property
+    def digits(self) -> Digits:
+        """How finely the release is given: by the method's settings, never by the films."""
+        free = self.fields.get("constraint") == "none" and not self.teachers
+        return FREE if free else PROBABILITIES
 
     def on_experts(self, folder: Path, about: Mapping[str, Any]) -> "Recipe":
         """Returns the recipe with the experts that its method matches.

@@ -21,6 +21,7 @@ from privacy.threats import (
     QUESTIONS,
     WP29,
     covered,
+    inside,
     threats,
     untested,
 )
@@ -49,6 +50,7 @@ def audit_report(audit: Json) -> dict[str, bytes]:
         "threats": threats(ran),
         "not tested": untested(ran),
         "limits of all audits": list(LIMITS),
+        "inside": inside(audit["findings"]),
         "policy": audit["policy"],
         "largest AUC": round(policy.largest_auc, 2),
         "WP29 05/2014": covered(WP29, ran),
@@ -61,6 +63,7 @@ def audit_report(audit: Json) -> dict[str, bytes]:
         .render(
             report=report,
             before=report["audited before"],
+            inside=report["inside"],
             questions=QUESTIONS,
             analogy=ANALOGY,
             no_guarantee=NO_GUARANTEE,

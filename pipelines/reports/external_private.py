@@ -7,7 +7,7 @@ report says that audits were made, not what they found.
 from pipelines.reports.pages import environment
 from pipelines.run.store import Json, dumped
 from privacy.promises import ASSUMPTIONS, PROMISE, WHERE, rows
-from privacy.threats import HIPAA, THREATS
+from privacy.threats import HIPAA, THREATS, inside
 
 
 def guarantee_report(audit: Json) -> dict[str, bytes]:
@@ -21,6 +21,7 @@ def guarantee_report(audit: Json) -> dict[str, bytes]:
         "promise": PROMISE,
         "covered": WHERE,
         "assumptions": list(ASSUMPTIONS),
+        "inside": inside(audit["findings"]),
         "audits made": [finding["audit"] for finding in audit["findings"]],
         "audited": audit["sha256"],
     }
@@ -29,6 +30,7 @@ def guarantee_report(audit: Json) -> dict[str, bytes]:
         .get_template("guarantee.html")
         .render(
             report=report,
+            inside=report["inside"],
             rows=rows(audit["guarantee"]),
             threats=THREATS,
             hipaa=HIPAA,

@@ -31,7 +31,7 @@ from privacy.gates.earlier import audited_before
 from privacy.policy import Policy
 from privacy.release import Films, Release
 from privacy.statistics.power import power
-from privacy.threats import ANALOGY, LIMITS, POWER, QUESTIONS, untested
+from privacy.threats import ANALOGY, LIMITS, POWER, QUESTIONS, inside, untested
 
 Attack = Callable[[Evidence], Scored]
 
@@ -89,6 +89,7 @@ def write_internal(
             questions=QUESTIONS,
             power_words=POWER,
             limits=LIMITS,
+            inside=facts["inside"],
             analogy=ANALOGY,
             number=number,
         )
@@ -123,6 +124,7 @@ def _facts(
         "not tested": untested(
             finding.audit for finding in findings if finding.details.get("assessable", True)
         ),
+        "inside": inside(finding.to_json() for finding in findings),
         "power": power(len(evidence.members.ids), len(evidence.controls.ids), policy).to_json(),
         "groups": _groups(findings),
         "policy": policy.model_dump(mode="json"),

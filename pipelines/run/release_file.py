@@ -1,7 +1,7 @@
 """The release file, and its pictures for people.
 
-Images leave as 12-bit levels and labels with three decimals. Finer digits show nothing and could
-hide something: no audit reads the low bits of a float32 (privacy.md, G5).
+Images leave as 8-bit levels and labels in hundredths. Finer digits are worth nothing measurable and
+could hide something (privacy.md, G5; benchmarks/digits.py).
 """
 
 import io
@@ -15,10 +15,12 @@ from safetensors import safe_open
 from safetensors.torch import save
 
 from medidd.data import NORMALIZATION, SyntheticSet
+from pipelines.run.errors import Exit, Stop
 from pipelines.run.store import Json, Run, write
+from privacy.release import PROBABILITIES, Digits
 
-LEVELS = 4095
-"""Steps of intensity between black and white: 12 bits, as in a film."""
+LEVELS = PROBABILITIES.levels[-1]
+"""Steps of intensity between black and white."""
 
 
 @dataclass(frozen=True)
@@ -26,8 +28,8 @@ class Release:
     """What leaves.
 
     Attributes:
-        levels: intensities, 0 to ``LEVELS``, (N, C, H, W), uint16.
-        labels: soft labels with three decimals, (N, K), float32.
+        levels: intensities, 0 to ``LEVELS``, (N, C, H, W), uint8.
+        labels: soft labels in hundredths, (N, K), float32.
         facts: method and its fields, ipc, classes, normalisation, seed, versions, step sizes.
     """
 
@@ -57,11 +59,35 @@ class Release:
         return data
 
 
-def quantized(synthetic: SyntheticSet, facts: Json) -> Release:
+def quantized(synthetic: SyntheticSet, facts: Json, digits: Digits = PROBABILITIES) -> Release:
     """Rounds S to the digits that may leave."""
     display = NORMALIZATION.display(synthetic.images.detach().cpu()).clamp(0, 1)
-    levels = (display * LEVELS).round().to(torch.int32).to(torch.uint16)
-    return Release(levels, rounded(synthetic.labels.detach().cpu()), facts)
+    levels = diffused(display, LEVELS).to(torch.uint8)
+    return Release(levels, rounded(synthetic.labels.detach().cpu(), digits), facts)
+
+
+def diffused(display: torch.Tensor, levels: int) -> torch.Tensor:
+    """Returns display values (n, C, H, W) as whole levels; neighbours make up for what is rounded.
+
+    Floyd & Steinberg, Proc. Soc. Inf. Disp. 17 (1976). Values on a level stay. The error ends in
+    fine structure. Rounded to the nearest level, it is in coarse structure too, from which features
+    are computed: the own classifier of ``moments`` lost .002 of its AUC (benchmarks/digits.py).
+    """
+    left = display.double() * levels
+    found = torch.empty_like(left)
+    height, width = left.shape[2:]
+    row = torch.arange(height)
+    # Nobody within a front, two columns earlier per row, passes anything on to another.
+    for front in range(width + 2 * (height - 1)):
+        r = row[(front - 2 * row >= 0) & (front - 2 * row < width)]
+        c = front - 2 * r
+        found[:, :, r, c] = left[:, :, r, c].round().clamp(0, levels)
+        # Bounded, because black and white take nothing in.
+        error = (left[:, :, r, c] - found[:, :, r, c]).clamp(-0.5, 0.5)
+        for down, right, share in ((0, 1, 7), (1, -1, 3), (1, 0, 5), (1, 1, 1)):
+            kept = (r + down < height) & (c + right >= 0) & (c + right < width)
+            left[:, :, r[kept] + down, c[kept] + right] += error[:, :, kept] * share / 16
+    return found
 
 
 def step_sizes(synthetic: SyntheticSet) -> float | list[float]:
@@ -72,35 +98,50 @@ def step_sizes(synthetic: SyntheticSet) -> float | list[float]:
     return [float(f"{size:.4g}") for size in sizes.tolist()]
 
 
-def rounded(labels: torch.Tensor) -> torch.Tensor:
-    """Returns labels (n, K) in thousandths, rows still summing to one.
+def rounded(labels: torch.Tensor, digits: Digits = PROBABILITIES) -> torch.Tensor:
+    """Returns labels (n, K) as finely as they may leave.
 
-    The largest remainders are rounded up, as when seats are divided among parties. Labels that were
-    learned without a constraint need not be probabilities. If one of them is negative, each label
-    is rounded by itself.
+    Rows of probabilities still sum to one: the largest remainders are rounded up, as when seats are
+    divided among parties. Other labels are each rounded by themselves, after all of them are drawn
+    towards 1 / K by one common factor, so that none is out of bounds. What kernel regression
+    predicts from them shrinks by that factor, and no order of scores changes.
     """
-    thousandths = labels.double() * 1000
-    if labels.min() < 0:
-        return (thousandths.round() / 1000).float()
-    whole = thousandths.floor()
-    missing = (1000 - whole.sum(1, keepdim=True)).round()
-    rank = (whole - thousandths).argsort(1).argsort(1)
-    return ((whole + (rank < missing)) / 1000).float()
+    exact, parts = labels.double(), digits.parts
+    if digits.bound is None:
+        whole = (exact * parts).floor()
+        missing = (parts - whole.sum(1, keepdim=True)).round()
+        rank = (whole - exact * parts).argsort(1).argsort(1)
+        return ((whole + (rank < missing)) / parts).float()
+    middle = 1 / labels.shape[1]
+    away = exact - middle
+    too_far = torch.maximum(away / (digits.bound - middle), -away / (digits.bound + middle))
+    within = away / too_far.max().clamp(min=1) + middle
+    return ((within * parts).round() / parts + 0.0).float()  # and no -0
 
 
 def read_release(run: Run) -> Release:
-    """Reads the release of a run."""
+    """Reads the release of a run.
+
+    Raises:
+        Stop: its images are in other levels, as earlier versions wrote them.
+    """
     with safe_open(run.release, "pt") as file:
         facts = json.loads(file.metadata()["medidd"])
-        return Release(file.get_tensor("images"), file.get_tensor("labels"), facts)
+        found = Release(file.get_tensor("images"), file.get_tensor("labels"), facts)
+    if found.levels.dtype != torch.uint8:
+        raise Stop(
+            f"{run.path}: made by another version of medidd, in finer levels; make it again with "
+            "medidd distill",
+            Exit.USAGE,
+        )
+    return found
 
 
 def png(display: np.ndarray, *, zoom: int = 1) -> bytes:
-    """Returns a 16-bit grayscale (H, W) or an 8-bit RGB (3, H, W) picture of display values."""
-    if display.ndim == 3 and display.shape[0] == 3:
-        picture = Image.fromarray((display.transpose(1, 2, 0) * 255).round().astype(np.uint8))
-    else:
-        picture = Image.fromarray((display.squeeze() * 65535).round().astype(np.uint16))
+    """Returns an 8-bit grayscale (1, H, W) or RGB (3, H, W) picture of display values."""
+    samples = (display * LEVELS).round().astype(np.uint8)
+    color = samples.ndim == 3 and len(samples) == 3
+    picture = Image.fromarray(samples.transpose(1, 2, 0) if color else samples.squeeze())
     if zoom > 1:
         size = (picture.width * zoom, picture.height * zoom)
         picture = picture.resize(size, Image.Resampling.NEAREST)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from privacy.gates.formats import LARGEST_PICTURE, HiddenError
 
-BITS = 12
+BITS = 8
 """Bits of a level."""
 
 WORDS = {
@@ -101,7 +101,7 @@ _TABLE: dict[Tags, tuple[bytes, str]] = {
 }
 """VR and value, as a regular expression, of each text and sequence, by the tags that lead to it."""
 
-_NUMBERS = {0x00280002: 1, 0x00280100: 16, 0x00280101: BITS, 0x00280102: BITS - 1, 0x00280103: 0}
+_NUMBERS = {0x00280002: 1, 0x00280100: BITS, 0x00280101: BITS, 0x00280102: BITS - 1, 0x00280103: 0}
 _ROWS, _COLUMNS, _PIXELS = 0x00280010, 0x00280011, 0x7FE00010
 _LENGTH = 0x00020000
 _META = {_LENGTH: (b"UL", b""), 0x00020001: (b"OB", b"\0\1")}
@@ -110,7 +110,7 @@ _ITEM = 0xFFFEE000
 
 
 def capture(data: bytes, own: frozenset[str]) -> NDArray[np.uint16]:
-    """Returns the levels of a synthetic Secondary Capture, (H, W), 0 to 4095.
+    """Returns the levels of a synthetic Secondary Capture, (H, W), 0 to 255.
 
     Args:
         data: the file.
@@ -141,9 +141,11 @@ def capture(data: bytes, own: frozenset[str]) -> NDArray[np.uint16]:
     (rows,) = struct.unpack("<H", found[(_ROWS,)])
     (columns,) = struct.unpack("<H", found[(_COLUMNS,)])
     pixels = found[(_PIXELS,)]
-    if rows * columns > LARGEST_PICTURE or len(pixels) != 2 * rows * columns:
+    if rows * columns > LARGEST_PICTURE or len(pixels) != rows * columns + rows * columns % 2:
         raise HiddenError("a DICOM file with more or fewer pixels than it says")
-    return np.frombuffer(pixels, "<u2").astype(np.uint16).reshape(rows, columns)
+    if any(pixels[rows * columns :]):  # an odd number of pixels is padded by a zero
+        raise HiddenError("a DICOM file with more pixels than it says")
+    return np.frombuffer(pixels, np.uint8, rows * columns).astype(np.uint16).reshape(rows, columns)
 
 
 def _elements(data: bytes, inside: Tags) -> Iterator[tuple[Tags, bytes, bytes]]:
@@ -192,6 +194,6 @@ def _fits(at: Tags, kind: bytes, value: bytes, own: frozenset[str]) -> bool:
     if tag in _META:
         return (kind, value) == _META[tag] or (tag == _LENGTH and kind == b"UL")
     if tag == _PIXELS:
-        return kind == b"OW"
+        return kind == b"OB"
     size = kind == b"US" and len(value) == 2
     return size and (tag in (_ROWS, _COLUMNS) or value == struct.pack("<H", _NUMBERS[tag]))

@@ -79,9 +79,9 @@ def _centred(images: Tensor) -> Tensor:
 
 
 def quantized(release: Release) -> Release:
-    """Returns the release as it may leave, in 12-bit levels and thousandths."""
-    images = (release.images.clamp(0, 1) * 4095).round() / 4095
-    return Release(images, (release.labels * 1000).round() / 1000)
+    """Returns the release as it may leave, in 8-bit levels and hundredths."""
+    images = (release.images.clamp(0, 1) * 255).round() / 255
+    return Release(images, (release.labels * 100).round() / 100)
 
 
 def projection(seed: int, features: int = 256) -> Match:

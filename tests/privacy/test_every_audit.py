@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from privacy import AUDITS, Evidence, Films, Level, Nulls, Policy, Release, Verdict, audit, decide
 from privacy import folds as draw_folds
 from privacy.attacks.views import standardise
-from privacy.evidence import Canaries, Earlier
+from privacy.evidence import Again, Canaries, Earlier
 
 RUNS, CANARIES = 16, 32
 
@@ -31,7 +31,13 @@ def fresh(seed: int) -> Evidence:
     released = quantized(noise(4, rng))
     canaries = planted(controls, [quantized(noise(4, rng)) for _ in range(RUNS)], rng)
     return evidence(
-        released, members, controls, nulls=nulls, fits=[mlp(0, epochs=10)], canaries=canaries
+        released,
+        members,
+        controls,
+        nulls=nulls,
+        fits=[mlp(0, epochs=10)],
+        canaries=canaries,
+        again=Again(released),
     )
 
 
@@ -90,6 +96,13 @@ def exported_before(clean: Evidence) -> Evidence:
     return replace(clean, earlier=(past,))
 
 
+def hidden_bits(clean: Evidence) -> Evidence:
+    """Changes the last bit of one image, as somebody inside could."""
+    levels = (clean.release.images * 255).round()
+    levels[0] += 1 - 2 * (levels[0] % 2)
+    return replace(clean, release=Release(levels / 255, clean.release.labels))
+
+
 def another_scanner(clean: Evidence) -> Evidence:
     """Makes members' films brighter, as those of another device."""
     members = clean.members
@@ -132,6 +145,7 @@ LEAKS: dict[str, Callable[[Evidence], Evidence]] = {
     "G6": lambda clean: replace(clean, constants=None),
     "G7": exported_before,
     "G8": swapped_file,
+    "G9": hidden_bits,
     "A0": another_scanner,
     "A1": all_films,
     "A2": all_films,

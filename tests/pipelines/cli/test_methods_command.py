@@ -173,7 +173,7 @@ def test_a_mosaic_is_released_unfolded_and_compared_with_as_many_films(
     rows = (bundle / "labels.csv").read_text().splitlines()
     assert [row.split(",")[0] for row in rows[1:]] == [f"previews/{name}" for name in sorted(names)]
     with Image.open(bundle / "previews" / "class1_3.png") as picture:
-        shown = np.asarray(picture, dtype=float) / 65535
+        shown = np.asarray(picture, dtype=float) / 255
     np.testing.assert_allclose(shown, read_release(Run(run)).display[7, 0].numpy(), atol=1e-5)
 
 

@@ -107,6 +107,9 @@ def test_nothing_that_is_about_patients_leaves(bundle: Path) -> None:
     card = (bundle / "README.md").read_text()
     assert "| epsilon | 2 (moderate) |" in card
     assert not [word for word in ("interval", "| synthetic |", "| random |", "ROC") if word in card]
+    page = (bundle / "audit.html").read_text()
+    assert "It does not bound T6" in page
+    assert set(audit["inside"]["room"].values()) == {8192.0, 1024.0, 26.6}  # 4 images, 16 px
     assert called("verify", bundle).code == 0
 
 
@@ -313,3 +316,22 @@ def test_a_run_is_exported_only_where_its_budget_is_known(
         ended.err
     )
     assert not (tmp_path / "bundle").exists()
+
+
+def test_a_release_is_made_again_from_its_answers_and_asks_nobody(
+    guaranteed: Made, tmp_path: Path
+) -> None:
+    remember(guaranteed)
+    path = copied(guaranteed.path, tmp_path / "run")
+    account, kept = tree(home() / "ledger"), answers(path)
+    redo = ("audit", path, "--level", "screen", "--redo")
+    assert called(*redo).code == 0
+    (finding,) = [one for one in read_json(path / "audit.json")["findings"] if one["audit"] == "G9"]
+    assert (finding["verdict"], finding["value"]) == ("PASS", 0)
+    assert "noisy answers were used again" in finding["text"]
+    assert (tree(home() / "ledger"), answers(path)) == (account, kept)
+    for one in Run(path).answers.glob("*.npy"):
+        one.unlink()
+    refused = called(*redo)
+    assert (refused.code, "patients must not be asked again" in refused.err) == (3, True)
+    assert answers(path) == []

@@ -15,6 +15,7 @@ from pipelines.cli.methods import attributes, markdown, table
 from pipelines.learning.recipe import Recipe, recipe, usual_start
 from pipelines.learning.settings import INGREDIENTS, settable
 from pipelines.run.errors import Exit, Stop
+from privacy.release import FREE, PROBABILITIES
 
 PRESETS = [(name, ipc) for name, kind in METHODS.items() for ipc in kind.paper]
 
@@ -89,6 +90,16 @@ def test_networks_and_kernels_are_set_by_their_names() -> None:
     assert "'fc'" in refusal("kip", kernel="rbf")
     assert "unknown field 'kernel'" in refusal("dm", kernel="fc")
     assert "unknown field 'network'" in refusal("kip", network="mlp")
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in METHODS if "constraint" in fields(METHODS[name])]
+)
+def test_labels_are_probabilities_unless_a_setting_frees_them(name: str) -> None:
+    free = {"constraint": "none"}
+    assert made(name).digits == PROBABILITIES
+    assert made(name, settings=free).digits == FREE
+    assert made(name, settings=free, teachers=2).digits == PROBABILITIES
 
 
 def test_a_whole_number_is_taken_for_a_step_size_and_not_the_other_way_round() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from privacy.attacks.union import ATTACKS
+from invented_cohort import ROOT
 
 from pipelines.bundle.contents import template_words
 from pipelines.reports.external import audit_report
@@ -14,7 +14,17 @@ from privacy import AUDITS, Policy, load_policy
 from privacy.gates.leaks import tokens
 from privacy.policy import Level
 from privacy.statistics.power import power
-from privacy.threats import EDPB, LIMITS, QUESTIONS, THREATS, WP29, covered
+from privacy.threats import (
+    EDPB,
+    HONEST,
+    INSIDE,
+    LIMITS,
+    MALICE,
+    QUESTIONS,
+    THREATS,
+    WP29,
+    covered,
+)
 
 MEMBERS, CONTROLS = 143, 67
 
@@ -94,8 +104,9 @@ def numbers(value: Any) -> Iterator[float]:
 
 def test_every_audit_has_a_row_in_the_table(policy: Policy) -> None:
     required = {name for names in policy.required.values() for name in names}
-    assert {*AUDITS, *ATTACKS, *required} <= QUESTIONS.keys()
-    planned = {f"G{n}" for n in range(1, 9)} | {f"A{n}" for n in range(9)} | {"A5b", "A5c"}
+    assert {*AUDITS, *required} <= QUESTIONS.keys()
+    planned = {f"G{n}" for n in range(1, 10)} | {f"A{n}" for n in range(10) if n != 4}
+    planned |= {"A5b", "A5c"}
     assert planned <= QUESTIONS.keys()
     assert {threat for one in QUESTIONS.values() for threat in one.threats} == THREATS.keys()
     assert {name for risk in (*WP29, *EDPB) for name in risk.audits} <= QUESTIONS.keys()
@@ -236,6 +247,41 @@ def test_the_policy_is_printed_with_what_it_is_an_analogy_of(policy: Policy) -> 
     assert "is an analogy, not their rule" in shown
     assert all(f"<dt>{name}</dt>" in shown for name in report["policy"] if name != "required")
     assert ", ".join(policy.required[Level.STANDARD]) in shown
+
+
+@pytest.mark.parametrize(
+    ("verdict", "said"),
+    [
+        (None, "This release: not made again."),
+        ("PASS", "This release: made again, and the same to the last bit (G9)."),
+        ("INCONCLUSIVE", "which may be rounding, so nothing follows (G9)."),
+    ],
+)
+def test_what_somebody_inside_could_do_is_said_in_bits(verdict: str | None, said: str) -> None:
+    room = {"all of the images": 49152.0, "the labels": 39.9}
+    findings = [finding("G5", details={"room, bits": room})]
+    findings += [] if verdict is None else [finding("G9", verdict)]
+    report, page = told(audited(*findings))
+    inside = section(page, "What somebody inside could do")
+    assert report["inside"]["room"] == room
+    assert report["inside"]["made again"] == verdict
+    assert '<td>the labels</td><td class="number">39.9</td>' in inside
+    assert "49152.0" in inside
+    assert said in inside
+    assert all(text in inside for text in INSIDE)
+
+
+def test_every_row_says_whether_it_is_about_honest_error_or_malice() -> None:
+    _, page = told(audited(finding("G3"), finding("A5"), finding("G9")))
+    rows = re.findall(r"<tr><td>(\w+)</td>.*?</tr>", section(page, "What was tested"))
+    said = dict(re.findall(r"<tr><td>(\w+)</td>.*?class=\"soft\">([^<]+)<", page))
+    assert rows == ["G3", "A5", "G9"]
+    assert {name: said[name] for name in rows} == {"G3": MALICE, "A5": HONEST, "G9": MALICE}
+    of_insiders = {name for name, one in QUESTIONS.items() if "T6" in one.threats}
+    assert of_insiders == {name for name, one in QUESTIONS.items() if one.against == MALICE}
+    table = (ROOT / "docs" / "privacy.md").read_text().partition("## Honest error and malice")[2]
+    documented = re.findall(rf"^\| ([^|]+) \| {MALICE} \|", table, re.MULTILINE)
+    assert set(re.findall(r"G\d", " ".join(documented))) == of_insiders
 
 
 def test_it_claims_nothing() -> None:

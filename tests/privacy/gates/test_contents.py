@@ -27,8 +27,8 @@ SIDE = 16
 
 
 def released() -> Release:
-    levels = torch.randint(4096, (4, 1, SIDE, SIDE), generator=torch.Generator().manual_seed(0))
-    return labelled(levels.float() / 4095)
+    levels = torch.randint(256, (4, 1, SIDE, SIDE), generator=torch.Generator().manual_seed(0))
+    return labelled(levels.float() / 255)
 
 
 def png(image: torch.Tensor, white: int = 65535, **text: str) -> bytes:
@@ -44,12 +44,12 @@ def png(image: torch.Tensor, white: int = 65535, **text: str) -> bytes:
 
 def clean() -> dict[str, bytes]:
     release = released()
-    levels = (release.images * 4095).round().to(torch.uint16)
+    levels = (release.images * 255).round().to(torch.uint8)
     return {
         "synthetic.safetensors": save({"images": levels, "labels": release.labels}, {"n": "4"}),
         "previews/class0_0.png": png(release.images[0]),
         "previews/class1_0.png": png(release.images[1], white=255),
-        "labels.csv": b"file,healthy,ill\npreviews/class0_0.png,1.000,0.000\n",
+        "labels.csv": b"file,healthy,ill\npreviews/class0_0.png,1.00,0.00\n",
         "README.md": "# Images\n\nGröße 16 px.\n".encode(),
     }
 

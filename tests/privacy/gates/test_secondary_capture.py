@@ -14,7 +14,7 @@ from privacy.gates.formats import HiddenError
 from privacy.gates.secondary_capture import WORDS, capture
 
 OWN = tuple(f"2.25.{10**30 + n}" for n in range(4))
-LEVELS = np.arange(12 * 10, dtype=np.uint16).reshape(12, 10) * 30
+LEVELS = np.arange(12 * 10, dtype=np.uint8).reshape(12, 10) * 2
 Change = Callable[[Dataset], object]
 
 
@@ -45,9 +45,9 @@ def synthetic() -> Dataset:
     made.StudyID = made.Laterality = None
     made.Rows, made.Columns = LEVELS.shape
     made.SamplesPerPixel, made.PixelRepresentation = 1, 0
-    made.BitsAllocated, made.BitsStored, made.HighBit = 16, 12, 11
+    made.BitsAllocated, made.BitsStored, made.HighBit = 8, 8, 7
     made.PixelData = LEVELS.tobytes()
-    made["PixelData"].VR = "OW"
+    made["PixelData"].VR = "OB"
     return made
 
 
@@ -98,7 +98,7 @@ CHANGES: dict[str, Change] = {
     "more bits": lambda d: setattr(d, "BitsStored", 16),
     "fewer pixels": lambda d: setattr(d, "Rows", 11),
     "more pixels": lambda d: setattr(d, "PixelData", LEVELS.tobytes() + bytes(2)),
-    "bytes for words": lambda d: setattr(d["PixelData"], "VR", "OB"),
+    "words for bytes": lambda d: setattr(d["PixelData"], "VR", "OW"),
 }
 
 
@@ -122,7 +122,7 @@ BYTES = {
     "cut": WHOLE[:-1],
     "cut in a head": WHOLE[:150],
     "a length that lies": WHOLE[:140] + b"\xc3" + WHOLE[141:],
-    "a reserved byte": replaced(WHOLE, b"OW\0\0", b"OW\0\1"),
+    "a reserved byte": replaced(WHOLE, b"OB\0\0\x78", b"OB\0\1\x78"),
     "a reserved byte of a sequence": replaced(WHOLE, b"SQ\0\0", b"SQ\1\0"),
     "another padding": replaced(WHOLE, b"SYN-7 ", b"SYN-7\0"),
     "another kind": replaced(WHOLE, b"LO\x06\x00SYN-7 ", b"SH\x06\x00SYN-7 "),
@@ -136,6 +136,17 @@ BYTES = {
 def test_bytes_that_readers_skip_are_found(kind: str) -> None:
     with pytest.raises(HiddenError):
         capture(BYTES[kind], frozenset(OWN))
+
+
+def test_an_odd_number_of_pixels_is_padded_by_a_zero_and_nothing_else() -> None:
+    found = synthetic()
+    odd = LEVELS[:11, :9].copy()
+    found.Rows, found.Columns = odd.shape
+    found.PixelData = odd.tobytes() + b"\0"
+    np.testing.assert_array_equal(capture(written(found), frozenset(OWN)), odd)
+    found.PixelData = odd.tobytes() + b"\1"
+    with pytest.raises(HiddenError):
+        capture(written(found), frozenset(OWN))
 
 
 def test_no_other_transfer_syntax_is_understood() -> None:

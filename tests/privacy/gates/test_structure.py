@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from hashlib import sha256
+from math import log2
 
 import pytest
 import torch
@@ -14,6 +15,7 @@ from privacy.gates.manifest import manifest
 from privacy.gates.patients_per_image import patients_per_image
 from privacy.gates.precision import precision
 from privacy.gates.start import start
+from privacy.release import BOUND, FOREIGN, FREE, PROBABILITIES, Digits
 
 
 def test_eleven_patients_of_its_class_stand_behind_every_image(
@@ -89,39 +91,62 @@ def test_digests_may_be_upper_case(
     assert manifest(replace(case, manifest=digests), policy, rng).verdict is Verdict.PASS
 
 
-def stepped(count: int, rng: torch.Generator) -> Release:
+def stepped(count: int, rng: torch.Generator, parts: int = 100) -> Release:
+    """Returns images in so many steps, and probabilities in so many parts."""
     levels = torch.randint(count + 1, (8, 1, 32, 32), generator=rng)
-    labels = torch.rand(8, generator=rng).mul(1000).round().double() / 1000
-    return Release(levels.float() / count, torch.stack([labels.float(), (1 - labels).float()], 1))
+    label = torch.randint(parts + 1, (8, 1), generator=rng).double()
+    labels = torch.cat([label, parts - label], 1) / parts
+    return Release(levels.float() / count, labels.float())
 
 
-@pytest.mark.parametrize("count", [255, 4095])
-def test_equal_steps_and_three_decimals_hide_nothing(
-    count: int, members: Films, controls: Films, policy: Policy, rng: torch.Generator
+@pytest.mark.parametrize(
+    ("digits", "count", "parts"),
+    [(PROBABILITIES, 255, 100), (FOREIGN, 255, 1000), (FOREIGN, 4095, 1000)],
+)
+def test_what_is_on_the_grid_hides_nothing_but_what_is_counted(
+    digits: Digits,
+    count: int,
+    parts: int,
+    members: Films,
+    controls: Films,
+    policy: Policy,
+    rng: torch.Generator,
 ) -> None:
-    case = evidence(stepped(count, rng), members, controls)
-    assert precision(case, policy, rng).verdict is Verdict.PASS
+    case = replace(evidence(stepped(count, rng, parts), members, controls), digits=digits)
+    finding = precision(case, policy, rng)
+    assert finding.verdict is Verdict.PASS
+    pixels, room = 8 * 32 * 32, list(finding.details["room, bits"].values())
+    states = parts + 1 if digits.bound is None else (2 * BOUND * parts + 1) ** 2
+    wanted = [pixels * log2(digits.levels[-1] + 1), pixels, 8 * log2(states)]
+    assert room == pytest.approx(wanted, abs=0.06)
+    assert all(f"{number:g}" in finding.text for number in room)
 
 
-def test_a_bit_between_the_steps_fails_and_the_remedy_is_named(
+def test_what_is_off_the_grid_fails_and_the_remedy_is_named(
     members: Films, controls: Films, policy: Policy, rng: torch.Generator
 ) -> None:
-    clean = stepped(4095, rng)
+    clean = stepped(255, rng)
 
-    def changed(where: str, value: float) -> Release:
+    def changed(where: str, *values: float) -> Release:
         images, labels = clean.images.clone(), clean.labels.clone()
-        (images if where == "images" else labels).view(-1)[3] = value
+        (images if where == "images" else labels).view(-1)[: len(values)] = torch.tensor(values)
         return Release(images, labels)
 
-    one, label = clean.images.view(-1)[3], clean.labels.view(-1)[3]
+    one, label = clean.images.view(-1)[0], clean.labels.view(-1)[0]
     cases = [
         changed("images", float(torch.nextafter(one, torch.tensor(1.0)))),
-        changed("images", 4096 / 4095),
-        changed("images", -1 / 4095),
+        changed("images", 256 / 255),
+        changed("images", -1 / 255),
+        changed("images", -0.0),
         changed("labels", float(torch.nextafter(label, torch.tensor(2.0)))),
-        changed("labels", 0.1234),
-        stepped(65535, rng),
+        changed("labels", 0.123, 0.877),
+        changed("labels", 0.5, 0.49),
+        changed("labels", 1.5, -0.5),
+        changed("labels", 1.0, -0.0),
+        changed("labels", 20_000.1, -19_999.1),
+        stepped(255, rng, parts=1000),
         stepped(1000, rng),
+        stepped(4095, rng),
     ]
     for release in cases:
         finding = precision(evidence(release, members, controls), policy, rng)
@@ -130,25 +155,50 @@ def test_a_bit_between_the_steps_fails_and_the_remedy_is_named(
     assert finding.value > 1000
 
 
+@pytest.mark.parametrize(
+    ("labels", "verdict"),
+    [
+        ((-1.09, 2.09), Verdict.PASS),
+        ((4.0, -4.0), Verdict.PASS),
+        ((4.01, -4.0), Verdict.FAIL),
+        ((0.123, 0.877), Verdict.FAIL),
+        ((16_777_300.0, 0.0), Verdict.FAIL),
+    ],
+)
+def test_labels_without_a_constraint_have_a_bound(
+    labels: tuple[float, float],
+    verdict: Verdict,
+    members: Films,
+    controls: Films,
+    policy: Policy,
+    rng: torch.Generator,
+) -> None:
+    release = Release(stepped(255, rng).images, torch.tensor([labels] * 8))
+    case = replace(evidence(release, members, controls), digits=FREE)
+    assert precision(case, policy, rng).verdict is verdict
+    assert precision(replace(case, digits=PROBABILITIES), policy, rng).verdict is Verdict.FAIL
+
+
 def test_steps_of_8_bits_and_of_12_do_not_mix(
     members: Films, controls: Films, policy: Policy, rng: torch.Generator
 ) -> None:
     coarse, fine = stepped(255, rng), stepped(4095, rng)
     mixed = Release(torch.cat([coarse.images, fine.images]), torch.cat([coarse.labels] * 2))
-    finding = precision(evidence(mixed, members, controls), policy, rng)
-    assert finding.verdict is Verdict.FAIL
+    case = replace(evidence(mixed, members, controls), digits=FOREIGN)
+    assert precision(case, policy, rng).verdict is Verdict.FAIL
 
 
 def test_a_file_finer_than_what_is_decoded_from_it_fails(
     members: Films, controls: Films, policy: Policy, rng: torch.Generator
 ) -> None:
-    release = stepped(4095, rng)
-    levels = (release.images * 4095).round()
+    release = stepped(255, rng)
+    levels = (release.images * 255).round()
     files = {
-        "twelve bits": (levels.to(torch.uint16), release.labels, Verdict.PASS),
-        "sixteen bits": ((levels * 16 + 5).to(torch.uint16), release.labels, Verdict.FAIL),
+        "eight bits": (levels.to(torch.uint8), release.labels, Verdict.PASS),
+        "twelve bits": ((levels * 16 + 5).to(torch.uint16), release.labels, Verdict.FAIL),
         "floats": (release.images + 1e-6, release.labels, Verdict.FAIL),
-        "labels": (levels.to(torch.uint16), release.labels + 1e-6, Verdict.FAIL),
+        "labels": (levels.to(torch.uint8), release.labels + 1e-6, Verdict.FAIL),
+        "whole labels": (levels.to(torch.uint8), torch.full((8, 2), 7), Verdict.FAIL),
     }
     for images, labels, verdict in files.values():
         outgoing = {"synthetic.safetensors": save({"images": images, "labels": labels})}

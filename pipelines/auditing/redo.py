@@ -1,0 +1,94 @@
+"""The release made once more from the frozen job, so that an audit can compare bytes (G9).
+
+Patients are not asked again: under a guarantee the noisy answers of the run are used. Experts are
+trained again, as they were.
+"""
+
+import shutil
+from collections.abc import Generator
+from typing import Any
+
+import torch
+
+from pipelines.auditing.redistill import on_its_own_experts
+from pipelines.learning.making import elsewhere, made
+from pipelines.learning.opened_run import OpenedRun
+from pipelines.run.errors import Exit, Stop
+from pipelines.run.progress import Progress
+from pipelines.run.release_file import read_release
+from privacy.dp.answers import StoredAnswers
+from privacy.evidence import Again
+from privacy.release import Release
+
+STAGE = "make the release again"
+
+
+def require_possible(opened: OpenedRun) -> None:
+    """Checks, before any work, that the release can be made again without asking patients.
+
+    Raises:
+        Stop: it cannot.
+    """
+    frozen, run, recipe = opened.frozen, opened.run, opened.recipe
+    if frozen.device.type == "cuda" and not torch.cuda.is_available():
+        raise Stop(
+            "--redo: the run was made on a GPU, and no CUDA device is usable here; repeat the "
+            "audit where the run was made, or leave out --redo",
+            Exit.USAGE,
+        )
+    if frozen.budget is None:
+        return
+    if frozen.experts is not None:
+        raise Stop(
+            "--redo: the experts of this run have a guarantee, and training them again would ask "
+            "the patients again; leave out --redo",
+            Exit.USAGE,
+        )
+    if len(StoredAnswers(run.answers)) < recipe.releases:
+        raise Stop(
+            f"{run.answers}: noisy answers are missing, and patients must not be asked again; "
+            "restore the folder from a backup, or leave out --redo",
+            Exit.DATA,
+        )
+
+
+def made_again(opened: OpenedRun) -> Generator[Progress, None, Again]:
+    """Makes the release again; the generator's value is what came out.
+
+    A process that is killed goes on at its last checkpoint. One that ends leaves nothing, so that
+    the next begins anew.
+
+    Raises:
+        Stop: it cannot be made without asking patients, or not with this computer.
+    """
+    require_possible(opened)
+    frozen, run = opened.frozen, opened.run
+    continued = run.again.exists()
+    recipe = yield from on_its_own_experts(
+        opened,
+        opened.patients.members,
+        run.again / "experts",
+        seed=(frozen.experts or {}).get("seed", 0),
+        stage="train the experts again",
+    )
+    release = yield from made(
+        opened,
+        recipe,
+        stage=STAGE,
+        checkpoint=run.again / "checkpoint.safetensors",
+        log=run.again / "log.jsonl",
+    )
+    shutil.rmtree(run.again)
+    return Again(
+        Release(release.display, release.labels),
+        stated=_sizes(read_release(run).facts),
+        learned=_sizes(release.facts),
+        elsewhere=tuple(elsewhere(opened)),
+        continued=continued,
+    )
+
+
+def _sizes(facts: Any) -> tuple[float, ...]:
+    """Returns the learned step sizes, () if there are none."""
+    found = facts.get("step sizes", ())
+    return tuple(found) if isinstance(found, list | tuple) else (found,)

@@ -1,0 +1,98 @@
+"""How a release is made from a frozen job: by the run, and once more by an audit that compares."""
+
+import platform
+from collections.abc import Generator
+from pathlib import Path
+
+import torch
+
+from medidd.distill import Prepares
+from pipelines.learning.asking import asking
+from pipelines.learning.job import versions
+from pipelines.learning.learn import learn
+from pipelines.learning.opened_run import OpenedRun
+from pipelines.learning.recipe import Recipe
+from pipelines.run.progress import Progress
+from pipelines.run.release_file import Release, quantized, step_sizes
+from pipelines.run.store import Json, Run, read_json, write_json
+
+
+def made(
+    opened: OpenedRun, recipe: Recipe, *, stage: str, checkpoint: Path, log: Path
+) -> Generator[Progress, None, Release]:
+    """Learns the release of a run; the generator's value is the release.
+
+    The same job gives the same bytes. Its facts are only those that are learned.
+
+    Args:
+        opened: the run.
+        recipe: its recipe, with the experts that its method matches, if any.
+        stage: what people are told is being done.
+        checkpoint: file of the state between two steps.
+        log: file of one line per step.
+
+    Raises:
+        Stop: as ``learn``.
+    """
+    frozen = opened.frozen
+    synthetic = yield from learn(
+        recipe,
+        opened.patients.members,
+        stage=stage,
+        seed=frozen.seed,
+        device=frozen.device,
+        checkpoint=checkpoint,
+        log=log,
+        asking=asking(frozen.budget, opened.run.answers),
+    )
+    learned: Json = (
+        {"step sizes": step_sizes(synthetic)} if isinstance(recipe.method, Prepares) else {}
+    )
+    return quantized(synthetic, learned, recipe.digits)
+
+
+def note_machine(opened: OpenedRun, experts: Path | None) -> None:
+    """Writes down on what the run computes; one that was resumed elsewhere has several entries."""
+    path = opened.run.machines
+    known = read_json(path) if path.exists() else []
+    here = _machine(None if experts is None else _asked(Run(experts)))
+    if here not in known:
+        write_json(path, [*known, here])
+
+
+def elsewhere(opened: OpenedRun) -> list[str]:
+    """Returns why the same job may round differently here than where the run was made, in words."""
+    path, frozen = opened.run.machines, opened.frozen
+    if frozen.device.type == "cuda":
+        return ["a GPU does not always round alike"]
+    if not path.exists():
+        return ["it is not known what the run was made on"]
+    how = {"threads": frozen.threads, "device": frozen.device_name}
+    here = _machine(None if frozen.experts is None else how)
+    return [
+        f"{name}: {then.get(name, 'unknown')} then, {here.get(name, 'unknown')} now"
+        for then in read_json(path)
+        for name in sorted(then.keys() | here.keys())
+        if then.get(name) != here.get(name)
+    ]
+
+
+def _asked(run: Run) -> Json:
+    """Returns what a run was asked; {} if that is not there."""
+    return read_json(run.job)["job"] if run.job.exists() else {}
+
+
+def _machine(experts: Json) -> Json:
+    """Returns what may change how a job rounds.
+
+    Args:
+        experts: number of threads and device that the run's experts were trained with; None if it
+            has none.
+    """
+    processor = f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}"
+    here = versions() | {"processor": processor}
+    if experts is not None:
+        names = ("threads", "device")
+        here |= {f"{name} of the experts": experts.get(name, "unknown") for name in names}
+    del here["pydicom"]  # the films are read already
+    return here
