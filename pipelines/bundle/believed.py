@@ -15,16 +15,53 @@ from pipelines.run.errors import Exit, Stop
 from pipelines.run.patients import Patients
 from pipelines.run.results import read_audit
 from pipelines.run.store import Json, Run, dumped
-from privacy.decision import Decision, decide
+from privacy.decision import Decision, decide, wording
 from privacy.finding import Finding, Verdict
 from privacy.policy import Level, Policy
 
 _CAN_PASS = (Level.STANDARD.value, Level.FULL.value)
 
 
-def decided(findings: Sequence[Finding], policy: Policy, level: Level) -> Decision:
-    """Returns what findings mean. An export computes it again."""
-    return decide(findings, policy, level)
+def decided(
+    findings: Sequence[Finding], policy: Policy, level: Level, earlier: ledger.Entry | None
+) -> Decision:
+    """Returns what findings mean. An export computes it again.
+
+    A later audit may find more, but takes back nothing that an earlier one found in the same files.
+
+    Args:
+        findings: of all audits.
+        policy: what is required.
+        level: how thorough the audits were.
+        earlier: the first audit that failed exactly these files by this policy; None if none did.
+    """
+    decision = decide(findings, policy, level)
+    if earlier is None or decision.verdict in (Verdict.FAIL, Verdict.INVALID):
+        return decision
+    # What files hold weighs more than what attacks find: a person may answer for the latter.
+    worst = max(earlier.failed, key=lambda audit: audit.startswith("G") and audit != "G7")
+    reason = (
+        f"{worst}: An audit at level {earlier.level} on {earlier.date[:10]} failed exactly these "
+        "files, and no later audit takes that back."
+    )
+    return Decision(Verdict.FAIL, level, (reason,))
+
+
+def beside_earlier(result: Json) -> Json:
+    """Returns an audit's result with what an earlier audit of the same files had found.
+
+    Raises:
+        Stop: the ledger is damaged or cannot be read.
+    """
+    findings = [Finding.from_json(finding) for finding in result["findings"]]
+    policy, level = Policy.model_validate(result["policy"]), Level(result["level"])
+    decision = decided(findings, policy, level, ledger.failure(_judged(result)))
+    return result | {
+        "verdict": decision.verdict.value,
+        "reasons": list(decision.reasons),
+        "wording": wording(decision, findings),
+        "public wording": wording(decision, findings, to=10),
+    }
 
 
 def entry(kind: ledger.Kind, patients: Patients, result: Json) -> ledger.Entry:
@@ -68,7 +105,7 @@ def _require_believable(run: Run, found: Json, policy: Policy) -> None:
         Stop: it does not, or is not.
     """
     findings = [Finding.from_json(finding) for finding in found["findings"]]
-    decision = decided(findings, policy, Level(found["level"]))
+    decision = decided(findings, policy, Level(found["level"]), ledger.failure(_judged(found)))
     if decision != Decision.from_json(found):
         fault = "its verdict does not follow from its findings"
     elif not ledger.audited(_judged(found), found["level"], found["verdict"]):

@@ -7,13 +7,9 @@ is imported here: the few bytes of a safetensors header are read by hand.
 import io
 import json
 import struct
-from array import array
 from collections.abc import Callable, Iterator
 
 from PIL import Image
-
-LEVELS = 4095  # ``pipelines.run.release_file.LEVELS``, whose import would load torch
-WHITE = 65535
 
 
 def strange(release: bytes, read: Callable[[str], bytes | None]) -> int:
@@ -30,8 +26,8 @@ def strange(release: bytes, read: Callable[[str], bytes | None]) -> int:
     return sum(_samples(read(name), size) != levels for name, levels in images)
 
 
-def _images(data: bytes) -> tuple[tuple[int, int], Iterator[tuple[str, list[int]]]]:
-    """Returns width and height, and the name of the preview and the samples of each image."""
+def _images(data: bytes) -> tuple[tuple[int, int], Iterator[tuple[str, bytes]]]:
+    """Returns width and height, and the name of the preview and the levels of each image."""
     try:
         (head,) = struct.unpack_from("<Q", data)
         header = json.loads(data[8 : 8 + head])
@@ -41,38 +37,25 @@ def _images(data: bytes) -> tuple[tuple[int, int], Iterator[tuple[str, list[int]
         )
         begin = 8 + head + header["images"]["data_offsets"][0]
         (_, classes) = header["labels"]["shape"]
-        ipc, length = count // classes, 2 * height * width
-        if kind != "U16" or channels != 1 or not ipc or begin + count * length > len(data):
+        ipc, length = count // classes, height * width
+        if kind != "U8" or channels != 1 or not ipc or begin + count * length > len(data):
             raise ValueError
     except (struct.error, ValueError, KeyError, TypeError, ZeroDivisionError, RecursionError):
         raise ValueError("holds no gray images with labels") from None
-    table = [_shown(level) for level in range(LEVELS + 1)] + [-1] * (WHITE - LEVELS)
 
-    def each() -> Iterator[tuple[str, list[int]]]:
+    def each() -> Iterator[tuple[str, bytes]]:
         for row in range(count):
             at = begin + row * length
-            levels = array("H", data[at : at + length])
-            name = f"previews/class{row // ipc}_{row % ipc}.png"
-            yield name, [table[level] for level in levels]
+            yield f"previews/class{row // ipc}_{row % ipc}.png", data[at : at + length]
 
     return (width, height), each()
 
 
-def _samples(data: bytes | None, size: tuple[int, int]) -> list[int] | None:
+def _samples(data: bytes | None, size: tuple[int, int]) -> bytes | None:
     try:
         with Image.open(io.BytesIO(data or b""), formats=["PNG"]) as image:
-            if image.size != size or image.mode != "I;16":
+            if image.size != size or image.mode != "L":
                 return None
-            return list(array("H", image.tobytes()))
+            return image.tobytes()
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
         return None
-
-
-def _shown(level: int) -> int:
-    """Returns the sample of a level, computed in float32 as an export does."""
-    return round(_float32(_float32(level / LEVELS) * WHITE))
-
-
-def _float32(value: float) -> float:
-    (single,) = struct.unpack("f", struct.pack("f", value))
-    return float(single)

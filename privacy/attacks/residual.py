@@ -64,8 +64,8 @@ class Residual:
         For one film this orders images as their likeness does, up to their length in whitened
         coordinates, and is much faster.
         """
-        inner: Tensor = torch.einsum("mvd,md->mv", images, aims)
-        return inner.abs() / self._length(images)
+        found: Tensor = torch.einsum("mvd,md->mv", images, aims).abs() / self._length(images)
+        return found
 
     def _left(self, images: Tensor) -> Tensor:
         """Returns the residual of images (m, D), of length 1; 0 if nothing is left."""

@@ -352,15 +352,20 @@ def test_reports_say_how_often_these_patients_were_audited_before(
     assert "<p>Audited before: " in (bundle / "audit.html").read_text()
 
 
-def test_what_one_audit_refused_no_other_lets_leave(passing: Run, tmp_path: Path) -> None:
+def test_what_one_audit_refused_no_other_takes_back(passing: Run, tmp_path: Path) -> None:
     """As where a screening refuses, and somebody tries level standard instead."""
     run = Run(copied(passing.path, tmp_path / "run"))
     rule(run, ending("A6", "FAIL"), level="screen")
     shutil.copy(passing.audit, run.audit)  # the audit that passed
+    assert called("export", run.path, "--to", tmp_path / "bundle").code == 6
+    ended = called("audit", run.path, "--json")
+    said = json.loads(ended.out)
+    assert said["verdict"] == "FAIL"
+    assert [finding["verdict"] for finding in said["findings"]].count("FAIL") == 0
+    assert said["reasons"][0].startswith("A6: An audit at level screen on 20")
     ended = called("export", run.path, "--to", tmp_path / "bundle")
     assert ended.code == 6
     assert "at level screen on 20" in ended.err
-    assert "--seed" in ended.err
     assert not (tmp_path / "bundle").exists()
 
 
