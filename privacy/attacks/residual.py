@@ -75,5 +75,5 @@ class Residual:
 
     def _length(self, images: Tensor) -> Tensor:
         """Returns the length of the residual of images (..., D), (...)."""
-        squared = images.square().sum(-1) - (images @ self._shared).square().sum(-1)
+        squared: Tensor = images.square().sum(-1) - (images @ self._shared).square().sum(-1)
         return squared.clamp_min(BLANK**2).sqrt()
