@@ -10,7 +10,7 @@ import base64
 import hashlib
 import io
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from string import ascii_uppercase
 from typing import Any
 
@@ -21,12 +21,13 @@ from torch.nn import functional as F
 
 from pipelines.reports.pages import environment
 from pipelines.run.store import Json
+from privacy.attacks.clearness import named
 from privacy.attacks.views import VIEWS, moves, shrink, standardise, still
 from privacy.evidence import Evidence
 from privacy.release import Films, Release
 
 SIDES = ("training set", "control")
-VIEWED, ENCODED = ("raw", "low-pass 2"), "encoder"
+VIEWED, ENCODED, NAMED = ("raw", "low-pass 2"), "encoder", "named"
 NEAREST = 3
 """Number of patients of each side, in each view and for the encoder."""
 
@@ -64,7 +65,8 @@ class Candidate:
     Attributes:
         side: "training set" or "control".
         row: number of the film on that side.
-        near: views in which its patient is among the nearest; "encoder" for the encoder.
+        near: views in which its patient is among the nearest; "encoder" for the encoder, "named"
+            if A5 finds that the image names this patient.
     """
 
     side: str
@@ -122,7 +124,32 @@ def _candidates(evidence: Evidence) -> list[list[Candidate]]:
         _nearest(evidence.release, side, films, distances)
         for side, films in zip(SIDES, (evidence.members, evidence.controls), strict=True)
     ]
-    return [[*members, *controls] for members, controls in zip(*chosen, strict=True)]
+    people = named(evidence).who
+    return [
+        _with_named([*members, *controls], whom, evidence)
+        for members, controls, whom in zip(*chosen, people, strict=True)
+    ]
+
+
+def _with_named(
+    candidates: list[Candidate], whom: list[int], evidence: Evidence
+) -> list[Candidate]:
+    """Returns the candidates with those whom A5 finds the image to name, on whichever side."""
+    patients = {(one.side, _patient(one, evidence)): one for one in candidates}
+    for person in whom:
+        inside = person < len(evidence.members.ids)
+        films = evidence.members if inside else evidence.controls
+        number = person if inside else person - len(evidence.members.ids)
+        key = SIDES[0 if inside else 1], number
+        known = patients.get(key, Candidate(key[0], int(films.first[number]), ()))
+        patients[key] = replace(known, near=(*known.near, NAMED))
+    return list(patients.values())
+
+
+def _patient(candidate: Candidate, evidence: Evidence) -> int:
+    """Returns the number of a candidate's patient on the candidate's side."""
+    films = evidence.members if candidate.side == SIDES[0] else evidence.controls
+    return int(films.patient[candidate.row])
 
 
 def _nearest(

@@ -21,7 +21,7 @@ from torch.nn import functional as F
 
 from pipelines.reports.attack_figures import curve
 from pipelines.reports.internal import ATTACKS, write_internal
-from pipelines.reports.reviewer import NEAREST, VIEWED, write_sheet
+from pipelines.reports.reviewer import NAMED, NEAREST, VIEWED, write_sheet
 from privacy import Evidence, Films, Finding, Nulls, Policy, Release, Verdict, decide, load_policy
 from privacy.attacks.membership import scores, train_on_release
 from privacy.attacks.nearest import copies
@@ -257,7 +257,7 @@ def test_a_copied_patient_is_on_the_sheet(report: dict[str, str], case: Evidence
     shown = json.loads(report["reviewer-key.json"])["images"]["3"].values()
     (found,) = [one for one in shown if one["patient"] == case.members.patients[5]]
     assert found["side"] == "training set"
-    assert found["nearest in"] == list(VIEWED)
+    assert found["nearest in"] == [*VIEWED, NAMED]
 
 
 def test_few_patients_are_all_shown(case: Evidence) -> None:

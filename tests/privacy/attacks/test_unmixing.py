@@ -8,7 +8,7 @@ from scipy.optimize import nnls
 from torch import Tensor
 
 from privacy import Films, Policy, Verdict
-from privacy.attacks.unmixing import FITS, shares, unmixing, weights
+from privacy.attacks.unmixing import FITS, by_chance, shares, unmixing, weights
 
 
 def mixed(members: Films, *parts: float) -> Tensor:
@@ -119,3 +119,15 @@ def test_shares_are_remembered_and_name_nobody(
     assert shares(case) is shares(case)
     assert shares(case).top.shape == (4, 10)
     assert not any(str(one) in str(unmixing(case, policy, rng)) for one in members.ids)
+
+
+def test_with_few_controls_members_films_show_what_chance_gives(
+    members: Films, controls: Films, policy: Policy, rng: torch.Generator
+) -> None:
+    few = controls.of(controls.ids[:5])
+    case = evidence(noise(2, rng), members, few)
+    found = by_chance(case)
+    assert len(found.explained) == 5 + len(members.ids)
+    # A member among the strangers is not taken for himself.
+    assert float(found.top[5:, 0].max()) < 0.9
+    assert unmixing(case, policy, rng).verdict is Verdict.PASS
