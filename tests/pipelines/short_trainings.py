@@ -1,4 +1,4 @@
-"""Recipients that train for a moment: in this process, or, run as a program, in one of its own."""
+"""Recipients that train for a moment, and few strangers: here, or as a program of its own."""
 
 import subprocess
 import sys
@@ -10,9 +10,10 @@ from typing import Any
 
 
 def shortened() -> Iterator[tuple[ModuleType, str, Any]]:
-    """What to set so that networks are trained for four steps."""
+    """What to set so that networks are trained for four steps and A5 asks few strangers."""
     import pipelines.auditing.recipients
     import pipelines.evaluation.utility
+    import privacy.attacks.clearness
 
     brief = replace(pipelines.evaluation.utility.RECIPIENT, steps=4)
     yield pipelines.evaluation.utility, "RECIPIENT", brief
@@ -23,6 +24,7 @@ def shortened() -> Iterator[tuple[ModuleType, str, Any]]:
         replace(pipelines.evaluation.utility.TEACHING, steps=4, batch=16),
     )
     yield pipelines.evaluation.utility, "NETWORKS", 2
+    yield privacy.attacks.clearness, "STRANGERS", 30
 
 
 def _ahead(command: list[str], **options: Any) -> "subprocess.Popen[bytes]":
