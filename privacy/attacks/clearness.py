@@ -9,8 +9,8 @@ in parts.
 How large a step is by chance is measured on strangers: films of the same people, each compared with
 everybody but its own patient, who is also left out of the coordinates. The steps of the largest of
 many values fall off exponentially (Renyi 1953), so the tail beyond the strangers is that of an
-exponential, fitted to their upper fifth. Its end hardly counts: two people of a cohort may be one
-person, under two names.
+exponential, whose scale is estimated from their upper fifth. Its end hardly counts: two people of
+a cohort may be one person, under two names.
 """
 
 import math
@@ -204,14 +204,20 @@ def chance(members: Films, controls: Films) -> Chance:
     ways: dict[str, list[Usual]] = {}
     largest: dict[str, Tensor] = {}
     for name, several in looks(everybody).items():
-        ways[name] = []
-        by_chance = torch.full((len(films),), -math.inf, dtype=torch.float64)
-        for look in several:
-            steps, _ = _ranked(look.likeness(films, own), look.gaps, everybody)
-            start, scale = _fit(steps.T)
-            ways[name].append(Usual(look, start, scale))
-            by_chance = by_chance.maximum(((steps - start) / scale).amax(1))
-        largest[name] = by_chance
+        found = [_ranked(look.likeness(films, own), look.gaps, everybody)[0] for look in several]
+        starts, scales = zip(*(_fit(steps.T) for steps in found), strict=True)
+        # Of many ways of looking, some have a small scale only by chance.
+        usual = torch.stack(scales).median(0).values
+        ways[name] = [
+            Usual(look, start, scale.maximum(usual))
+            for look, start, scale in zip(several, starts, scales, strict=True)
+        ]
+        largest[name] = torch.stack(
+            [
+                ((steps - one.start) / one.scale).amax(1)
+                for steps, one in zip(found, ways[name], strict=True)
+            ]
+        ).amax(0)
     return Chance(everybody, ways, largest, len(chosen))
 
 
@@ -230,7 +236,9 @@ def films_of(everybody: Films, chosen: Tensor) -> Tensor:
 def tail(by_chance: Tensor, values: Tensor) -> Tensor:
     """Returns how often chance gives as large a value, (m,), from strangers' values (n,)."""
     start, scale = (one.squeeze(0) for one in _fit(by_chance.unsqueeze(0)))
-    far = UPPER * torch.exp(-(values - start) / scale)
+    # One more value of an exponential whose scale was estimated from k values follows Lomax's law.
+    k = UPPER * len(by_chance)
+    far = UPPER * (1 + (values - start).clamp_min(0) / scale / k) ** -k
     inside = (by_chance.unsqueeze(0) >= values.unsqueeze(1)).double().mean(1)
     return torch.where(values > start, far, inside).clamp(max=1.0)
 

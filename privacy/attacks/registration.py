@@ -16,7 +16,7 @@ from privacy.attacks.residual import Residual
 
 SMALL, LARGE = 20, 32
 """Pixels a side of the two steps."""
-COARSE, FINE = 0.01, 0.001
+COARSE, FINE = 0.01, 0.0003
 """Ridges of the two steps. A large one compares coarse shapes, which half a step does not hide."""
 TURNS = (-12.0, -6.0, 0.0, 6.0, 12.0)
 """Degrees; with these go quarter turns and the mirror image."""
@@ -87,13 +87,24 @@ class Registered:
                 value = self._large.along(views.view(len(kept), len(tried), -1), self._aims[kept])
                 at = near[torch.arange(len(kept)), value.argmax(1)]
             step = step / 2
-        views = _moved(large, _grid(at, LARGE))
+        views = self._sharply_moved(image.unsqueeze(0), at)
         result = torch.zeros_like(best)
         alike = self._large.likeness(
             views, None if without is None else without.expand(len(kept), -1)
         )
         result[kept] = alike[torch.arange(len(kept)), kept]
         return result
+
+    def _sharply_moved(self, image: Tensor, moves: Tensor) -> Tensor:
+        """Returns the middle of an image (1, C, H, W) under moves, flat, (v, D).
+
+        Moving a small picture blurs it. So a large one is moved first, and then made small.
+        """
+        finer = 2 if min(image.shape[-2:]) >= 2 * LARGE else 1
+        views = _moved(_resized(image, finer * LARGE), _grid(moves, finer * LARGE))
+        width = finer * (LARGE - 2 * (LARGE // 8))
+        square = views.view(len(moves), -1, width, width)
+        return F.avg_pool2d(square, finer).flatten(1)
 
 
 _TRIED = (

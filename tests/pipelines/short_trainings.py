@@ -24,7 +24,7 @@ def shortened() -> Iterator[tuple[ModuleType, str, Any]]:
         replace(pipelines.evaluation.utility.TEACHING, steps=4, batch=16),
     )
     yield pipelines.evaluation.utility, "NETWORKS", 2
-    yield privacy.attacks.clearness, "STRANGERS", 30
+    yield privacy.attacks.clearness, "STRANGERS", 60
 
 
 def _ahead(command: list[str], **options: Any) -> "subprocess.Popen[bytes]":

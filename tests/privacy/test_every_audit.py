@@ -21,6 +21,12 @@ from privacy.evidence import Again, Canaries, Earlier
 RUNS, CANARIES = 16, 32
 
 
+@pytest.fixture(autouse=True)
+def few_strangers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every draw is of other people, and each would ask 160 of them what chance does."""
+    monkeypatch.setattr("privacy.attacks.clearness.STRANGERS", 80)
+
+
 @cache
 def fresh(seed: int) -> Evidence:
     """Returns evidence without a leak: noise, judged with null releases of noise."""
