@@ -57,6 +57,8 @@ SHORT: dict[str, dict[str, Any]] = {
     "mtt": {"steps": 40, "inner_steps": 8, "last_start": 6},
     "tesla": {"steps": 40, "inner_steps": 8, "last_start": 6},
     "kip": {"steps": 150},
+    "rfad": {"steps": 60},
+    "frepo": {"steps": 60},
 }
 EXPERTS = {"count": 3, "epochs": 8, "epoch_steps": 6, "batch": 128}
 
