@@ -86,6 +86,12 @@ THREATS = {
     ),
 }
 
+ATTACKERS = {
+    "films": "knows the films of all these people, but not whose were used",
+    "films and releases": "has also seen releases that the same method made of other people",
+}
+"""Who makes A1, A2 and A3. The second knows by how much every release would lean towards a film."""
+
 QUESTIONS = {
     "G1": Question(
         "Patients behind an image",

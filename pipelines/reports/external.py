@@ -13,6 +13,7 @@ from privacy.policy import Policy
 from privacy.statistics.power import power
 from privacy.threats import (
     ANALOGY,
+    ATTACKERS,
     EDPB,
     HIPAA,
     LIMITS,
@@ -65,6 +66,7 @@ def audit_report(audit: Json) -> dict[str, bytes]:
             before=report["audited before"],
             inside=report["inside"],
             questions=QUESTIONS,
+            attackers=ATTACKERS,
             analogy=ANALOGY,
             no_guarantee=NO_GUARANTEE,
             hipaa=HIPAA,

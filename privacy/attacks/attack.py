@@ -22,18 +22,11 @@ from privacy.statistics.scores import (
     permutation_p,
     tail,
 )
+from privacy.threats import ATTACKERS
 
 RATES = (0.05, 0.01, 0.001)
 """False-positive rates at which the report shows how many members an attack catches."""
 NOT_ASSESSABLE = "not assessable"
-
-
-ATTACKERS = {
-    "films": "knows the films of all these people, but not whose were used",
-    "films and releases": "has also seen releases that the same method made of other people",
-}
-"""What is known to the attackers of one attack. The second knows by how much every release would
-lean towards a film."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +43,7 @@ class Scored:
 
     @property
     def by_attacker(self) -> dict[str, Scores]:
-        """The scores by attacker, named as in ``ATTACKERS``."""
+        """The scores by attacker, named as in ``privacy.threats.ATTACKERS``."""
         both = zip(ATTACKERS, (self.raw, self.calibrated), strict=True)
         return {name: scores for name, scores in both if scores is not None}
 

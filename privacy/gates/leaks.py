@@ -10,6 +10,7 @@ read it, so a person has to look.
 import re
 from collections.abc import Iterator
 
+import torch
 from torch import Generator
 
 from privacy.evidence import Evidence
@@ -18,6 +19,7 @@ from privacy.gates.burned_in import CERTAIN, UNCERTAIN, legibility
 from privacy.gates.formats import frames
 from privacy.gates.layers import PNG, UnreadableError, layers
 from privacy.policy import Policy
+from privacy.release import Release
 
 SHORTEST = 4
 """Shorter tokens are no evidence: every table of numbers contains "17"."""
@@ -56,11 +58,12 @@ def leaks(evidence: Evidence, policy: Policy, rng: Generator) -> Finding:  # noq
     counts: dict[str, dict[str, int]] = {}
     unreadable = 0
     shown = list(evidence.release.images.flatten(0, 1))
+    pixels = _pixels(evidence.release)
     for number, (name, data) in enumerate(sorted(evidence.outgoing.items()), start=1):
         in_name = _count(name.encode(), evidence)
         found = dict(in_name)
         try:
-            for layer in layers(data):
+            for layer in layers(_without_pixels(data, pixels)):
                 for kind, times in _count(layer, evidence).items():
                     found[kind] = found.get(kind, 0) + times
                 if layer.startswith(_PICTURES):
@@ -139,6 +142,23 @@ def tokens(text: str) -> Iterator[str]:
             for end in ends[i : i + MOST_PARTS]:
                 if SHORTEST <= end - begin < len(chunk):
                     yield chunk[begin:end]
+
+
+def _pixels(release: Release) -> list[bytes]:
+    """Returns the 8-bit samples of each released image, as files hold them."""
+    levels = (release.images.cpu().float() * 255).round().clamp(0, 255).to(torch.uint8)
+    return [image.numpy().tobytes() for image in levels]
+
+
+def _without_pixels(data: bytes, pixels: list[bytes]) -> bytes:
+    """Returns a file without the released images.
+
+    Dark gray pixels have the numbers of digits and letters, so an image spells words by chance. The
+    images are looked at as pictures.
+    """
+    for samples in pixels:
+        data = data.replace(samples, b"\x00")
+    return data
 
 
 def _count(layer: bytes, evidence: Evidence) -> dict[str, int]:

@@ -8,6 +8,7 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Mapping
+from dataclasses import replace
 from hashlib import sha256
 
 import numpy as np
@@ -17,7 +18,7 @@ from invented_radiographs import cohort, encode, noise
 from PIL import Image, PngImagePlugin
 from safetensors.torch import save
 
-from privacy import Evidence, Finding, Policy, Verdict
+from privacy import Evidence, Finding, Policy, Release, Verdict
 from privacy.gates.leaks import leaks, tokens
 
 SECRET = "KH-482913"
@@ -268,3 +269,23 @@ def test_what_cannot_be_read_is_invalid(policy: Policy) -> None:
 def test_tokens_are_words_and_runs_of_their_parts() -> None:
     assert set(tokens("img_PAT-0001.png")) >= {"PAT-0001", "0001", "img_PAT", "img_PAT-0001"}
     assert list(tokens("0.20240131 ab")) == ["0.20240131"]
+
+
+def test_pixels_that_spell_a_word_by_chance_are_no_text(policy: Policy) -> None:
+    spelled = f" {SECRET} Mustermann^Erika ".encode().ljust(1024, b"~")
+    image = torch.frombuffer(bytearray(spelled), dtype=torch.uint8).view(1, 1, 32, 32)
+    labels = torch.tensor([[1.0, 0.0]])
+    file = save({"images": image, "labels": labels})
+    case = Evidence(
+        Release(image.float() / 255, labels),
+        cohort(4, torch.Generator().manual_seed(0), "IN"),
+        cohort(4, torch.Generator().manual_seed(1), "OUT"),
+        outgoing={"synthetic.safetensors": file, "dicom/a.dcm": bytes(64) + spelled},
+        is_identifier={SECRET}.__contains__,
+    )
+    rng = torch.Generator().manual_seed(0)
+    assert leaks(case, policy, rng).verdict is Verdict.PASS
+    # The same word anywhere else, or one pixel away from an image, is found.
+    for other in (file + spelled[:60], file.replace(spelled, spelled[:-1] + b"}")):
+        spoiled = replace(case, outgoing={"synthetic.safetensors": other})
+        assert leaks(spoiled, policy, rng).verdict is Verdict.FAIL
