@@ -63,8 +63,8 @@ def leaks(evidence: Evidence, policy: Policy, rng: Generator) -> Finding:  # noq
         in_name = _count(name.encode(), evidence)
         found = dict(in_name)
         try:
-            for layer in layers(_without_pixels(data, pixels)):
-                for kind, times in _count(layer, evidence).items():
+            for layer in layers(data):
+                for kind, times in _count(_without_pixels(layer, pixels), evidence).items():
                     found[kind] = found.get(kind, 0) + times
                 if layer.startswith(_PICTURES):
                     shown += frames(layer)
