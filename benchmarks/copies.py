@@ -30,11 +30,11 @@ from medidd.distill import distill
 from medidd.methods.dm import DM
 from medidd.starts import STARTS, begin
 from privacy import Evidence, Films, Release, Verdict, load_policy
-from privacy.attacks.clearness import chance, names
 from privacy.attacks.naming import naming
 from privacy.attacks.nearest import SURE, copies
 from privacy.attacks.set_test import set_test
 from privacy.attacks.unmixing import unmixing
+from privacy.likeness.clearness import chance, names
 
 IMAGES = 6
 AUDITS = {"A5": copies, "A5b": set_test, "A6": unmixing, "A9": naming}

@@ -6,6 +6,7 @@ trained again, as they were.
 
 import shutil
 from collections.abc import Generator
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -16,11 +17,17 @@ from pipelines.learning.opened_run import OpenedRun
 from pipelines.run.errors import Exit, Stop
 from pipelines.run.progress import Progress
 from pipelines.run.release_file import read_release
+from pipelines.run.store import Run
 from privacy.dp.answers import StoredAnswers
 from privacy.evidence import Again
 from privacy.release import Release
 
 STAGE = "make the release again"
+
+
+def again(run: Run) -> Path:
+    """Returns the folder that is needed while a release is made once more."""
+    return run.private / "again"
 
 
 def require_possible(opened: OpenedRun) -> None:
@@ -63,11 +70,11 @@ def made_again(opened: OpenedRun) -> Generator[Progress, None, Again]:
     """
     require_possible(opened)
     frozen, run = opened.frozen, opened.run
-    continued = run.again.exists()
+    continued = again(run).exists()
     recipe = yield from on_its_own_experts(
         opened,
         opened.patients.members,
-        run.again / "experts",
+        again(run) / "experts",
         seed=(frozen.experts or {}).get("seed", 0),
         stage="train the experts again",
     )
@@ -75,10 +82,10 @@ def made_again(opened: OpenedRun) -> Generator[Progress, None, Again]:
         opened,
         recipe,
         stage=STAGE,
-        checkpoint=run.again / "checkpoint.safetensors",
-        log=run.again / "log.jsonl",
+        checkpoint=again(run) / "checkpoint.safetensors",
+        log=again(run) / "log.jsonl",
     )
-    shutil.rmtree(run.again)
+    shutil.rmtree(again(run))
     return Again(
         Release(release.display, release.labels),
         stated=_sizes(read_release(run).facts),

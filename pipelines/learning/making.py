@@ -51,9 +51,14 @@ def made(
     return quantized(synthetic, learned, recipe.digits)
 
 
+def machines(run: Run) -> Path:
+    """Returns the file that says on what a run was computed."""
+    return run.private / "machines.json"
+
+
 def note_machine(opened: OpenedRun, experts: Path | None) -> None:
     """Writes down on what the run computes; one that was resumed elsewhere has several entries."""
-    path = opened.run.machines
+    path = machines(opened.run)
     known = read_json(path) if path.exists() else []
     here = _machine(None if experts is None else _asked(Run(experts)))
     if here not in known:
@@ -62,7 +67,7 @@ def note_machine(opened: OpenedRun, experts: Path | None) -> None:
 
 def elsewhere(opened: OpenedRun) -> list[str]:
     """Returns why the same job may round differently here than where the run was made, in words."""
-    path, frozen = opened.run.machines, opened.frozen
+    path, frozen = machines(opened.run), opened.frozen
     if frozen.device.type == "cuda":
         return ["a GPU does not always round alike"]
     if not path.exists():

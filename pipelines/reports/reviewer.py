@@ -21,9 +21,9 @@ from torch.nn import functional as F
 
 from pipelines.reports.pages import environment
 from pipelines.run.store import Json
-from privacy.attacks.clearness import named
 from privacy.attacks.views import VIEWS, moves, shrink, standardise, still
 from privacy.evidence import Evidence
+from privacy.likeness.clearness import named
 from privacy.release import Films, Release
 
 SIDES = ("training set", "control")

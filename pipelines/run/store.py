@@ -112,16 +112,6 @@ class Run:
         return self.private / "answers"
 
     @property
-    def machines(self) -> Path:
-        """On what the run was computed; see ``pipelines.learning.making``."""
-        return self.private / "machines.json"
-
-    @property
-    def again(self) -> Path:
-        """What an audit needs while it makes the release once more."""
-        return self.private / "again"
-
-    @property
     def ledger(self) -> Path:
         """Which patients are members and which controls."""
         return self.private / "ledger.json"

@@ -1,4 +1,4 @@
-"""Attacks A0 to A8: what an attacker could learn about a patient from the release.
+"""Attacks A0 to A9: what an attacker could learn about a patient from the release.
 
-May import ``statistics`` and the files of ``privacy`` itself, except ``suite``.
+May import ``likeness``, ``statistics`` and the files of ``privacy`` itself, except ``suite``.
 """

@@ -16,9 +16,9 @@ import numpy as np
 from scipy.stats import binom, hypergeom
 from torch import Generator
 
-from privacy.attacks.clearness import Named, named
 from privacy.evidence import Evidence
 from privacy.finding import Finding, Verdict
+from privacy.likeness.clearness import Named, named
 from privacy.policy import Policy
 from privacy.statistics.scores import holm
 

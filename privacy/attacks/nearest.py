@@ -10,9 +10,9 @@ chance does the same.
 import torch
 from torch import Generator
 
-from privacy.attacks.clearness import named
 from privacy.evidence import Evidence
 from privacy.finding import Finding, Verdict
+from privacy.likeness.clearness import named
 from privacy.policy import Policy
 from privacy.statistics.scores import holm
 

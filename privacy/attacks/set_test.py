@@ -19,9 +19,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Generator, Tensor
 
-from privacy.attacks.clearness import apart
 from privacy.evidence import Evidence
 from privacy.finding import Finding, Verdict
+from privacy.likeness.clearness import apart
 from privacy.policy import Policy
 
 ROUNDS = 10_000

@@ -20,9 +20,9 @@ from torch import Generator, Tensor
 from torch.nn.functional import one_hot
 
 from privacy.attacks.attack import Scored, attack, remembered, scored
-from privacy.attacks.whitening import Whitened
 from privacy.evidence import Evidence, Match, Statistic
 from privacy.finding import Finding
+from privacy.likeness.whitening import Whitened
 from privacy.policy import Policy
 from privacy.release import Films, Release
 

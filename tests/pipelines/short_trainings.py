@@ -13,7 +13,7 @@ def shortened() -> Iterator[tuple[ModuleType, str, Any]]:
     """What to set so that networks are trained for four steps and A5 asks few strangers."""
     import pipelines.auditing.recipients
     import pipelines.evaluation.utility
-    import privacy.attacks.clearness
+    import privacy.likeness.clearness
 
     brief = replace(pipelines.evaluation.utility.RECIPIENT, steps=4)
     yield pipelines.evaluation.utility, "RECIPIENT", brief
@@ -24,7 +24,7 @@ def shortened() -> Iterator[tuple[ModuleType, str, Any]]:
         replace(pipelines.evaluation.utility.TEACHING, steps=4, batch=16),
     )
     yield pipelines.evaluation.utility, "NETWORKS", 2
-    yield privacy.attacks.clearness, "STRANGERS", 60
+    yield privacy.likeness.clearness, "STRANGERS", 60
 
 
 def _ahead(command: list[str], **options: Any) -> "subprocess.Popen[bytes]":

@@ -24,7 +24,7 @@ RUNS, CANARIES = 16, 32
 @pytest.fixture(autouse=True)
 def few_strangers(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every draw is of other people, and each would ask 160 of them what chance does."""
-    monkeypatch.setattr("privacy.attacks.clearness.STRANGERS", 80)
+    monkeypatch.setattr("privacy.likeness.clearness.STRANGERS", 80)
 
 
 @cache

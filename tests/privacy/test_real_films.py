@@ -8,7 +8,7 @@ import torch
 from torch.nn import functional as F
 
 from privacy import Films
-from privacy.attacks.clearness import names
+from privacy.likeness.clearness import names
 
 DATA = Path(__file__).parents[3] / "shared" / "data" / "kermany_pneumonia_128_dev.npz"
 

@@ -213,8 +213,8 @@ def test_films_of_members_fail_and_films_of_controls_are_no_copies(
         assert audit(house, path, tmp_path / role).code == 0
         verdicts[role] = read_json(tmp_path / role / "audit.json")["verdict"]
     assert verdicts["members"] == "FAIL"
-    assert found(tmp_path / "members", "A5")["value"] == pytest.approx(0, abs=1e-3)
-    assert found(tmp_path / "controls", "A5")["value"] > 0.1
+    assert found(tmp_path / "members", "A5")["value"] == 4
+    assert found(tmp_path / "controls", "A5")["value"] == 0
 
 
 def test_the_chosen_experiment_is_the_one_that_is_audited(

@@ -323,13 +323,13 @@ def test_a_release_is_made_again_from_its_answers_and_asks_nobody(
 ) -> None:
     remember(guaranteed)
     path = copied(guaranteed.path, tmp_path / "run")
-    account, kept = tree(home() / "ledger"), answers(path)
+    account, kept = budgets(), answers(path)
     redo = ("audit", path, "--level", "screen", "--redo")
     assert called(*redo).code == 0
     (finding,) = [one for one in read_json(path / "audit.json")["findings"] if one["audit"] == "G9"]
     assert (finding["verdict"], finding["value"]) == ("PASS", 0)
     assert "noisy answers were used again" in finding["text"]
-    assert (tree(home() / "ledger"), answers(path)) == (account, kept)
+    assert (budgets(), answers(path)) == (account, kept)
     for one in Run(path).answers.glob("*.npy"):
         one.unlink()
     refused = called(*redo)

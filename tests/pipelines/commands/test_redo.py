@@ -10,9 +10,11 @@ import pytest
 from invented_cohort import MATCHING, Made, Source, called, copied, distill
 
 import pipelines.learning.learn
-from pipelines.auditing.redo import STAGE, made_again
+from pipelines.auditing.redo import STAGE, again, made_again
+from pipelines.learning.making import machines
 from pipelines.learning.opened_run import open_run
 from pipelines.run.release_file import Release, read_release, write_release
+from pipelines.run.results import read_metrics, write_metrics
 from pipelines.run.store import Run, read_json, write_json
 from privacy.release import BOUND
 
@@ -29,9 +31,10 @@ def redone(run: Run) -> Any:
 
 def edited(run: Run, edit: Callable[[Release], Release]) -> Run:
     """Changes a release as somebody inside could."""
-    release = edit(read_release(run))
+    release, metrics = edit(read_release(run)), read_metrics(run)
     shutil.rmtree(run.previews)
     write_release(run, release)
+    write_metrics(run, metrics)  # such a person has the key, too
     return run
 
 
@@ -48,8 +51,8 @@ def one_label(release: Release) -> Release:
 
 
 def elsewhere(run: Run) -> None:
-    known = read_json(run.machines)
-    write_json(run.machines, [one | {"torch": "1.0"} for one in known])
+    known = read_json(machines(run))
+    write_json(machines(run), [one | {"torch": "1.0"} for one in known])
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +69,7 @@ def test_what_nobody_changed_comes_out_the_same(made: Made, tmp_path: Path) -> N
     _, finding = redone(run)
     assert (finding["verdict"], finding["value"]) == ("PASS", 0)
     assert "sees hidden bits" in finding["text"]
-    assert not run.again.exists()
+    assert not again(run).exists()
     assert called("audit", run.path, "--level", "screen").code == 0
     assert "G9" not in [one["audit"] for one in read_json(run.audit)["findings"]]
 
@@ -91,7 +94,7 @@ def test_on_another_computer_a_difference_decides_nothing(made: Made, tmp_path: 
     _, finding = redone(edited(run, low_bits))
     assert finding["verdict"] == "INCONCLUSIVE"
     assert "torch: 1.0 then" in finding["text"]
-    run.machines.unlink()
+    machines(run).unlink()
     assert redone(run)[1]["verdict"] == "INCONCLUSIVE"
 
 
@@ -127,13 +130,13 @@ def test_a_redo_that_was_stopped_goes_on(
         if (event.stage, event.done) == (STAGE, 4):
             break
     progress.close()
-    again = made_again(open_run(run))
-    assert next(event.done for event in again if event.stage == STAGE) >= 3
-    again.close()
+    continued = made_again(open_run(run))
+    assert next(event.done for event in continued if event.stage == STAGE) >= 3
+    continued.close()
     _, finding = redone(run)
     assert (finding["verdict"], finding["details"]["went on from a checkpoint"]) == ("PASS", True)
     assert "private/again" in finding["text"]
-    assert not run.again.exists()
+    assert not again(run).exists()
     assert redone(run)[1]["details"]["went on from a checkpoint"] is False
 
 

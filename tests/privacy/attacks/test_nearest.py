@@ -12,9 +12,9 @@ from torch.nn import functional as F
 
 from privacy import Evidence, Films, Policy, Release, Verdict
 from privacy.attacks import clearness
-from privacy.attacks.clearness import Named, named, names, strangers, tail
 from privacy.attacks.naming import clearly_named, naming, share_p
 from privacy.attacks.nearest import copies
+from privacy.likeness.clearness import Named, named, names, strangers, tail
 
 
 def turned(image: Tensor, degrees: float, scale: float = 1.0, shift: float = 0.0) -> Tensor:

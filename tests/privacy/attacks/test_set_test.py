@@ -9,8 +9,8 @@ import torch
 from invented_radiographs import cohort, evidence, labelled, noise, radiographs
 
 from privacy import Films, Policy, Verdict
-from privacy.attacks.clearness import apart
 from privacy.attacks.set_test import FLOOR, leaning, redrawn, set_test
+from privacy.likeness.clearness import apart
 
 
 def test_noisy_films_of_ten_members_fail_together(

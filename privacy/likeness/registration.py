@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from privacy.attacks.residual import Residual
+from privacy.likeness.residual import Residual
 
 SMALL, LARGE = 20, 32
 """Pixels a side of the two steps."""

@@ -24,9 +24,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from privacy.attacks.registration import Registered
-from privacy.attacks.residual import Residual
 from privacy.evidence import Evidence
+from privacy.likeness.registration import Registered
+from privacy.likeness.residual import Residual
 from privacy.release import Films
 
 STRANGERS = 200

@@ -5,8 +5,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from privacy.attacks.residual import Residual
-from privacy.attacks.whitening import Whitened
+from privacy.likeness.residual import Residual
+from privacy.likeness.whitening import Whitened
 
 
 def expected(rows: Tensor, queries: Tensor, n: int, strength: float) -> np.ndarray:

@@ -7,7 +7,7 @@ little of one film is in it; without the mean, this little is all there is.
 import torch
 from torch import Tensor
 
-from privacy.attacks.whitening import Whitened
+from privacy.likeness.whitening import Whitened
 
 BLANK = 1e-4
 """Shorter residuals are rounding: nothing is left of the image."""
