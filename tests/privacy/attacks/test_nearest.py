@@ -11,9 +11,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from privacy import Evidence, Films, Policy, Release, Verdict
-from privacy.attacks import clearness
 from privacy.attacks.naming import clearly_named, naming, share_p
 from privacy.attacks.nearest import copies
+from privacy.likeness import clearness
 from privacy.likeness.clearness import Named, named, names, strangers, tail
 
 
