@@ -23,12 +23,13 @@ def earlier_releases(evidence: Evidence, policy: Policy, rng: Generator) -> Find
     """Counts the members who are in an earlier export that this one must not follow."""
     members = frozenset(evidence.members.ids)
     present = {digest.lower() for digest in evidence.manifest.values()}
-    others = [
+    exports = [
         one
         for one in evidence.earlier or ()
-        if one.release.lower() not in present and not members.isdisjoint(one.patients)
+        if one.kind == "export"
+        and one.release.lower() not in present
+        and not members.isdisjoint(one.patients)
     ]
-    exports = [one for one in others if one.kind == "export"]
     guaranteed = evidence.mu is not None
     comparable = [] if guaranteed else exports
     promised = any(one.private and not members.isdisjoint(one.patients) for one in comparable)
@@ -62,7 +63,6 @@ def earlier_releases(evidence: Evidence, policy: Policy, rng: Generator) -> Find
         details={
             "other exports": len(_releases(one for one in exports if not one.private)),
             "other private exports": len(_releases(one for one in exports if one.private)),
-            "others never exported": len(_releases(others) - _releases(exports)),
         },
     )
 

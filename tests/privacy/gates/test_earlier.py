@@ -128,5 +128,4 @@ def test_what_was_not_exported_is_counted_by_release(case: Evidence, policy: Pol
     assert found.details == {
         "other exports": 1,
         "other private exports": 1,
-        "others never exported": 1,
     }
