@@ -133,6 +133,10 @@ def disguised(
     cropped = F.interpolate(film[..., 2 * unit : -2 * unit, 2 * unit : -2 * unit], film.shape[-2:])
     made = {
         "copy": (film, alone),
+        **{
+            f"copy + noise of {by} of its deviation": (film + by * film.std() * noise, alone)
+            for by in (0.25, 0.5)
+        },
         "gamma .5": (film**0.5, alone),
         "gamma 2": (film**2, alone),
         "cropped to 28/32": (cropped, alone),

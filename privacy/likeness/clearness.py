@@ -33,8 +33,8 @@ STRANGERS = 200
 """Films that show what chance does. More make the tail surer, and take time."""
 UPPER, MOST = 0.20, 0.02
 """The tail is fitted between these upper shares of the strangers."""
-WHOLE = ((16, 2e-4), (24, 1e-2))
-"""Pixels a side and ridge. A small ridge takes mixtures apart; a large one sees through noise."""
+WHOLE = ((16, 2e-4), (12, 3e-3))
+"""Pixels a side and ridge. A small ridge takes mixtures apart; few pixels see through noise."""
 MIXED = 4
 """Films of a mixture that are looked for."""
 PART, STEP, RIDGE = 1 / 4, 1 / 8, 1e-3
