@@ -131,26 +131,23 @@ def judge(audit: str, name: str, scored: Scored, policy: Policy, rng: Generator)
         text = "No class has both members and controls, so there is nobody to compare."
         return _invalid(audit, name, policy, text)
     rows = {who: judged(scores, policy, rng) for who, scores in several.items()}
-    worst = max(rows.values(), key=lambda row: row.high)
     p = holm([row.p for row in rows.values()])
     p_limit = holm([row.p_limit for row in rows.values()])
     n1, n0 = len(scored.raw.members), len(scored.raw.controls)
     failed = [
-        row
-        for row, one, limit in zip(rows.values(), p, p_limit, strict=True)
-        if limit <= 0.05 or (one < 0.01 and row.value > policy.largest_auc)
+        who
+        for who, one, limit in zip(rows, p, p_limit, strict=True)
+        if limit <= 0.05 or (one < 0.01 and rows[who].value > policy.largest_auc)
     ]
+    calibrated = scored.calibrated is not None
     if failed:
-        verdict, worst = Verdict.FAIL, max(failed, key=lambda row: row.value)
-    elif (
-        all(row.below for row in rows.values())
-        and scored.calibrated is not None
-        and n0 >= policy.least_controls
-    ):
-        verdict = Verdict.PASS
+        verdict, stronger = Verdict.FAIL, max(failed, key=lambda who: rows[who].value)
     else:
-        verdict = Verdict.INCONCLUSIVE
-    known = next(scores for who, scores in several.items() if rows[who] is worst)
+        below = all(row.below for row in rows.values())
+        passed = below and calibrated and n0 >= policy.least_controls
+        verdict = Verdict.PASS if passed else Verdict.INCONCLUSIVE
+        stronger = max(rows, key=lambda who: rows[who].high)
+    worst, scores = rows[stronger], several[stronger]
     return Finding(
         audit=audit,
         name=name,
@@ -162,11 +159,11 @@ def judge(audit: str, name: str, scored: Scored, policy: Policy, rng: Generator)
         chance=0.5,
         p=min(p),
         p_limit=min(p_limit),
-        text=_text(worst, min(p), policy, verdict, calibrated=scored.calibrated is not None),
+        text=_text(worst, min(p), policy, verdict, calibrated=calibrated),
         details={
             "members": n1,
             "controls": n0,
-            "null releases": scored.calibrated is not None,
+            "null releases": calibrated,
             "attackers": [
                 {
                     "knows": ATTACKERS[who],
@@ -178,8 +175,8 @@ def judge(audit: str, name: str, scored: Scored, policy: Policy, rng: Generator)
                 for who, row in rows.items()
             ],
             "standard error without leakage": null_se(scored.raw.sizes),
-            "members caught, by share of controls caught": caught(known),
-            "epsilon": {"low": epsilon_low(known), "ceiling": ceiling(n1, n0), "delta": DELTA},
+            "members caught, by share of controls caught": caught(scores),
+            "epsilon": {"low": epsilon_low(scores), "ceiling": ceiling(n1, n0), "delta": DELTA},
             "residual risk": worst.risk,
         },
     )

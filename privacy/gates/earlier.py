@@ -21,15 +21,7 @@ from privacy.policy import Policy
 
 def earlier_releases(evidence: Evidence, policy: Policy, rng: Generator) -> Finding:  # noqa: ARG001
     """Counts the members who are in an earlier export that this one must not follow."""
-    members = frozenset(evidence.members.ids)
-    present = {digest.lower() for digest in evidence.manifest.values()}
-    exports = [
-        one
-        for one in evidence.earlier or ()
-        if one.kind == "export"
-        and one.release.lower() not in present
-        and not members.isdisjoint(one.patients)
-    ]
+    members, exports = frozenset(evidence.members.ids), _others(evidence, "export")
     guaranteed = evidence.mu is not None
     comparable = [] if guaranteed else exports
     promised = any(one.private and not members.isdisjoint(one.patients) for one in comparable)
@@ -75,17 +67,22 @@ def audited_before(evidence: Evidence) -> dict[str, int] | None:
     """
     if evidence.earlier is None:
         return None
+    audits = _others(evidence, "audit")
+    refused = [one for one in audits if one.verdict in (Verdict.FAIL, Verdict.INVALID)]
+    return {"releases": len(_releases(audits)), "refused": len(_releases(refused))}
+
+
+def _others(evidence: Evidence, kind: str) -> list[Earlier]:
+    """Returns what was done of this kind with other releases of some of these members."""
     members = frozenset(evidence.members.ids)
     present = {digest.lower() for digest in evidence.manifest.values()}
-    audits = [
+    return [
         one
-        for one in evidence.earlier
-        if one.kind == "audit"
+        for one in evidence.earlier or ()
+        if one.kind == kind
         and one.release.lower() not in present
         and not members.isdisjoint(one.patients)
     ]
-    refused = [one for one in audits if one.verdict in (Verdict.FAIL, Verdict.INVALID)]
-    return {"releases": len(_releases(audits)), "refused": len(_releases(refused))}
 
 
 def _releases(some: Iterable[Earlier]) -> set[str]:

@@ -6,8 +6,6 @@ people divides that out: coordinates in which these films have equal spread in e
 hardly differ from being blown up.
 """
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 
