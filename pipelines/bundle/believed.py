@@ -42,7 +42,7 @@ def decided(
     worst = max(earlier.failed, key=lambda audit: audit.startswith("G") and audit != "G7")
     reason = (
         f"{worst}: An audit at level {earlier.level} on {earlier.date[:10]} failed exactly these "
-        "files, and no later audit takes that back."
+        "files, and no later audit takes that back; distil again with another --seed."
     )
     return Decision(Verdict.FAIL, level, (reason,))
 
@@ -56,9 +56,12 @@ def beside_earlier(result: Json) -> Json:
     findings = [Finding.from_json(finding) for finding in result["findings"]]
     policy, level = Policy.model_validate(result["policy"]), Level(result["level"])
     decision = decided(findings, policy, level, ledger.failure(_judged(result)))
-    return result | {
-        "verdict": decision.verdict.value,
-        "reasons": list(decision.reasons),
+    return result | stated(decision, findings)
+
+
+def stated(decision: Decision, findings: Sequence[Finding]) -> Json:
+    """Returns a decision as the result of an audit states it."""
+    return decision.to_json() | {
         "wording": wording(decision, findings),
         "public wording": wording(decision, findings, to=10),
     }

@@ -16,7 +16,7 @@ from pipelines.auditing.policies import read_policy
 from pipelines.auditing.recipients import recipients
 from pipelines.auditing.redo import made_again, require_possible
 from pipelines.auditing.reference import read_reference
-from pipelines.bundle.believed import beside_earlier, entry
+from pipelines.bundle.believed import beside_earlier, entry, stated
 from pipelines.bundle.checksums import hashes
 from pipelines.bundle.contents import contents, decode, own_words
 from pipelines.bundle.declared import declared
@@ -33,7 +33,7 @@ from pipelines.run.release_file import read_release
 from pipelines.run.results import write_audit
 from pipelines.run.seeds import generator
 from pipelines.run.store import Json, require
-from privacy.decision import Decision, decide, wording
+from privacy.decision import Decision, decide
 from privacy.evidence import Evidence
 from privacy.finding import Finding
 from privacy.gates.earlier import audited_before
@@ -217,13 +217,7 @@ def _nulls(
 def judged(evidence: Evidence, policy: Policy, level: Level, rng: torch.Generator) -> Json:
     """Returns the results of all audits of a level, as they are stored."""
     findings = audit(evidence, policy, level, rng)
-    decision = decide(findings, policy, level)
-    return {
-        "verdict": decision.verdict.value,
-        "level": level.value,
-        "reasons": list(decision.reasons),
-        "wording": wording(decision, findings),
-        "public wording": wording(decision, findings, to=10),
+    return stated(decide(findings, policy, level), findings) | {
         "accepted": None,
         "guarantee": None,
         "unit": evidence.unit,

@@ -366,6 +366,7 @@ def test_what_one_audit_refused_no_other_takes_back(passing: Run, tmp_path: Path
     ended = called("export", run.path, "--to", tmp_path / "bundle")
     assert ended.code == 6
     assert "at level screen on 20" in ended.err
+    assert "--seed" in ended.err
     assert not (tmp_path / "bundle").exists()
 
 
