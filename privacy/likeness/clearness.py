@@ -80,7 +80,7 @@ class Part:
 
     def _cut(self, images: Tensor) -> Tensor:
         (top, left), width = self._corner, self._width
-        small = F.adaptive_avg_pool2d(images.float(), self._side)
+        small = _shrunk(images, self._side)
         return small[..., top : top + width, left : left + width].flatten(1)
 
 
@@ -113,15 +113,22 @@ def looks(films: Films) -> dict[str, list[Look]]:
     x, labels = films.images, films.labels
     side = max(min(x.shape[-1], LARGEST_SIDE), 16)
     width, step = round(PART * side), round(STEP * side)
-    corners = range(0, side - width + 1, step)
+    corners, small = range(0, side - width + 1, step), _shrunk(x, side)
     return {
         "whole": wholes(films),
         "moved": [Registered(x, labels)],
         "parts": [
-            Part(x, labels, side, RIDGE, corner=corner, width=width)
+            Part(small, labels, side, RIDGE, corner=corner, width=width)
             for corner in product(corners, corners)
         ],
     }
+
+
+def _shrunk(images: Tensor, side: int) -> Tensor:
+    """Returns images (n, C, H, W) averaged to ``side`` pixels a side."""
+    if images.shape[-2:] == (side, side):
+        return images.float()
+    return F.adaptive_avg_pool2d(images.float(), side)
 
 
 @lru_cache(maxsize=1)
@@ -152,7 +159,7 @@ def names(images: Tensor, members: Films, controls: Films) -> Named:
     way = [""] * len(images)
     for name, several in known.looks.items():
         clear, whom = _clearest(several, images, known.everybody)
-        for i, one in enumerate(tail(known.largest[name], clear).tolist()):
+        for i, one in enumerate(rarity(known.largest[name], clear).tolist()):
             corrected = min(1.0, len(known.looks) * one)
             if corrected < p[i] or not who[i]:
                 p[i], who[i], way[i] = corrected, whom[i], name
@@ -233,7 +240,7 @@ def films_of(everybody: Films, chosen: Tensor) -> Tensor:
     return torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=-1)
 
 
-def tail(by_chance: Tensor, values: Tensor) -> Tensor:
+def rarity(by_chance: Tensor, values: Tensor) -> Tensor:
     """Returns how often chance gives as large a value, (m,), from strangers' values (n,)."""
     start, scale = (one.squeeze(0) for one in _fit(by_chance.unsqueeze(0)))
     # One more value of an exponential whose scale was estimated from k values follows Lomax's law.

@@ -14,7 +14,7 @@ from privacy import Evidence, Films, Policy, Release, Verdict
 from privacy.attacks.naming import clearly_named, naming, share_p
 from privacy.attacks.nearest import copies
 from privacy.likeness import clearness
-from privacy.likeness.clearness import Named, named, names, strangers, tail
+from privacy.likeness.clearness import Named, named, names, rarity, strangers
 
 
 def turned(image: Tensor, degrees: float, scale: float = 1.0, shift: float = 0.0) -> Tensor:
@@ -171,11 +171,19 @@ def test_the_share_of_members_is_judged_as_membership_was_drawn(clean: Evidence)
 def test_the_tail_is_that_of_an_exponential(rng: torch.Generator) -> None:
     by_chance = torch.empty(4000, dtype=torch.float64).exponential_(2.0, generator=rng)
     values = torch.tensor([0.1, 1.0, 2.0, 4.0], dtype=torch.float64)
-    found = tail(by_chance, values)
+    found = rarity(by_chance, values)
     torch.testing.assert_close(found.log(), -2 * values, rtol=0.12, atol=0.05)
     # One person in two hundred under two names must not hide the others.
     spoiled = torch.cat([by_chance[:-20], torch.full((20,), 50.0, dtype=torch.float64)])
-    assert float(tail(spoiled, values)[3]) < 3 * float(found[3])
+    assert float(rarity(spoiled, values)[3]) < 3 * float(found[3])
+
+
+def test_few_strangers_do_not_make_chance_look_rare(rng: torch.Generator) -> None:
+    drawn = torch.empty(4000, 41, dtype=torch.float64).exponential_(generator=rng)
+    found = torch.cat([rarity(one[1:], one[:1]) for one in drawn])
+    # Taken as known, the scale of 40 makes .005 and .001 some 4 and 8 times as frequent.
+    for level in (0.005, 0.001):
+        assert float((found <= level).double().mean()) < 2 * level + 3 * math.sqrt(level / 4000)
 
 
 def test_strangers_do_not_depend_on_the_release_or_on_who_is_a_member(clean: Evidence) -> None:
