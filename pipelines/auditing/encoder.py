@@ -70,18 +70,13 @@ def read_encoder(path: Path | None, shape: Sequence[int]) -> Encoder | None:
         shape: of a film, (C, H, W).
 
     Raises:
-        Stop: the file is not ONNX with one input and one output, does not accept such films, or
-            ONNX Runtime is not installed.
+        Stop: the file is not ONNX with one input and one output, or does not accept such
+            films.
     """
     if path is None:
         return None
-    try:
-        import onnxruntime
-    except ImportError:
-        raise Stop(
-            "--encoder: needs ONNX Runtime; install it with pip install 'medidd[encoder]'",
-            Exit.USAGE,
-        ) from None
+    import onnxruntime
+
     try:
         data = path.read_bytes()
     except OSError as error:

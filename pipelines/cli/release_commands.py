@@ -183,7 +183,7 @@ def export_command(*, as_json: bool, **options: Any) -> None:
 @grouped
 def verify_command(*, as_json: bool, **options: Any) -> None:
     """Check that a bundle is complete and unchanged. Needs no run, works on any computer."""
-    from pipelines.commands import verify
+    from pipelines.recipient import verify
 
     found = verify.run(verify.Verify(**options))
     show(found, as_json=as_json)

@@ -24,13 +24,13 @@ from pipelines.auditing.matched_statistics import NETWORKS, embedding, gradient
 from pipelines.auditing.policies import read_policy
 from pipelines.auditing.recipients import recipients
 from pipelines.bundle.checksums import hashes
-from pipelines.commands.answer import Answer
 from pipelines.commands.audit import Audit, identifier_of, judged
 from pipelines.foreign.arrays import Scale, UnusableError
 from pipelines.foreign.films import read_side, sides
 from pipelines.foreign.release import Found, chosen, content, null_release, read, released
 from pipelines.learning.recipe import Recipe, built, device
 from pipelines.reports.internal import FOLDER, PAGE, write_internal
+from pipelines.run.answer import Answer
 from pipelines.run.errors import Exit, Stop
 from pipelines.run.films import Studies, source_of
 from pipelines.run.installation import key

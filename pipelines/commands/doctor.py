@@ -7,9 +7,9 @@ Nothing is written.
 from collections.abc import Iterable
 from dataclasses import asdict
 
-from pipelines.commands.answer import Answer
 from pipelines.health.checks import Check, decoders, machine, process, software
 from pipelines.health.folders import places
+from pipelines.run.answer import Answer
 from pipelines.run.errors import Exit, Stop
 
 _WIDEST = 34  # characters; the names of some transfer syntaxes are longer

@@ -17,7 +17,6 @@ from medidd.experts.teachers import TEACHING
 from medidd.starts import BASELINES
 from pipelines.auditing.null_releases import COUNT
 from pipelines.auditing.recipients import RECIPIENTS
-from pipelines.commands.answer import Answer
 from pipelines.commands.distill import Distill
 from pipelines.commands.guarantee import promise
 from pipelines.evaluation.utility import NETWORKS
@@ -25,6 +24,7 @@ from pipelines.learning.plan import planned
 from pipelines.learning.recipe import Recipe
 from pipelines.learning.step_time import seconds_per_step, spoken
 from pipelines.run import remarks
+from pipelines.run.answer import Answer
 from pipelines.run.errors import Exit, Stop
 from pipelines.run.installation import key
 from pipelines.run.seeds import generator

@@ -4,10 +4,10 @@ from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pipelines.commands.answer import Answer
 from pipelines.learning.plan import planned
 from pipelines.learning.recipe import recipe
 from pipelines.learning.worth import hint
+from pipelines.run.answer import Answer
 from pipelines.run.budget import Budget
 from pipelines.run.errors import Exit, Stop
 from pipelines.run.progress import Progress

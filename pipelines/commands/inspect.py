@@ -10,8 +10,8 @@ from medidd.dicom.errors import CohortError
 from medidd.dicom.folder.survey import Found, Survey, classes, survey, unkept
 from medidd.dicom.labels.labelling import USUAL, Labelling
 from medidd.dicom.labels.labels import read_labels
-from pipelines.commands.answer import Answer
 from pipelines.run import remarks
+from pipelines.run.answer import Answer
 from pipelines.run.errors import Exit, Stop
 from pipelines.run.progress import Progress
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipelines.commands.answer import Answer
+from pipelines.run.answer import Answer
 from pipelines.run.errors import Exit, Stop
 from pipelines.run.store import RUNS, Run, write_json
 

@@ -14,10 +14,10 @@ from typing import Literal
 
 State = Literal["ok", "warning", "broken"]
 
-NEEDED = ("torch", "numpy", "pydicom", "monai", "scikit-learn", "safetensors")
+NEEDED = ("torch", "numpy", "pydicom", "monai", "scikit-learn", "safetensors", "onnxruntime")
 CODECS = ("python-gdcm", "pylibjpeg", "pylibjpeg-openjpeg", "pylibjpeg-rle", "pyjpegls")
-OPTIONAL = {"onnxruntime": "medidd[encoder]", "imagecodecs": "imagecodecs"}
-"""Packages that only some commands or files need, and what to install to get them."""
+OPTIONAL = {"imagecodecs": "imagecodecs"}
+"""Packages that only some files need, and what to install to get them."""
 
 
 @dataclass(frozen=True)

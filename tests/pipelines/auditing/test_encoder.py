@@ -1,8 +1,6 @@
 """A network that tells people apart, brought along: used by A5c, and tried before the work."""
 
 import hashlib
-import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -134,13 +132,3 @@ def test_what_is_no_encoder_is_said_before_the_work(
     assert "torch.onnx.export" in line
     assert ended.out == ""
     assert {path: path.read_bytes() for path in sorted(run.rglob("*")) if path.is_file()} == before
-
-
-def test_without_the_runtime_it_is_said_how_to_install_it(
-    made: Made, pixels: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    ended = called("audit", made.path, "--encoder", pixels)
-    assert ended.code == 2
-    assert json.dumps(ended.err).count("\\n") == 1
-    assert "pip install 'medidd[encoder]'" in ended.err

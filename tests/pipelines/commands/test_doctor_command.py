@@ -168,7 +168,7 @@ def test_a_missing_decoder_is_a_warning_with_its_remedy(monkeypatch: pytest.Monk
 
 @pytest.mark.usefixtures("house")
 def test_a_missing_package_is_broken_or_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
-    gone = ("monai", "pyjpegls", "onnxruntime")
+    gone = ("monai", "pyjpegls", "imagecodecs")
     known = checks._version
     monkeypatch.setattr(checks, "_version", lambda name: None if name in gone else known(name))
     code, found = examined()

@@ -15,7 +15,7 @@ import pytest
 from invented_cohort import ROOT, called, files_of, tree
 from PIL import Image
 
-import pipelines.commands.verify
+import pipelines.recipient.verify
 from pipelines.bundle.checksums import listed, sums
 from privacy.finding import Verdict
 
@@ -301,4 +301,4 @@ def test_a_bundle_may_be_named_by_a_link(sent: Path, tmp_path: Path) -> None:
 
 def test_every_name_that_an_export_gives_is_repeated(sent: Path) -> None:
     names = set(files_of(sent)) - {"SHA256SUMS"}
-    assert [name for name in names if not pipelines.commands.verify._OURS.fullmatch(name)] == []
+    assert [name for name in names if not pipelines.recipient.verify._OURS.fullmatch(name)] == []
