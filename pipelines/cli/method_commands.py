@@ -31,7 +31,7 @@ from pipelines.cli.show import followed, show
 @grouped
 def methods_command(*, markdown: bool) -> None:
     """List the methods with their fields, and the starts."""
-    from pipelines.cli import methods
+    from pipelines.commands import methods
 
     click.echo(methods.markdown() if markdown else methods.table())
 

@@ -11,7 +11,7 @@ from invented_cohort import ROOT
 from medidd.methods import METHODS
 from medidd.starts import STARTS
 from pipelines.cli.main import medidd
-from pipelines.cli.methods import markdown
+from pipelines.commands.methods import markdown
 from pipelines.run.errors import Exit
 
 README = (ROOT / "README.md").read_text()

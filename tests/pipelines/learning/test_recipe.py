@@ -11,7 +11,7 @@ from medidd.kernels import KERNELS
 from medidd.methods import METHODS
 from medidd.network import Several
 from medidd.starts import STARTS
-from pipelines.cli.methods import attributes, markdown, table
+from pipelines.commands.methods import attributes, markdown, table
 from pipelines.learning.recipe import Recipe, recipe, usual_start
 from pipelines.learning.settings import INGREDIENTS, settable
 from pipelines.run.errors import Exit, Stop
