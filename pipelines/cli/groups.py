@@ -14,10 +14,11 @@ GUARANTEE = "Guarantee"
 AUDIT = "Audit"
 FOREIGN = "A set made elsewhere"
 EXPORT = "Export"
+RECIPIENT = "Bundles"
 RUN = "Run"
 MACHINE = "Machine"
 
-GROUPS = (AUDIT, FOREIGN, EXPORT, FILMS, LABELS, METHOD, GUARANTEE, RUN, MACHINE)
+GROUPS = (AUDIT, FOREIGN, EXPORT, RECIPIENT, FILMS, LABELS, METHOD, GUARANTEE, RUN, MACHINE)
 
 STYLE = click.RichHelpConfiguration(
     max_width=100,

@@ -11,7 +11,13 @@ import sys
 import rich_click as click
 
 from medidd.allocator import keep_memory
-from pipelines.cli import dp_commands, film_commands, method_commands, release_commands
+from pipelines.cli import (
+    dp_commands,
+    film_commands,
+    method_commands,
+    recipient_commands,
+    release_commands,
+)
 from pipelines.cli.groups import STYLE
 from pipelines.run import installation
 from pipelines.run.errors import Exit, Stop
@@ -61,7 +67,8 @@ def _asked(error: click.ClickException) -> str:
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.rich_config(help_config=STYLE)
-@click.command_panel("From films to a bundle", commands=["distill", "audit", "export", "verify"])
+@click.command_panel("From films to a bundle", commands=["distill", "audit", "export"])
+@click.command_panel("What a recipient does", commands=["verify", "train", "test", "predict"])
 @click.command_panel("What is in a folder", commands=["inspect", "ingest"])
 @click.command_panel("Guarantees", commands=["dp"])
 @click.command_panel("More on methods", commands=["methods", "experts", "evaluate"])
@@ -73,6 +80,7 @@ def medidd() -> None:
 
 for one in (
     *release_commands.COMMANDS,
+    *recipient_commands.COMMANDS,
     *film_commands.COMMANDS,
     *dp_commands.COMMANDS,
     *method_commands.COMMANDS,

@@ -205,40 +205,44 @@ _about_films = options(
     reading,
 )
 
-computing = options(
-    click.option(
-        "--seed",
-        type=click.IntRange(min=0),
-        default=0,
-        show_default=True,
-        help="Seed of everything that is random.",
-        panel=RUN,
-    ),
-    click.option(
-        "--device",
-        type=click.Choice(["auto", "cpu", "cuda"]),
-        default="auto",
-        show_default=True,
-        help="Where to compute. auto takes a GPU if there is one.",
-        panel=MACHINE,
-    ),
-    click.option(
-        "--width",
-        type=click.IntRange(min=1),
-        default=32,
-        show_default=True,
-        help="Filters per block of the ConvNet.",
-        panel=METHOD,
-    ),
-    click.option(
-        "--threads",
-        type=click.IntRange(min=1),
-        default=1,
-        show_default=True,
-        help="CPU threads. Small networks gain little from more than one.",
-        panel=MACHINE,
-    ),
+seed = click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Seed of everything that is random.",
+    panel=RUN,
 )
+
+_device = click.option(
+    "--device",
+    type=click.Choice(["auto", "cpu", "cuda"]),
+    default="auto",
+    show_default=True,
+    help="Where to compute. auto takes a GPU if there is one.",
+    panel=MACHINE,
+)
+
+_width = click.option(
+    "--width",
+    type=click.IntRange(min=1),
+    default=32,
+    show_default=True,
+    help="Filters per block of the ConvNet.",
+    panel=METHOD,
+)
+
+_threads = click.option(
+    "--threads",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="CPU threads. Small networks gain little from more than one.",
+    panel=MACHINE,
+)
+
+machine = options(_device, _threads)
+computing = options(seed, _device, _width, _threads)
 
 resume = click.option("--resume", is_flag=True, help="Continue a run that was stopped.", panel=RUN)
 as_json = click.option(

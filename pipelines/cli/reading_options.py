@@ -35,7 +35,8 @@ def _gathered(command: Command) -> Command:
     return cast("Command", gathering)
 
 
-def _accepted(_: click.Context, __: click.Parameter, given: str) -> tuple[str, ...]:
+def accepted(_: click.Context, __: click.Parameter, given: str) -> tuple[str, ...]:
+    """Reads kinds, parted by commas."""
     return tuple(kind for kind in given.lower().replace(" ", "").split(",") if kind)
 
 
@@ -96,7 +97,7 @@ _OPTIONS = (
     click.option(
         "--accept",
         default="",
-        callback=_accepted,
+        callback=accepted,
         metavar="KIND,...",
         help="Use files that are refused by default: radiographs saved as secondary-capture, films "
         "with no-uid (SOP class, SOP instance or study UID is missing), and files behind symlinks.",

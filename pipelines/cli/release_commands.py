@@ -22,7 +22,6 @@ from pipelines.cli.groups import AUDIT, EXPORT, METHOD, RUN, grouped
 from pipelines.cli.guarantee_options import guaranteed
 from pipelines.cli.options import (
     ANY_PATH,
-    FILE,
     FOLDER,
     as_json,
     computing,
@@ -171,23 +170,4 @@ def export_command(*, as_json: bool, **options: Any) -> None:
     show(summary.of_bundle(bundle), as_json=as_json)
 
 
-@click.command("verify")
-@click.argument("bundle", type=ANY_PATH)
-@click.option(
-    "--signers",
-    type=FILE,
-    help="Keys whose signature you accept: an allowed_signers file of OpenSSH.",
-    panel=RUN,
-)
-@as_json
-@grouped
-def verify_command(*, as_json: bool, **options: Any) -> None:
-    """Check that a bundle is complete and unchanged. Needs no run, works on any computer."""
-    from pipelines.recipient import verify
-
-    found = verify.run(verify.Verify(**options))
-    show(found, as_json=as_json)
-    found.require_usable()
-
-
-COMMANDS = (distill_command, audit_command, export_command, verify_command)
+COMMANDS = (distill_command, audit_command, export_command)

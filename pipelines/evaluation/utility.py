@@ -158,7 +158,7 @@ def _row(predicted: list[Tensor], test: Films, seed: int) -> dict[str, Any]:
     metrics = intervals | {"auc_of_mean": together["auc"]}
     return {
         "metrics": {metric: asdict(interval) for metric, interval in metrics.items()},
-        "roc": _roc(mean, test.labels),
+        "roc": roc(mean, test.labels),
     }
 
 
@@ -174,8 +174,8 @@ def told(how: Training, width: int) -> Json:
     return facts | {"networks": NETWORKS, "width": width}
 
 
-def _roc(probabilities: Tensor, labels: Tensor) -> list[list[list[float]]]:
-    """Returns the curves of the networks' mean prediction: [[false, true positive rates], ...].
+def roc(probabilities: Tensor, labels: Tensor) -> list[list[list[float]]]:
+    """Returns the curves of a prediction (n, K): [[false, true positive rates], ...].
 
     One for two classes, else one per class against the rest.
     """

@@ -8,6 +8,8 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from pipelines.run.store import Json
+
 INK, SOFT, LINE = "#1b2430", "#5b6775", "#d9dee5"
 COLORS = {
     "synthetic": "#0b6bcb",
@@ -17,6 +19,7 @@ COLORS = {
     "average": "#2f8f6b",
     "class-mean": "#7a6a2f",
     "full": INK,
+    "model": "#0b6bcb",
 }
 
 
@@ -62,7 +65,30 @@ def roc(curves: Mapping[str, Sequence[Sequence[Sequence[float]]]]) -> str:
     axes.set_xlim(0, 1)
     axes.set_ylim(0, 1.01)
     axes.set_aspect("equal")
-    axes.legend(loc="lower right", frameon=False, fontsize=9)
+    if len(curves) > 1:
+        axes.legend(loc="lower right", frameon=False, fontsize=9)
+    return address(figure)
+
+
+def reliability(bins: Sequence[Json]) -> str:
+    """Returns the reliability diagram: what was said, and how often it was so."""
+    figure, axes = blank()
+    axes.plot([0, 1], [0, 1], color=LINE, linewidth=1)
+    said = [one["said"] for one in bins]
+    happened = [one["happened"] for one in bins]
+    reach = [
+        [max(one["mean"] - one["low"], 0) for one in happened],
+        [max(one["high"] - one["mean"], 0) for one in happened],
+    ]
+    means = [one["mean"] for one in happened]
+    axes.errorbar(
+        said, means, reach, color=COLORS["model"], ecolor=SOFT, elinewidth=1, marker="o", ms=5
+    )
+    axes.set_xlabel("predicted probability")
+    axes.set_ylabel("share of films")
+    axes.set_xlim(0, 1)
+    axes.set_ylim(0, 1.01)
+    axes.set_aspect("equal")
     return address(figure)
 
 

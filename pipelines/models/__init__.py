@@ -1,0 +1,4 @@
+"""What a recipient makes of bundles: classifiers, their files, and their test on films.
+
+May import ``reports``, ``learning`` and ``run``.
+"""

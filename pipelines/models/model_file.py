@@ -1,0 +1,193 @@
+"""A model on disk.
+
+MODEL/
+    model.safetensors   weights, the synthetic images, and how films are prepared, as JSON
+    model.onnx          the same classifier for programs without torch
+    README.md           the model card
+
+The folder is written as a whole or not at all. Reading it runs no code of the person who made it.
+"""
+
+import json
+import shutil
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+
+from medidd.architectures import ARCHITECTURES
+from medidd.dicom.reading import Reading
+from pipelines.models.model import Model, architecture
+from pipelines.models.model_card import card
+from pipelines.models.onnx_file import onnx_of
+from pipelines.run.errors import Exit, Stop
+from pipelines.run.release_file import LEVELS
+from pipelines.run.store import Json, write
+
+WEIGHTS, ONNX, CARD = "model.safetensors", "model.onnx", "README.md"
+
+VERSION = 1
+"""Of the format. A file of another one is refused: films would be prepared in another way."""
+
+_KEY = "medidd model"
+_LABELS = {"released.images": "released", "released.labels": "labels"}
+
+
+class _Said(BaseModel):
+    """What the file says besides the tensors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    version: int
+    network: str
+    width: Annotated[int, Field(ge=1, le=4096)]
+    size: Annotated[int, Field(ge=2, le=4096)]
+    classes: Annotated[list[str], Field(min_length=2)]
+    reading: Json
+    networks: Annotated[int, Field(ge=1, le=100)]
+    about: Json
+
+
+def write_model(place: Path, model: Model) -> None:
+    """Writes all of the folder, or nothing.
+
+    Raises:
+        Stop: the folder cannot be written, or ONNX Runtime computes something else.
+    """
+    beside = place.with_name(f".{place.name}.part")
+    onnx = onnx_of(model)
+    try:
+        shutil.rmtree(beside, ignore_errors=True)
+        write(beside / WEIGHTS, _tensors(model))
+        write(beside / ONNX, onnx)
+        write(beside / CARD, card(model).encode())
+        if place.exists():
+            place.rmdir()
+        beside.replace(place)
+    except OSError as error:
+        shutil.rmtree(beside, ignore_errors=True)
+        raise Stop(
+            f"{place}: {error.strerror}; name a folder that you can write with --out", Exit.USAGE
+        ) from None
+
+
+def require_free(place: Path) -> None:
+    """Checks that a folder can be made, or is empty.
+
+    Raises:
+        Stop: it holds something.
+    """
+    if place.exists() and (not place.is_dir() or any(place.iterdir())):
+        raise Stop(f"{place}: exists already; name a new folder with --out", Exit.USAGE)
+
+
+def is_model(path: Path) -> bool:
+    """Tells whether a folder is a model, or a file may be one."""
+    return path.is_file() or (path / WEIGHTS).exists()
+
+
+def read_model(path: Path) -> Model:
+    """Reads a model from its folder, or from the file of its weights.
+
+    Raises:
+        Stop: there is none, it is damaged, or another version wrote it.
+    """
+    file = path if path.is_file() else path / WEIGHTS
+    if not file.is_file():
+        raise Stop(
+            f"{path}: neither a model nor a bundle; name the folder that medidd train or medidd "
+            "export wrote",
+            Exit.USAGE,
+        )
+    try:
+        with safe_open(file, "pt") as opened:
+            said = (opened.metadata() or {})[_KEY]
+            tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
+        found = json.loads(said)
+        if isinstance(found, dict) and found.get("version") != VERSION:
+            raise Stop(
+                f"{path}: a model of another version of medidd; train it again with medidd train",
+                Exit.USAGE,
+            )
+        return _model(_Said.model_validate(found), tensors)
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError, RecursionError):
+        raise Stop(
+            f"{path}: damaged, or not a model that medidd train wrote; train it again", Exit.USAGE
+        ) from None
+
+
+def _tensors(model: Model) -> bytes:
+    said = {
+        "version": VERSION,
+        "network": model.network,
+        "width": model.width,
+        "size": model.size,
+        "classes": list(model.classes),
+        "reading": model.reading.to_json(),
+        "networks": len(model.thetas),
+        "about": model.about,
+    }
+    tensors = {
+        f"{number}.{name}": weight.contiguous()
+        for number, theta in enumerate(model.thetas)
+        for name, weight in theta.items()
+    }
+    tensors["released.images"] = (model.released * LEVELS).round().to(torch.uint8)
+    tensors["released.labels"] = model.labels.contiguous()
+    data: bytes = save(tensors, {_KEY: json.dumps(said, sort_keys=True)})
+    return data
+
+
+def _model(said: _Said, tensors: dict[str, torch.Tensor]) -> Model:
+    """Returns the model.
+
+    Raises:
+        ValueError: the tensors are not those of such networks.
+    """
+    if said.network not in ARCHITECTURES:
+        raise ValueError("an unknown architecture")
+    reading = Reading.from_json(said.reading)
+    images = tensors.pop("released.images")
+    labels = tensors.pop("released.labels")
+    if images.ndim != 4 or labels.shape != (len(images), len(said.classes)):
+        raise ValueError("other synthetic images")
+    f = architecture(said.network, len(said.classes), said.size, said.width)
+    shapes = {name: weight.shape for name, weight in f.init(torch.Generator()).items()}
+    thetas = [
+        {name: tensors.pop(f"{number}.{name}") for name in shapes}
+        for number in range(said.networks)
+    ]
+    if tensors or any(theta[name].shape != shapes[name] for theta in thetas for name in shapes):
+        raise ValueError("other weights")
+    if not all(weight.isfinite().all() for theta in thetas for weight in theta.values()):
+        raise ValueError("weights are not finite")
+    return Model(
+        said.network,
+        said.width,
+        said.size,
+        tuple(said.classes),
+        reading,
+        tuple(thetas),
+        images.to(torch.float32) / LEVELS,
+        labels,
+        said.about,
+    )
+
+
+def about(
+    union: Json, *, training: Json, seed: int, renamed: Json, local: Json, weights: Json
+) -> Json:
+    """Returns what a model says of how it was made."""
+    return {
+        "bundles": union,
+        "training": training,
+        "seed": seed,
+        "renamed": renamed,
+        "own films": local,
+        "weights": weights,
+        "versions": {name: version(name) for name in ("medidd", "torch")},
+    }
