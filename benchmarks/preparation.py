@@ -1,8 +1,9 @@
 """Does ``prepare.py`` of a bundle see a film as medidd does?
 
-Every film that medidd reads in a folder, with every choice of display values and crop, at several
-sizes, and copies of it as pictures. The difference is of display values, in levels of 4095. A film
-that only one of the two refuses is named, and ends the script with 1.
+Every film that medidd reads in a folder: with every choice of display values and crop at the first
+size, as medidd reads by default at the others, and copies of it as pictures. The difference is of
+display values, in levels of 4095. If only one of the two refuses a film, it is infinite, and the
+script ends with 1.
 
     python benchmarks/preparation.py --films FOLDER
 """
@@ -12,7 +13,7 @@ import json
 import logging
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
@@ -52,10 +53,10 @@ def seen(prepare: Any, path: Path, size: int, reading: Reading) -> np.ndarray | 
 
 
 def differences(
-    prepare: Any, path: Path, sizes: list[int], readings: list[Reading]
+    prepare: Any, path: Path, ways: Iterable[tuple[int, Reading]]
 ) -> Iterator[np.ndarray]:
     """Yields the differences of a film, (size, size); infinite if only one side refuses it."""
-    for size, reading in product(sizes, readings):
+    for size, reading in ways:
         own, theirs = decoded(Source(path), size, reading), seen(prepare, path, size, reading)
         if isinstance(own, Shown) and theirs is not None:
             yield LEVELS * np.abs(own.levels / 65535 - theirs)
@@ -86,16 +87,18 @@ def main() -> None:
     """Prints the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--films", type=Path, required=True)
-    parser.add_argument("--sizes", type=int, nargs="+", default=[64, 224])
+    parser.add_argument("--sizes", type=int, nargs="+", default=[64, 17, 224, 512])
     options = parser.parse_args()
     logging.disable()
     prepare = loaded()
-    readings = [Reading(voi=voi, crop=crop, burned_in="keep") for voi, crop in product(VOIS, CROPS)]
+    first, *others = options.sizes
+    plain = Reading(burned_in="keep")
+    ways = [(first, replace(plain, voi=voi, crop=crop)) for voi, crop in product(VOIS, CROPS)]
+    ways += [(size, plain) for size in others]
     # A picture has neither window nor shutter.
     pictures = [
-        replace(one, files="pictures")
-        for one in readings
-        if one.voi in ("percentile", "none") and one.crop != "shutter"
+        (first, replace(plain, files="pictures", voi=voi, crop=crop))
+        for voi, crop in (("percentile", "auto"), ("none", "none"))
     ]
     of_copies: dict[str, list[np.ndarray]] = {}
     every: list[np.ndarray] = []
@@ -103,16 +106,14 @@ def main() -> None:
     for path in sorted(one for one in options.films.rglob("*") if one.is_file()):
         if path.suffix == ".png":
             continue  # a recipient's picture is read, one in the sender's folder of DICOM is not
-        found = list(differences(prepare, path, options.sizes, readings))
+        found = list(differences(prepare, path, ways))
         if not found:
             continue
         every += found
         print(row(path.relative_to(options.films).as_posix(), found), flush=True)  # noqa: T201
         with tempfile.TemporaryDirectory() as folder:
             for copy in copies(path, Path(folder)):
-                of_copies.setdefault(copy.name, []).extend(
-                    differences(prepare, copy, options.sizes, pictures)
-                )
+                of_copies.setdefault(copy.name, []).extend(differences(prepare, copy, pictures))
     print(row("all films", every))  # noqa: T201
     for name, found in of_copies.items():
         print(row(f"copies as {name}", found), flush=True)  # noqa: T201

@@ -4,7 +4,6 @@ prepare.py uses this file. Needs pydicom 3, and for some compressed films a pack
 """
 
 from contextlib import suppress
-from importlib.util import find_spec
 
 import numpy as np
 from display import Refused, numbers, texts
@@ -12,6 +11,11 @@ from pydicom import dcmread, uid
 from pydicom.encaps import get_frame
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.pixels.utils import get_j2k_parameters
+
+try:
+    import imagecodecs
+except ImportError:
+    imagecodecs = None
 
 MOST_PIXELS = 2**26
 RADIOGRAPHS = (uid.ComputedRadiographyImageStorage, uid.DigitalXRayImageStorageForPresentation)
@@ -207,9 +211,7 @@ def _codestream(film, syntax, index):
 
 def _decoded(film, syntax, index, options):
     """Returns a frame as pydicom decodes it, or imagecodecs where that is better."""
-    if syntax in BY_IMAGECODECS and find_spec("imagecodecs"):
-        import imagecodecs
-
+    if syntax in BY_IMAGECODECS and imagecodecs:
         with suppress(Exception):  # decoders raise nearly every type, and another may succeed
             frame = get_frame(film.PixelData, index, number_of_frames=_count(film))
             cells, signed = imagecodecs.jpeg_decode(frame), film.PixelRepresentation == 1
@@ -224,8 +226,7 @@ def _decoded(film, syntax, index, options):
         with suppress(Exception):
             chosen = plugin if plugin in decoder.available_plugins else ""
             return decoder.as_array(film, index=index, decoding_plugin=chosen, **options)[0]
-    imagecodecs_helps = syntax in BY_IMAGECODECS and not find_spec("imagecodecs")
-    if imagecodecs_helps or not decoder.is_available:
+    if (syntax in BY_IMAGECODECS and not imagecodecs) or not decoder.is_available:
         raise Refused(f"{syntax.name} is not decoded here; pip install {HELP[syntax]}")
     raise Refused(f"the pixels cannot be decoded ({syntax.name}); fetch the file again")
 

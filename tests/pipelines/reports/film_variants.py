@@ -6,8 +6,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pytest
 from PIL import Image
 from pydicom import DataElement, Dataset, dcmread, uid
+from pydicom.encaps import encapsulate
 
 from medidd.dicom.header.numbers import WINDOW
 from medidd.dicom.views import FIELDS
@@ -115,6 +117,12 @@ def comma(keyword: str, text: str) -> Film:
 
 def compressed(syntax: uid.UID) -> Film:
     film = sample()
+    if syntax == uid.JPEGLosslessSV1:
+        imagecodecs = pytest.importorskip("imagecodecs")
+        frame = imagecodecs.ljpeg_encode(film.pixel_array, bitspersample=12)
+        film.file_meta.TransferSyntaxUID, film.PixelData = syntax, encapsulate([frame])
+        film["PixelData"].is_undefined_length, film["PixelData"].VR = True, "OB"
+        return film
     film.compress(syntax, generate_instance_uid=False)
     return film
 
@@ -202,6 +210,7 @@ FILMS: dict[str, Callable[[], Film]] = {
     "run lengths": lambda: compressed(uid.RLELossless),
     "JPEG 2000": lambda: compressed(uid.JPEG2000Lossless),
     "JPEG-LS": lambda: compressed(uid.JPEGLSLossless),
+    "JPEG Lossless": lambda: compressed(uid.JPEGLosslessSV1),
 }
 
 

@@ -34,7 +34,7 @@ AS_PLAIN = {
     *("percentiles", "no window shows", "word in a window", "slope of nothing"),
     *("shut shutter", "shutter without edges", "collimator in millimeters", "flat spacing"),
     *("one direction", "values in the upper bits", "run lengths", "JPEG 2000", "JPEG-LS"),
-    *("signed", "32 bits"),
+    *("signed", "32 bits", "JPEG Lossless"),
 }
 """Variants that look like the plain film: what they say cannot be used, or changes nothing."""
 

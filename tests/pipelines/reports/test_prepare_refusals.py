@@ -246,7 +246,7 @@ def test_pictures_need_no_pydicom_and_dicom_names_it(tmp_path: Path) -> None:
     ("syntax", "missing", "package"),
     [
         (uid.JPEGLSLossless, ("jpeg_ls", "gdcm", "_gdcm"), "pyjpegls"),
-        (uid.JPEG2000Lossless, ("openjpeg", "gdcm", "_gdcm", "PIL.features"), "pylibjpeg"),
+        (uid.JPEGLosslessSV1, ("imagecodecs", "gdcm", "_gdcm"), "imagecodecs"),
     ],
 )
 def test_a_decoder_that_is_missing_is_named(
