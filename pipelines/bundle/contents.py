@@ -13,6 +13,8 @@ from safetensors.torch import load
 from medidd.data import NORMALIZATION
 from pipelines.bundle.checksums import hashes
 from pipelines.bundle.croissant import NAME, croissant
+from pipelines.bundle.preparation import NAME as PREPARATION
+from pipelines.bundle.preparation import preparation
 from pipelines.reports.pages import environment, template
 from pipelines.run.release_file import LEVELS, Release, png, preview_names, read_release
 from pipelines.run.results import read_metrics
@@ -24,8 +26,11 @@ from privacy.release import Release as Audited
 RELEASE = "synthetic.safetensors"
 MANIFEST = "manifest.json"
 
-CODE = ("loader.py", "train.py")
-"""What a recipient reads the images with, and trains on them."""
+CODE = (
+    *("loader.py", "train.py"),
+    *("prepare.py", "radiograph.py", "display.py"),
+)
+"""What a recipient reads the images with, trains on them, and prepares films with."""
 
 Files = dict[str, bytes]
 
@@ -42,6 +47,7 @@ def contents(run: Run) -> Files:
     files["labels.csv"] = _labels(release, names)
     for name in CODE:
         files[name] = template(name).encode()
+    files[PREPARATION] = preparation(release.facts, release.levels.shape)
     files[NAME] = croissant(release.facts, files)
     files["README.md"] = _card(release, metrics).encode()
     manifest = release.facts | {"metrics": metrics, "files": hashes(files)}
@@ -101,6 +107,7 @@ def template_words() -> frozenset[str]:
         ("privacy", "threats.py"),
         ("privacy", "promises.py"),
         ("pipelines.bundle", "croissant.py"),
+        ("pipelines.bundle", "preparation.py"),
     )
     texts += [resources(room).joinpath(name).read_text() for room, name in modules]
     return frozenset(token for text in texts for token in tokens(text))

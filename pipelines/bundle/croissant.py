@@ -19,6 +19,7 @@ NAME = "croissant.json"
 _TYPES = {
     ".safetensors": "application/octet-stream",
     ".csv": "text/csv",
+    ".json": "application/json",
     ".png": "image/png",
     ".py": "text/x-python",
 }
@@ -96,7 +97,7 @@ def croissant(facts: Json, files: Mapping[str, bytes]) -> bytes:
 
     Args:
         facts: what the release file says about itself.
-        files: tensors, labels, previews and loader, by name.
+        files: tensors, labels, previews, code and how films are prepared, by name.
     """
     classes, promised = facts["classes"], facts["guarantee"] is not None
     described = {

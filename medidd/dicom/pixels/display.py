@@ -17,7 +17,8 @@ from medidd.dicom.pixels.picture import Mask, Picture
 from medidd.dicom.pixels.values import Stored, Values
 from medidd.dicom.reading import Voi
 
-_PERCENTILES = (0.5, 99.5)
+PERCENTILES = (0.5, 99.5)
+"""Of the pixels' values, shown as black and as white where nothing else says how."""
 
 
 def display(
@@ -117,7 +118,7 @@ def _voi(
     if short:
         raise Refused("lut_short")
     whole = (0.0, 100.0)
-    low, high = values.percentiles(manufacturers, whole if voi == "none" else _PERCENTILES)
+    low, high = values.percentiles(manufacturers, whole if voi == "none" else PERCENTILES)
     if low == high:
         low, high = values.percentiles(manufacturers, whole)
     return linear_exact(manufacturers, (low + high) / 2, high - low)
