@@ -107,7 +107,6 @@ RELEASES = (
     Asked("kermany", "dm", seed=1),
     Asked("kermany", "moments", 2, seed=2),
     Asked("kermany", "moments", 2, size=128),
-    Asked("nih", "moments", 2, size=128),
 )
 
 

@@ -1,4 +1,5 @@
 import math
+from functools import cache
 
 import numpy as np
 import pytest
@@ -39,10 +40,12 @@ def chests(count: int, label: int, seed: int) -> Tensor:
     return (film + noise).clamp(0, 1)[:, None]
 
 
+@cache
 def cohort(count: int, seed: int = 1) -> Tensor:
     return torch.cat([chests(count - count // 2, 0, seed), chests(count // 2, 1, seed + 1)])
 
 
+@cache
 def release(noise: float = 0.03) -> Tensor:
     """Returns means of many films each with noise, as matching comes to."""
     rng = torch.Generator().manual_seed(0)
@@ -113,6 +116,7 @@ def test_other_films_are_named_for_what_they_look_like(changed, looks: str) -> N
     other = found(changed(cohort(20)))
     assert other.unlike
     assert looks in other.looks
+    assert (LAYOUT_WORDS in other.looks) == (looks == LAYOUT_WORDS)
 
 
 def test_mirrored_films_are_noticed_together() -> None:
@@ -120,7 +124,7 @@ def test_mirrored_films_are_noticed_together() -> None:
 
 
 def test_one_odd_film_among_good_ones_is_found() -> None:
-    films = cohort(20)
+    films = cohort(20).clone()
     films[3], films[11], films[12] = 1 - films[3], digits(1)[0], films[12].rot90(1, (-2, -1))
     odd = found(films)
     assert np.flatnonzero(odd.odd).tolist() == [3, 11, 12]
@@ -151,9 +155,19 @@ def test_any_mixture_of_classes_fits() -> None:
     assert shift(images, labels, 1 - cohort(20)).unlike
 
 
+@pytest.mark.parametrize("films", [slice(0, 10), slice(10, 20), slice(0, 20)])
+def test_classes_may_differ_much_and_occur_in_any_share(films: slice) -> None:
+    def half(x: Tensor) -> Tensor:
+        faint = 0.4 + 0.4 * (x.flip(-2) - 0.4)
+        return torch.cat([x[: len(x) // 2], faint[len(x) // 2 :]])
+
+    assert not shift(half(release()), LABELS, half(cohort(20))[films]).unlike
+    assert shift(half(release()), LABELS, half(cohort(20)).rot90(1, (-2, -1))[films]).unlike
+
+
 def test_labels_may_be_soft_or_unbounded_and_a_class_may_be_empty() -> None:
     soft = torch.cat([0.8 * LABELS + 0.1, torch.zeros(6, 1)], 1)
-    for labels in (soft, 2 * LABELS - 0.5):
+    for labels in (soft, 21 * LABELS - 10):
         assert not shift(release(), labels, cohort(20)).unlike
         assert shift(release(), labels, cohort(20).flip(-2)).unlike
 
