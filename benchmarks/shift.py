@@ -23,16 +23,8 @@ from shift_kinds import CHANGES, MILD, pictures, zoo
 from shift_sets import RELEASES, Asked, read, rows, women
 from torch import Tensor
 
-from pipelines.models.shift import (
-    LIMITS,
-    Floats,
-    Limit,
-    cells_of,
-    class_means,
-    distances,
-    measures,
-    telling,
-)
+from pipelines.models.coarse import Floats, cells_of, class_means, measures, telling
+from pipelines.models.shift import LIMITS, Limit, distances
 from privacy.release import Films
 
 COUNTS = (1, 5, 20, 100)

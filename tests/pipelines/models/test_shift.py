@@ -134,6 +134,15 @@ def test_one_odd_film_among_good_ones_is_found() -> None:
     assert odd.film_looks[0] == ()
 
 
+def test_the_warning_says_what_is_wrong_and_how_many_films_are_odd() -> None:
+    assert found(cohort(20)).text() == ""
+    films = torch.cat([cohort(40), 1 - cohort(1)])
+    assert found(films).text().startswith("1 of 41 films")
+    first, second = found(1 - cohort(20)).text().splitlines()
+    assert "do not look like the distilled ones: inverted (distance" in first
+    assert second.startswith("20 of 20 films")
+
+
 @pytest.mark.parametrize("level", [0.0, 0.4, 1.0])
 def test_a_blank_film_is_called_blank(level: float) -> None:
     blank = found(torch.full((1, 1, SIZE, SIZE), level))
@@ -192,6 +201,7 @@ def test_images_of_noise_tell_nothing_and_cause_no_warning() -> None:
     assert not nothing.unlike
     assert not nothing.odd.any()
     assert nothing.film_looks == ((),) * 5
+    assert "too noisy" in nothing.text()
 
 
 def test_limits_fall_with_the_number_of_films() -> None:
