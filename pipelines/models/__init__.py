@@ -1,4 +1,4 @@
 """What a recipient makes of bundles: classifiers, their files, and their test on films.
 
-May import ``reports``, ``learning`` and ``run``.
+May import ``reports``, ``evaluation``, ``learning`` and ``run``.
 """
