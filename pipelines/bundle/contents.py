@@ -24,8 +24,12 @@ from privacy.release import Release as Audited
 RELEASE = "synthetic.safetensors"
 MANIFEST = "manifest.json"
 
-CODE = ("loader.py", "train.py")
-"""What a recipient reads the images with, and trains on them."""
+CODE = (
+    "loader.py",
+    *("train.py", "networks.py"),
+    "score.py",
+)
+"""What a recipient reads the images with, trains on them, and scores films with."""
 
 Files = dict[str, bytes]
 
