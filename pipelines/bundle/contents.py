@@ -11,6 +11,7 @@ import torch
 from safetensors.torch import load
 
 from medidd.data import NORMALIZATION
+from medidd.methods import METHODS
 from pipelines.bundle.checksums import hashes
 from pipelines.bundle.croissant import NAME, croissant
 from pipelines.reports.pages import environment, template
@@ -27,6 +28,7 @@ MANIFEST = "manifest.json"
 CODE = (
     "loader.py",
     *("train.py", "networks.py"),
+    *("own.py", "kernels.py"),
     "score.py",
 )
 """What a recipient reads the images with, trains on them, and scores films with."""
@@ -131,6 +133,7 @@ def _card(release: Release, metrics: Json) -> str:
             covered=WHERE,
             shape=list(release.levels.shape),
             probabilities=bool(release.labels.min() >= 0),
+            classifies_by=getattr(METHODS.get(release.facts["method"]), "classifies_by", ""),
             normalization=NORMALIZATION,
         )
     )

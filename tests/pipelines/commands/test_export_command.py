@@ -49,6 +49,8 @@ FILES = {
     "loader.py",
     "train.py",
     "networks.py",
+    "own.py",
+    "kernels.py",
     "score.py",
     "croissant.json",
     "audit.json",
@@ -101,7 +103,7 @@ def test_the_manifest_and_the_audit_speak_of_the_files_in_the_bundle(bundle: Pat
 
 LOADER = """
 import sys
-THERE = {"loader", "train", "networks", "score", "torch", "safetensors"}
+THERE = {"loader", "train", "networks", "own", "kernels", "score", "torch", "safetensors"}
 OF_TORCH = {"torchgen", "functorch", "typing_extensions", "sympy", "mpmath", "networkx", "jinja2"}
 OF_TORCH |= {"markupsafe", "fsspec", "filelock"}
 class Refusing:
@@ -117,11 +119,16 @@ assert isinstance(data, torch.utils.data.Dataset)
 image, label = data[0]
 assert len(data) == 2 and image.shape == (1, 16, 16) and label.shape == (2,)
 images, labels = next(iter(DataLoader(data, batch_size=2)))
+import own
 from train import predict, trained
 sys.meta_path.pop(0)  # the optimizers of torch look for many packages that may be there
 networks = trained(seed=1)
 assert len(networks) == data.facts["training"]["networks"]
 assert len(trained(network="lenet")[0].state_dict()) == 10
+try:
+    own.classifier()
+except ValueError as fault:
+    assert str(fault) == "the method dm has no classifier of its own; use train.py"
 weights = networks[0].state_dict()
 assert not {"medidd", "pipelines", "privacy", "pydicom", "opacus"} & sys.modules.keys()
 torch.save((images, labels, weights, predict(networks[:1], images)), sys.argv[1])
