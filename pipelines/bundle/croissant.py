@@ -96,7 +96,7 @@ def croissant(facts: Json, files: Mapping[str, bytes]) -> bytes:
 
     Args:
         facts: what the release file says about itself.
-        files: tensors, labels, previews and loader, by name.
+        files: tensors, labels, previews and code, by name.
     """
     classes, promised = facts["classes"], facts["guarantee"] is not None
     described = {

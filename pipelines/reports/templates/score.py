@@ -95,7 +95,10 @@ def read_labels(path, names, classes):
             raise ValueError(f"{path}: row {number}: the file has another label above; remove one")
     missing = sum(name not in label_of for name in names)
     if missing:
-        raise ValueError(f"{path}: no row for {missing} of {len(names)} films; add them")
+        raise ValueError(
+            f"{path}: no row for {missing} of {len(names)} films; add them, each file by its path "
+            "in the folder of films"
+        )
     return torch.tensor([classes.index(label_of[name]) for name in names])
 
 

@@ -187,7 +187,7 @@ def test_films_that_cannot_be_scored_are_refused(
 LABELS = {
     "no table": (b"", "needs the columns file and label"),
     "other columns": (b"name,label\na/1.dcm,dull\n", "needs the columns file and label"),
-    "no row": (b"file,label\na/1.dcm,dull\n", "no row for 3 of 4 films; add them"),
+    "no row": (b"file,label\na/1.dcm,dull\n", "no row for 3 of 4 films; add them, each file by its path"),
     "unknown label": (
         b"file,label\na/1.dcm,dull\na/2.dcm,fog\n",
         "row 2: the label is none of clear",
