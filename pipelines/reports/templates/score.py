@@ -41,6 +41,8 @@ def judge(made, data, given):
     classes = data.facts["classes"]
     labels = None if given.labels is None else read_labels(given.labels, names, classes)
     found = made()(films)
+    if not found.isfinite().all():
+        raise ValueError("the training came to no numbers; try another --seed, or own.py")
     with Path(given.probabilities).open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(["file", *classes])

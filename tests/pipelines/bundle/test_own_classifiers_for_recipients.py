@@ -14,6 +14,8 @@ from medidd.data import NORMALIZATION
 from medidd.dicom.reading import DEFAULT
 from medidd.distill import Classifies, Prepares, distill
 from medidd.evaluate import RECIPIENT
+from medidd.features import LowFrequencies
+from medidd.kernels import KERNELS
 from medidd.methods import METHODS
 from pipelines.evaluation.utility import told
 from pipelines.learning.asking import plainly
@@ -161,6 +163,36 @@ def test_another_method_is_one_line_that_says_what_to_use(
     said = f"the method {name} has no classifier of its own; use train.py"
     with pytest.raises(ValueError, match=said):
         code.own.classifier(release=made.path)
+
+
+def test_the_regression_of_moments_sees_what_is_just_above_rounding(
+    code: SimpleNamespace, tmp_path: Path
+) -> None:
+    made = left("moments", {"refined": 0}, tmp_path)
+    made.release.levels[1] = made.release.levels[0]
+    made.release.levels[1, 0, :4] = made.release.levels[0, 0, :4] ^ 1
+    made.path.write_bytes(made.release.to_bytes())
+    seen = NORMALIZATION.standardize(films(30))
+    theirs = made.method.classifier(made.release.synthetic(torch.device("cpu")), torch.Generator())(
+        seen
+    )
+    own = code.own.classifier(release=made.path)(seen)
+    torch.testing.assert_close(own, theirs, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(1, 16, 16), (3, 9, 21), (1, 8, 8)])
+def test_kernels_and_features_are_medidds(
+    code: SimpleNamespace, shape: tuple[int, int, int]
+) -> None:
+    x = torch.randn(5, *shape, generator=torch.Generator().manual_seed(0))
+    x[0] = x[0].sign() * 2
+    x[1] = 2  # longer than 1 as features, so that it is clipped
+    assert LowFrequencies()(x[1:2] / 1.05).norm() == pytest.approx(1)
+    torch.testing.assert_close(code.kernels.low_frequencies(x), LowFrequencies()(x.double()))
+    y = torch.cat([x[:2], x[3:] / 3])
+    assert list(code.kernels.KERNELS) == list(KERNELS)
+    for name, make in KERNELS.items():
+        torch.testing.assert_close(code.kernels.KERNELS[name](x, y), make()(x, y))
 
 
 def test_many_films_are_scored_in_parts(

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from torch import Tensor
 from medidd.evaluate import score, weighted_auc
 from pipelines.run.release_file import Release
 
-FACTS = {
+FACTS: dict[str, Any] = {
     "method": "kip",
     "fields": {"ridge": 1e-6},
     "ingredients": {"kernel": "fc"},
@@ -156,6 +157,19 @@ def test_what_is_wrong_is_one_line(
     assert not (bundle / "networks.pt").exists()
 
 
+def test_a_training_that_diverges_is_one_line(
+    code: SimpleNamespace, bundle: Path, ran: Callable[..., Ended]
+) -> None:
+    """As labels that are no probabilities can make it."""
+    levels = (torch.rand(2, 1, 16, 16, generator=seeded()) * 255).to(torch.uint8)
+    labels = torch.tensor([[-9.0, 10.0], [10.0, -9.0]])
+    how = FACTS["training"] | {"lr": 1e6, "steps": 9}
+    code.train.RELEASE.write_bytes(Release(levels, labels, FACTS | {"training": how}).to_bytes())
+    ended = ran("train", "--films", "films.safetensors")
+    assert ended.code == "the training came to no numbers; try another --seed, or own.py"
+    assert not (bundle / "probabilities.csv").exists()
+
+
 FILMS = {
     "display values": (
         (films() + 2) / 4,
@@ -187,7 +201,10 @@ def test_films_that_cannot_be_scored_are_refused(
 LABELS = {
     "no table": (b"", "needs the columns file and label"),
     "other columns": (b"name,label\na/1.dcm,dull\n", "needs the columns file and label"),
-    "no row": (b"file,label\na/1.dcm,dull\n", "no row for 3 of 4 films; add them, each file by its path"),
+    "no row": (
+        b"file,label\na/1.dcm,dull\n",
+        "no row for 3 of 4 films; add them, each file by its path",
+    ),
     "unknown label": (
         b"file,label\na/1.dcm,dull\na/2.dcm,fog\n",
         "row 2: the label is none of clear",
