@@ -49,10 +49,10 @@ STEPS: dict[str, tuple[int, dict[str, Any]]] = {
     "kip": (100, {}),
     "label-solve": (1, {}),
     "moments": (1, {"refined": 50}),
-    "rfad": (100, {}),
-    "frepo": (100, {}),
-    "soft-label": (40, {}),
-    "dd": (30, {}),
+    "rfad": (50, {}),
+    "frepo": (30, {}),
+    "soft-label": (20, {}),
+    "dd": (15, {}),
 }
 """Updates of S, and other fields that are not the method's defaults."""
 
@@ -77,6 +77,7 @@ Classifier = Callable[[Tensor], Tensor]
 @click.option("--seed", type=int, default=0)
 @click.option("--size", type=int, default=64)
 @click.option("--ipc", type=int, default=3)
+@click.option("--training", type=int, default=RECIPIENT.steps, help="Steps of a network.")
 @click.option("--architectures", is_flag=True, help="Every network on one release instead.")
 @click.option("--table", is_flag=True, help="Print the rows there are, and make none.")
 def main(data: Path | None, to: Path, *, table: bool, **options: Any) -> None:
@@ -174,9 +175,10 @@ class Rows:
     def method(self, name: str) -> dict[str, Any]:
         """Returns the AUC of networks and of own classifiers, the card's and the recipient's."""
         begun = time.process_time()
-        frozen, release = self.released(name, RECIPIENT, NETWORKS)
-        found = {"making": round(time.process_time() - begun, 1)}
-        found |= self.networks(frozen, release, "convnet", RECIPIENT, NETWORKS)
+        how = replace(RECIPIENT, steps=self._options["training"])
+        frozen, release = self.released(name, how, NETWORKS)
+        found = {"making": round(time.process_time() - begun, 1), "training": how.steps}
+        found |= self.networks(frozen, release, "convnet", how, NETWORKS)
         method: Any = frozen.recipe(2).method
         synthetic = release.synthetic(torch.device("cpu"))
         makers = [torch.Generator().manual_seed(net) for net in range(NETWORKS)]
@@ -196,7 +198,7 @@ class Rows:
         trained = self._code.train.trained(SECOND, self._release, name)
         each = [self._code.train.predict([network], self._seen) for network in trained]
         apart = [round(self._code.score.auc(one, self._truth), 4) for one in each]
-        received = self._code.train.predict(trained, self._seen)
+        received = torch.stack(each).mean(0)
         return {"networks": self._beside(card, received) | {"each": apart}}
 
     @property
@@ -214,20 +216,20 @@ class Rows:
 
 def print_table(lines: list[dict[str, Any]]) -> None:
     """Prints the card's figures with their intervals, and the recipient's beside them."""
-    click.echo("| row | card | card, of mean prediction | recipient | each network | within |")
+    click.echo("| row | card | recipient | card, of mean | recipient, of mean | within |")
     click.echo("|---|---|---|---|---|---|")
     for line in lines:
         for kind in ("networks", "own"):
-            if kind not in line:
-                continue
-            found = line[kind]
-            cells = [_interval(found[name]) for name in ("card", "card, of mean")]
-            each = ", ".join(_short(one) for one in found.get("each", ()))
-            both = (found[name] for name in ("card", "card, of mean"))
-            within = all(of["low"] <= found["recipient"] <= of["high"] for of in both)
-            row = f"`{line['row']}`" + (", own" if kind == "own" else "")
-            cells += [_short(found["recipient"]), each, "yes" if within else "no"]
-            click.echo(f"| {row} | {' | '.join(cells)} |")
+            if kind in line:
+                found = line[kind]
+                each = found.get("each", [found["recipient"]])
+                means = {"card": float(np.mean(each)), "card, of mean": found["recipient"]}
+                row = f"`{line['row']}`" + (", own" if kind == "own" else "")
+                cells = [
+                    cell for of, x in means.items() for cell in (_interval(found[of]), _short(x))
+                ]
+                within = all(found[of]["low"] <= x <= found[of]["high"] for of, x in means.items())
+                click.echo(f"| {row} | {' | '.join(cells)} | {'yes' if within else 'no'} |")
 
 
 def _interval(of: dict[str, float]) -> str:

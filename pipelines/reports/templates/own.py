@@ -132,22 +132,28 @@ def centred(labels):
     return labels.double() - 1 / labels.shape[1]
 
 
-def classifier(seed=0, release=RELEASE):
+def classifier(seed=0, release=RELEASE, many=None):
     """Returns a function from standardised films (n, C, H, W) to class probabilities (n, K).
 
     Args:
         seed: of the networks, where the method draws any: the same as medidd's from this seed.
         release: the file of the images.
+        many: classifiers whose mean prediction is returned, each with networks of its own; by
+            default as many as the card has. Where nothing is drawn, one is enough.
     """
     data = SyntheticImages(release)
     method = data.facts["method"]
     if method not in CLASSIFIERS:
         raise ValueError(f"the method {method} has no classifier of its own; use train.py")
-    scores = CLASSIFIERS[method](data, torch.Generator().manual_seed(seed))
+    make, rng = CLASSIFIERS[method], torch.Generator().manual_seed(seed)
+    many = data.facts["training"]["networks"] if many is None else many
+    each = [make(data, rng) for _ in range(1 if make in (by_kernel, by_features) else many)]
 
     @torch.no_grad()
     def classify(films):
-        return torch.cat([scores(part).softmax(1) for part in films.split(256)]).to(films)
+        parts = films.split(256)
+        found = [torch.cat([scores(part).softmax(1) for part in parts]) for scores in each]
+        return torch.stack(found).mean(0).to(films)
 
     return classify
 

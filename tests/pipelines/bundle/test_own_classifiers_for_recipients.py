@@ -24,7 +24,7 @@ from pipelines.learning.recipe import usual_start
 from pipelines.run.release_file import LEVELS, Release, quantized, step_sizes
 from privacy.release import Films
 
-WIDTH, SIZE = 4, 16
+WIDTH, SIZE, NETWORKS = 4, 16, 3
 
 MADE: dict[str, tuple[str, dict[str, Any]]] = {
     "kip": ("kip", {}),
@@ -108,6 +108,7 @@ def left(name: str, settings: Mapping[str, Any], folder: Path, ipc: int = 2) -> 
     list(distill(made.method, s, asked, steps=made.steps, rng=rng))
     scale = {"mean": NORMALIZATION.mean, "std": NORMALIZATION.std, "levels": LEVELS}
     facts = frozen.facts(("clear", "dull"), scale) | {"training": told(RECIPIENT, WIDTH)}
+    facts["training"]["networks"] = NETWORKS
     if isinstance(made.method, Prepares):
         facts["step sizes"] = step_sizes(s)
     release = quantized(s, facts, made.digits)
@@ -122,12 +123,16 @@ def test_own_py_is_the_methods_own_classifier(
 ) -> None:
     made = left(*MADE[kind], tmp_path)
     seen = NORMALIZATION.standardize(films(30))
-    own = code.own.classifier(seed=3, release=made.path)(seen)
-    rng = torch.Generator().manual_seed(3)
-    theirs = made.method.classifier(made.release.synthetic(torch.device("cpu")), rng)(seen)
+    own = code.own.classifier(seed=3, release=made.path, many=1)(seen)
+    rng, released = torch.Generator().manual_seed(3), made.release.synthetic(torch.device("cpu"))
+    theirs = made.method.classifier(released, rng)(seen)
     assert own.dtype == seen.dtype
     torch.testing.assert_close(own, theirs.detach(), rtol=0, atol=1e-5)
     assert own[:, 1].std() > 1e-3, "a classifier that says the same of all films shows nothing"
+    others = [made.method.classifier(released, rng)(seen) for _ in range(NETWORKS - 1)]
+    mean = torch.stack([theirs, *others]).mean(0).detach()
+    several = code.own.classifier(seed=3, release=made.path)(seen)
+    torch.testing.assert_close(several, mean, rtol=0, atol=1e-5)
     if "free labels" in kind:
         assert made.release.labels.min() < 0
 
