@@ -11,6 +11,7 @@ import torch
 from safetensors.torch import load
 
 from medidd.data import NORMALIZATION
+from medidd.methods import METHODS
 from pipelines.bundle.checksums import hashes
 from pipelines.bundle.croissant import NAME, croissant
 from pipelines.bundle.preparation import NAME as PREPARATION
@@ -27,10 +28,13 @@ RELEASE = "synthetic.safetensors"
 MANIFEST = "manifest.json"
 
 CODE = (
-    *("loader.py", "train.py"),
+    "loader.py",
+    *("train.py", "networks.py"),
+    *("own.py", "kernels.py"),
+    "score.py",
     *("prepare.py", "radiograph.py", "display.py"),
 )
-"""What a recipient reads the images with, trains on them, and prepares films with."""
+"""What a recipient reads the images with, trains on them, and prepares and scores films with."""
 
 Files = dict[str, bytes]
 
@@ -134,6 +138,7 @@ def _card(release: Release, metrics: Json) -> str:
             covered=WHERE,
             shape=list(release.levels.shape),
             probabilities=bool(release.labels.min() >= 0),
+            classifies_by=getattr(METHODS.get(release.facts["method"]), "classifies_by", ""),
             normalization=NORMALIZATION,
         )
     )

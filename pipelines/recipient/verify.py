@@ -38,7 +38,7 @@ _AGAIN = "do not use the bundle, and ask the sender for it again"
 # Names that an export gives. Any other name may be a patient's: it is counted, not repeated.
 _OURS = re.compile(
     r"(?:synthetic\.safetensors|labels\.csv|(?:loader|train)\.py|README\.md|manifest\.json"
-    r"|preparation\.json|(?:prepare|radiograph|display)\.py"
+    r"|preparation\.json|(?:prepare|radiograph|display|networks|own|kernels|score)\.py"
     r"|croissant\.json|audit\.json|audit\.html|(?:previews|dicom)/class\d+_\d+\.(?:png|dcm))"
 )
 _MOST_NAMED = 3

@@ -1,43 +1,33 @@
 """Trains classifiers as the sender did. Needs torch and safetensors, nothing else.
 
-From the command line, python train.py [--seed 0] [--to networks.pt]; in Python,
+From the command line, python train.py [--network convnet] [--seed 0] [--to networks.pt], and with
+--films films.safetensors [--labels labels.csv] it also scores films; in Python,
 
 from train import predict, trained
 probabilities = predict(trained(), films)
 
-films are standardised as loader.py standardises: (display value from 0 to 1 - mean) / std.
+films are standardised as loader.py standardises: (display value from 0 to 1 - mean) / std. The
+same seed gives the weights that medidd would train.
 """
 
 import argparse
-from collections import OrderedDict
-from copy import deepcopy
+from functools import partial
+from itertools import islice
 from pathlib import Path
 
 import torch
 from loader import SyntheticImages
-from torch import nn
+from networks import NETWORKS, fresh
+from score import add_options, judge, run
 from torch.nn.functional import affine_grid, cross_entropy, grid_sample, pad
 
 RELEASE = Path(__file__).with_name("synthetic.safetensors")
 
 
-def convnet(classes, channels, size, width):
-    """Blocks of convolution, instance norm, ReLU and pooling, down to 4 to 7 pixels."""
-    layers, depth = [], max(size.bit_length() - 3, 1)
-    for block in range(depth):
-        convolution = nn.Conv2d(width if block else channels, width, 3, padding=1)
-        layers += [convolution, nn.GroupNorm(width, width), nn.ReLU(), nn.AvgPool2d(2)]
-    side = size >> depth
-    linear = nn.Linear(width * side * side, classes)
-    return nn.Sequential(
-        OrderedDict(features=nn.Sequential(*layers, nn.Flatten()), classifier=linear)
-    )
-
-
-def augmented(x, operation):
-    """Applies one operation, with parameters of its own for each image (n, C, H, W)."""
-    n, _, height, width = x.shape
-    u = torch.rand(3, n, 1, 1, 1)
+def augmented(x, operation, u):
+    """Applies one operation to images (n, C, H, W), with parameters from draws (3, n) in [0, 1)."""
+    height, width = x.shape[2:]
+    moves, u = u[:2], u[:, :, None, None, None]
     if operation == "brightness":
         return x + (u[0] - 0.5)
     if operation == "contrast":
@@ -45,7 +35,7 @@ def augmented(x, operation):
         return (x - mean) * (u[0] + 0.5) + mean
     if operation == "crop":
         reach = int(height * 0.125 + 0.5)
-        moves = (u[:2].flatten(1) * (2 * reach + 1)).int().T.tolist()
+        moves = (moves * (2 * reach + 1)).int().T.tolist()
         wide = pad(x, [reach] * 4)
         parts = [wide[i, :, r : r + height, c : c + width] for i, (r, c) in enumerate(moves)]
         return torch.stack(parts)
@@ -56,58 +46,87 @@ def augmented(x, operation):
         return x * ~((rows >= 0) & (rows < side) & (columns >= 0) & (columns < side))
     if operation == "scale":
         low, high = 1 / 1.2, 1.2
-        grown = low + (high - low) * u[:2].flatten(1)
-        none = torch.zeros(n)
+        grown = low + (high - low) * moves
+        none = torch.zeros(len(x))
         rows = [torch.stack([grown[0], none, none], 1), torch.stack([none, grown[1], none], 1)]
         grid = affine_grid(torch.stack(rows, 1), list(x.shape), align_corners=True)
         return grid_sample(x, grid, align_corners=True)
     raise ValueError(f"unknown operation {operation}")
 
 
-def train(images, labels, how):
+def batches(n, size, rng):
+    """Yields rows of batches without end; every row comes once before any comes again."""
+    while size >= n:
+        yield torch.arange(n)
+    while True:
+        yield from torch.randperm(n, generator=rng).split(size)
+
+
+def train(images, labels, how, rng, network="convnet"):
     """Returns one network, trained on images (n, C, H, W) with soft labels (n, K)."""
-    classes, (channels, size) = labels.shape[1], images.shape[1:3]
-    network = convnet(classes, channels, size, how["width"])
-    sgd = torch.optim.SGD(
-        network.parameters(), how["lr"], how["momentum"], weight_decay=how["weight_decay"]
-    )
+    model = fresh(network, labels.shape[1], *images.shape[1:3], how["width"], rng)
+    weights = list(model.parameters())
+    sgd = torch.optim.SGD(weights, how["lr"], how["momentum"], weight_decay=how["weight_decay"])
     falling = torch.optim.lr_scheduler.MultiStepLR(sgd, [how["steps"] // 2], gamma=0.1)
-    mean, last = deepcopy(network), max(round(how["averaged"] * how["steps"]), 1)
-    for step in range(how["steps"]):
-        rows = torch.randperm(len(images))[: how["batch"]]
+    mean = [torch.zeros_like(weight) for weight in weights]
+    last = max(round(how["averaged"] * how["steps"]), 1)
+    drawn = islice(batches(len(images), how["batch"], rng), how["steps"])
+    for step, rows in enumerate(drawn, start=1 - how["steps"] + last):
         x, operations = images[rows], how["augment"]
         if operations:
-            x = augmented(x, operations[int(torch.randint(len(operations), ()))])
-        x = x + how["noise"] * torch.randn_like(x)
+            which = int(torch.randint(len(operations), (), generator=rng))
+            x = augmented(x, operations[which], torch.rand(3, len(x), generator=rng))
+        if how["noise"]:
+            x = x + how["noise"] * torch.randn(x.shape, generator=rng)
         sgd.zero_grad()
-        cross_entropy(network(x), labels[rows]).backward()
+        cross_entropy(model(x), labels[rows]).backward()
         sgd.step()
         falling.step()
-        averaged = step - how["steps"] + last + 1
-        if averaged > 0:
-            with torch.no_grad():
-                for kept, weight in zip(mean.parameters(), network.parameters(), strict=True):
-                    kept += (weight - kept) / averaged
-    return mean
+        if step > 0:  # one of the last, whose mean is returned
+            for kept, weight in zip(mean, weights, strict=True):
+                kept += (weight.detach() - kept) / step
+    with torch.no_grad():
+        for kept, weight in zip(mean, weights, strict=True):
+            weight.copy_(kept)
+    return model
 
 
-def trained(seed=0, release=RELEASE):
-    """Returns the networks of the card, trained on the release."""
-    torch.manual_seed(seed)
-    data = SyntheticImages(release)
+def trained(seed=0, release=RELEASE, network="convnet"):
+    """Returns the networks of the card, trained on the release; network is one of NETWORKS."""
+    rng, data = torch.Generator().manual_seed(seed), SyntheticImages(release)
     how = data.facts["training"]
-    return [train(data.images, data.labels, how) for _ in range(how["networks"])]
+    many = range(how["networks"])
+    return [train(data.images, data.labels, how, rng, network) for _ in many]
 
 
 @torch.no_grad()
 def predict(networks, films):
     """Returns the networks' mean class probabilities (n, K) for standardised films (n, C, H, W)."""
-    return torch.stack([network(films).softmax(1) for network in networks]).mean(0)
+    parts = films.split(256)
+    each = [torch.cat([network(part).softmax(1) for part in parts]) for network in networks]
+    return torch.stack(each).mean(0)
+
+
+def main():
+    """Runs the program."""
+    options = argparse.ArgumentParser(description="Train classifiers on the synthetic images.")
+    options.add_argument("--network", default="convnet", choices=NETWORKS)
+    options.add_argument("--to", default="networks.pt", help="file for the weights")
+    add_options(options)
+    given = options.parse_args()
+
+    def networks():
+        found = trained(given.seed, network=given.network)
+        torch.save([network.state_dict() for network in found], given.to)
+        return partial(predict, found)
+
+    if given.films is not None:
+        judge(networks, SyntheticImages(RELEASE), given)
+    elif given.labels is not None:
+        raise ValueError("--labels are of films: name them with --films")
+    else:
+        networks()
 
 
 if __name__ == "__main__":
-    options = argparse.ArgumentParser(description="Train classifiers on the synthetic images.")
-    options.add_argument("--seed", type=int, default=0)
-    options.add_argument("--to", default="networks.pt", help="file for the weights")
-    given = options.parse_args()
-    torch.save([network.state_dict() for network in trained(given.seed)], given.to)
+    run(main)

@@ -30,8 +30,10 @@ from own_policy import own_policy
 from ruling import ending, rule
 
 import pipelines.commands.export
+import pipelines.evaluation.utility
 from medidd.architectures import convnet
-from medidd.augment import RADIOGRAPH, Omega
+from medidd.evaluate import train
+from pipelines.evaluation.utility import told
 from pipelines.run import ledger
 from pipelines.run.release_file import read_release
 from pipelines.run.results import read_audit, read_metrics, write_metrics
@@ -50,6 +52,10 @@ FILES = {
     "prepare.py",
     "radiograph.py",
     "display.py",
+    "networks.py",
+    "own.py",
+    "kernels.py",
+    "score.py",
     "croissant.json",
     "audit.json",
     "audit.html",
@@ -101,7 +107,7 @@ def test_the_manifest_and_the_audit_speak_of_the_files_in_the_bundle(bundle: Pat
 
 LOADER = """
 import sys
-THERE = {"loader", "train", "torch", "safetensors"}
+THERE = {"loader", "train", "networks", "own", "kernels", "score", "torch", "safetensors"}
 OF_TORCH = {"torchgen", "functorch", "typing_extensions", "sympy", "mpmath", "networkx", "jinja2"}
 OF_TORCH |= {"markupsafe", "fsspec", "filelock"}
 class Refusing:
@@ -117,17 +123,19 @@ assert isinstance(data, torch.utils.data.Dataset)
 image, label = data[0]
 assert len(data) == 2 and image.shape == (1, 16, 16) and label.shape == (2,)
 images, labels = next(iter(DataLoader(data, batch_size=2)))
+import own
+from train import predict, trained
 sys.meta_path.pop(0)  # the optimizers of torch look for many packages that may be there
-from train import augmented, predict, trained
 networks = trained(seed=1)
 assert len(networks) == data.facts["training"]["networks"]
-changed = {}
-for name in data.facts["training"]["augment"]:
-    torch.manual_seed(2)
-    changed[name] = augmented(images, name)
+assert len(trained(network="lenet")[0].state_dict()) == 10
+try:
+    own.classifier()
+except ValueError as fault:
+    assert str(fault) == "the method dm has no classifier of its own; use train.py"
 weights = networks[0].state_dict()
 assert not {"medidd", "pipelines", "privacy", "pydicom", "opacus"} & sys.modules.keys()
-torch.save((images, labels, changed, weights, predict(networks[:1], images)), sys.argv[1])
+torch.save((images, labels, weights, predict(networks[:1], images)), sys.argv[1])
 """
 
 
@@ -141,17 +149,16 @@ def test_the_code_of_a_bundle_reads_the_images_and_trains_as_medidd_does(
         env={name: value for name, value in os.environ.items() if name != "PYTHONPATH"},
         check=True,
     )
-    images, labels, changed, weights, predicted = torch.load(
-        tmp_path / "seen.pt", weights_only=True
-    )
+    images, labels, weights, predicted = torch.load(tmp_path / "seen.pt", weights_only=True)
     release = read_release(passing)
     torch.testing.assert_close(images, release.images)
     assert torch.equal(labels, release.labels)
-    assert set(changed) == set(RADIOGRAPH)
-    for name, found in changed.items():
-        torch.manual_seed(2)
-        torch.testing.assert_close(found, Omega(name, torch.rand(3, len(images)))(images))
-    network = convnet(2, 1, 16, width=release.facts["training"]["width"])
+    width = release.facts["training"]["width"]
+    network = convnet(2, 1, 16, width=width)
+    how = pipelines.evaluation.utility.RECIPIENT
+    assert told(how, width) == release.facts["training"]
+    theirs = train(network, images, labels, how, torch.Generator().manual_seed(1))
+    torch.testing.assert_close(weights, theirs)
     torch.testing.assert_close(network(weights, images).softmax(1), predicted)
 
 

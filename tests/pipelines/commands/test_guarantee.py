@@ -3,6 +3,8 @@
 import json
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,10 +27,14 @@ from ruling import rule
 from safetensors.torch import load_file
 
 import pipelines.learning.learn
+from medidd.data import NORMALIZATION
+from medidd.distill import Classifies
 from pipelines.commands.distill import run
+from pipelines.learning.opened_run import open_run
 from pipelines.run import ledger
 from pipelines.run.budget import Budget
 from pipelines.run.installation import home
+from pipelines.run.release_file import read_release
 from pipelines.run.results import read_audit
 from pipelines.run.store import Run, read_json
 
@@ -111,6 +117,35 @@ def test_nothing_that_is_about_patients_leaves(bundle: Path) -> None:
     assert "It does not bound T6" in page
     assert set(audit["inside"]["room"].values()) == {8192.0, 1024.0, 26.6}  # 4 images, 16 px
     assert called("verify", bundle).code == 0
+
+
+OWN = """
+import sys
+import torch
+from own import classifier
+torch.save(classifier()(torch.load(sys.argv[1], weights_only=True)), sys.argv[2])
+"""
+
+
+def test_a_recipient_makes_the_methods_own_classifier_from_the_bundle(
+    bundle: Path, guaranteed: Made, tmp_path: Path
+) -> None:
+    opened = open_run(Run(guaranteed.path))
+    seen = NORMALIZATION.standardize(opened.patients.test.images)
+    method, released = opened.recipe.method, read_release(opened.run).synthetic(torch.device("cpu"))
+    assert isinstance(method, Classifies)
+    theirs = method.classifier(released, torch.Generator())(seen)
+    torch.save(seen, tmp_path / "films.pt")
+    subprocess.run(
+        [sys.executable, "-c", OWN, tmp_path / "films.pt", tmp_path / "found.pt"],
+        cwd=shutil.copytree(bundle, tmp_path / "received"),
+        env={name: value for name, value in os.environ.items() if name != "PYTHONPATH"},
+        check=True,
+    )
+    own = torch.load(tmp_path / "found.pt", weights_only=True)
+    torch.testing.assert_close(own, theirs, rtol=0, atol=1e-5)
+    assert own[:, 1].std() > 1e-3
+    assert f"{method.classifies_by}. `own.py` makes it" in (bundle / "README.md").read_text()
 
 
 @pytest.mark.parametrize(
