@@ -36,12 +36,11 @@ from medidd.data import NORMALIZATION
 from medidd.dicom.reading import DEFAULT
 from medidd.distill import Prepares, distill
 from medidd.evaluate import RECIPIENT, Training, log_probabilities, score, train
-from pipelines.bundle.contents import CODE
+from pipelines.bundle.programs import PROGRAMS, program
 from pipelines.evaluation.utility import NETWORKS, told
 from pipelines.learning.asking import plainly
 from pipelines.learning.job import FrozenJob
 from pipelines.learning.recipe import usual_start
-from pipelines.reports.pages import template
 from pipelines.run.release_file import LEVELS, Release, quantized, step_sizes
 from privacy.release import Films
 
@@ -114,10 +113,10 @@ class Rows:
         self._films = Films(small[~test], labels[~test], of[~test].tolist())
         self._seen, self._truth = NORMALIZATION.standardize(small[test]), labels[test]
         self._of_test, self._options, self._folder = of[test], options, folder
-        for name in CODE:
-            (folder / name).write_text(template(name))
+        for name in PROGRAMS:
+            (folder / name).write_bytes(program(name))
         sys.path.insert(0, str(folder))
-        names = [name.removesuffix(".py") for name in CODE]
+        names = [name.removesuffix(".py") for name in PROGRAMS]
         self._code = SimpleNamespace(**{name: importlib.import_module(name) for name in names})
 
     def all(self, options: Any) -> Iterator[tuple[str, Callable[[], dict[str, Any]]]]:

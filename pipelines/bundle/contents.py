@@ -16,6 +16,7 @@ from pipelines.bundle.checksums import hashes
 from pipelines.bundle.croissant import NAME, croissant
 from pipelines.bundle.preparation import NAME as PREPARATION
 from pipelines.bundle.preparation import preparation
+from pipelines.bundle.programs import PROGRAMS, program
 from pipelines.reports.pages import environment, template
 from pipelines.run.release_file import LEVELS, Release, png, preview_names, read_release
 from pipelines.run.results import read_metrics
@@ -26,15 +27,6 @@ from privacy.release import Release as Audited
 
 RELEASE = "synthetic.safetensors"
 MANIFEST = "manifest.json"
-
-CODE = (
-    "loader.py",
-    *("train.py", "networks.py"),
-    *("own.py", "kernels.py"),
-    "score.py",
-    *("prepare.py", "radiograph.py", "display.py"),
-)
-"""What a recipient reads the images with, trains on them, and prepares and scores films with."""
 
 Files = dict[str, bytes]
 
@@ -49,8 +41,8 @@ def contents(run: Run) -> Files:
     for name, image in zip(names, release.display.numpy(), strict=True):
         files[f"previews/{name}"] = png(image)
     files["labels.csv"] = _labels(release, names)
-    for name in CODE:
-        files[name] = template(name).encode()
+    for name in PROGRAMS:
+        files[name] = program(name)
     files[PREPARATION] = preparation(release.facts, release.levels.shape)
     files[NAME] = croissant(release.facts, files)
     files["README.md"] = _card(release, metrics).encode()
@@ -106,7 +98,8 @@ def template_words() -> frozenset[str]:
         *("page.html", "audit.html", "history.html", "guarantee.html", "inside.html"),
         *("card.md", "style.css"),
     )
-    texts = [template(name) for name in (*pages, *CODE)]
+    texts = [template(name) for name in pages]
+    texts += [program(name).decode() for name in PROGRAMS]
     modules = (
         ("privacy", "threats.py"),
         ("privacy", "promises.py"),

@@ -8,19 +8,26 @@ previews are compared with the tensors. A bundle whose audit refused it is not o
 Nothing heavy is imported here, so a recipient can check a bundle quickly.
 """
 
-import hashlib
-import json
-import os
 import re
-import stat
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from pipelines.bundle.checksums import SIGNATURE, SUMS, listed
 from pipelines.bundle.previews import strange
+from pipelines.bundle.programs import PROGRAMS
+from pipelines.bundle.programs import changed as changed_programs
 from pipelines.bundle.signature import signer
+from pipelines.recipient.bundle_files import (
+    AGAIN,
+    changed,
+    digest,
+    files_in,
+    json_object,
+    read,
+)
 from pipelines.run.errors import Exit, Stop
 
 _VERDICTS = (
@@ -33,7 +40,6 @@ _VERDICTS = (
 _REFUSED = ("FAIL", "INVALID")
 _REPORT = ("audit.json", "audit.html")
 RELEASE = "synthetic.safetensors"
-_AGAIN = "do not use the bundle, and ask the sender for it again"
 
 # Names that an export gives. Any other name may be a patient's: it is counted, not repeated.
 _OURS = re.compile(
@@ -67,6 +73,8 @@ class Verified:
         verdict: of the audit in its report.
         signed: whether there is a signature; None if there is one that was not checked.
         signer: who signed it; None if the signature was not checked.
+        published: whether its programs are medidd's own; None if another version made it, so that
+            they were not compared.
     """
 
     bundle: Path
@@ -74,9 +82,10 @@ class Verified:
     verdict: str
     signed: bool | None
     signer: str | None
+    published: bool | None
 
     def text(self) -> str:
-        """Returns three lines."""
+        """Returns four lines."""
         if self.signer is not None:
             by = f"signed by {self.signer}"
         elif self.signed is None:
@@ -87,6 +96,10 @@ class Verified:
             (
                 f"{self.bundle}: whole, {self.files} files, each as listed",
                 f"verdict of the audit in it: {self.verdict}",
+                "programs in it: those of this medidd"
+                if self.published
+                else "programs in it: of another version, so they were not compared; compare them "
+                "with docs/programs.sha256 of that version before you run them",
                 by,
             )
         )
@@ -99,7 +112,7 @@ class Verified:
         """
         if self.verdict in _REFUSED:
             raise Stop(
-                f"{self.bundle}: whole, but its audit says {self.verdict}; {_AGAIN}", Exit.AUDIT
+                f"{self.bundle}: whole, but its audit says {self.verdict}; {AGAIN}", Exit.AUDIT
             )
 
     def json(self) -> dict[str, Any]:
@@ -110,6 +123,7 @@ class Verified:
             "verdict": self.verdict,
             "signed": self.signed,
             "signer": self.signer,
+            "published": self.published,
         }
 
 
@@ -132,35 +146,37 @@ def run(job: Verify) -> Verified:
 
 def _verified(job: Verify) -> Verified:
     _require_bundle(job.bundle)
-    found = set(_files(job.bundle))
+    found = set(files_in(job.bundle))
     if SUMS not in found:
-        raise _changed(f"{SUMS} is missing")
-    sums = _read(job.bundle / SUMS)
+        raise changed(f"{SUMS} is missing")
+    sums = read(job.bundle / SUMS)
     try:
         wanted = listed(sums)
     except ValueError as fault:
-        raise _changed(f"{SUMS}: {fault}") from None
+        raise changed(f"{SUMS}: {fault}") from None
     there = found - {SUMS, SIGNATURE}
-    digests = {name: _digest(job.bundle / name) for name in there & wanted.keys()}
+    digests = {name: digest(job.bundle / name) for name in there & wanted.keys()}
     _require_none(
         SUMS,
         changed={name for name, digest in digests.items() if digest != wanted[name]},
         missing=wanted.keys() - there,
         added=there - wanted.keys() - {f"{name.rpartition('/')[0]}/" for name in wanted},
     )
-    audit = _object(job.bundle, "audit.json")
-    _require_same(_object(job.bundle, "manifest.json").get("files"), digests, "manifest.json")
+    audit = json_object(job.bundle, "audit.json")
+    manifest = json_object(job.bundle, "manifest.json")
+    _require_same(manifest.get("files"), digests, "manifest.json")
     _require_same(audit.get("audited"), digests, "audit.json")
     _require_shown(job.bundle, digests.keys())
+    published = _published(job.bundle, manifest, digests.keys())
     # An empty file is no signature.
     signed = SIGNATURE in found and (job.bundle / SIGNATURE).stat().st_size > 0
     if job.signers is not None and not signed:
-        raise _changed("there is no signature, and --signers needs one")
+        raise changed("there is no signature, and --signers needs one")
     by = None
     if job.signers is not None:
         by = signer(sums, job.bundle / SIGNATURE, job.signers)
     checked = None if signed and by is None else signed
-    return Verified(job.bundle, len(found), _verdict(audit), checked, by)
+    return Verified(job.bundle, len(found), _verdict(audit), checked, by, published)
 
 
 def _require_shown(bundle: Path, names: Collection[str]) -> None:
@@ -170,15 +186,33 @@ def _require_shown(bundle: Path, names: Collection[str]) -> None:
         Stop: one does not.
     """
     if RELEASE not in names:
-        raise _changed(f"{RELEASE} is missing")
+        raise changed(f"{RELEASE} is missing")
     try:
         wrong = strange(
-            _read(bundle / RELEASE), lambda name: _read(bundle / name) if name in names else None
+            read(bundle / RELEASE), lambda name: read(bundle / name) if name in names else None
         )
     except ValueError as fault:
-        raise _changed(f"{RELEASE} {fault}") from None
+        raise changed(f"{RELEASE} {fault}") from None
     if wrong:
-        raise _changed(f"{wrong} images without a preview that shows them")
+        raise changed(f"{wrong} images without a preview that shows them")
+
+
+def _published(bundle: Path, manifest: dict[str, Any], names: Collection[str]) -> bool | None:
+    """Tells whether the programs are those of this medidd; None if another version made them.
+
+    Raises:
+        Stop: the bundle says it is of this version, and a program is another one.
+    """
+    versions = manifest.get("versions")
+    own = version("medidd")
+    if not isinstance(versions, dict) or versions.get("medidd") != own:
+        return None
+    found = {name: read(bundle / name) for name in PROGRAMS if name in names}
+    if strange := changed_programs(found):
+        raise changed(
+            f"{', '.join(strange)}: not as medidd {own} has it, so do not run any program in it"
+        )
+    return True
 
 
 def _require_bundle(folder: Path) -> None:
@@ -192,53 +226,6 @@ def _require_bundle(folder: Path) -> None:
         raise Stop(f"{folder}: not a bundle; name the folder that medidd export wrote", Exit.USAGE)
 
 
-def _files(root: Path) -> Iterator[str]:
-    """Yields the name of every file, and of every empty folder with a slash at its end.
-
-    Raises:
-        Stop: something is neither a file nor a folder; a link may lead anywhere.
-    """
-    folders = [root]
-    while folders:
-        folder = folders.pop()
-        empty = True
-        for path in folder.iterdir():
-            empty, mode = False, path.lstat().st_mode
-            if stat.S_ISDIR(mode):
-                folders.append(path)
-            elif stat.S_ISREG(mode):
-                yield path.relative_to(root).as_posix()
-            else:
-                raise _changed("it holds a symbolic link, or something else that is not a file")
-        if empty and folder != root:
-            yield f"{folder.relative_to(root).as_posix()}/"
-
-
-def _read(path: Path) -> bytes:
-    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW), "rb") as file:
-        return file.read()
-
-
-def _digest(path: Path) -> str:
-    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW), "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _object(bundle: Path, name: str) -> dict[str, Any]:
-    """Returns the JSON object in a file.
-
-    Raises:
-        Stop: the file holds none.
-    """
-    try:
-        found = json.loads(_read(bundle / name))
-        if isinstance(found, dict):
-            return found
-    except (FileNotFoundError, ValueError, RecursionError):
-        pass
-    raise _changed(f"{name} is missing, or not a JSON object")
-
-
 def _verdict(audit: dict[str, Any]) -> str:
     """Returns the verdict; no other text from the file goes to the terminal.
 
@@ -246,7 +233,7 @@ def _verdict(audit: dict[str, Any]) -> str:
         Stop: the file holds no verdict.
     """
     if (said := audit.get("verdict")) not in _VERDICTS:
-        raise _changed("audit.json holds no verdict")
+        raise changed("audit.json holds no verdict")
     return str(said)
 
 
@@ -257,7 +244,7 @@ def _require_same(said: object, digests: dict[str, str], where: str) -> None:
         Stop: it lists other bytes, other files, or not all files.
     """
     if not isinstance(said, dict):
-        raise _changed(f"{where} lists no files")
+        raise changed(f"{where} lists no files")
     later = {*_REPORT, where}
     own = {name: digest for name, digest in digests.items() if name not in later}
     _require_none(
@@ -278,10 +265,6 @@ def _require_none(where: str, **faults: set[str]) -> None:
         len(known) < len(names)
     )
     more = [f"{len(known) - _MOST_NAMED} more"] * (len(known) > _MOST_NAMED)
-    raise _changed(
+    raise changed(
         f"by {where}, {' and '.join(counts)}: {', '.join([*known[:_MOST_NAMED], *more, *others])}"
     )
-
-
-def _changed(what: str) -> Stop:
-    return Stop(f"not the bundle that was exported: {what}; {_AGAIN}", Exit.CHANGED)

@@ -1,4 +1,4 @@
-"""The templates of the reports, and of the card and code of a bundle."""
+"""The templates of the reports, and of the card of a bundle."""
 
 from functools import cache
 from importlib.resources import files

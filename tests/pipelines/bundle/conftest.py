@@ -7,17 +7,16 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 
-from pipelines.bundle.contents import CODE
-from pipelines.reports.pages import template
+from pipelines.bundle.programs import PROGRAMS, program
 
 
 @pytest.fixture(scope="session")
 def code(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimpleNamespace]:
     """The modules of a bundle by their names."""
     folder = tmp_path_factory.mktemp("code")
-    for name in CODE:
-        (folder / name).write_text(template(name))
-    names = [name.removesuffix(".py") for name in CODE]
+    for name in PROGRAMS:
+        (folder / name).write_bytes(program(name))
+    names = [name.removesuffix(".py") for name in PROGRAMS]
     assert not {*names} & {*sys.modules}
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(folder))

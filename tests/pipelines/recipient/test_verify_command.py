@@ -17,6 +17,7 @@ from PIL import Image
 
 import pipelines.recipient.verify
 from pipelines.bundle.checksums import listed, sums
+from pipelines.bundle.programs import PROGRAMS, program
 from privacy.finding import Verdict
 
 Change = Callable[[Path], object]
@@ -65,6 +66,7 @@ def test_a_bundle_as_it_was_sent_is_whole(sent: Path) -> None:
         "verdict": verdict,
         "signed": False,
         "signer": None,
+        "published": True,
     }
     assert tree(sent) == before
 
@@ -302,3 +304,34 @@ def test_a_bundle_may_be_named_by_a_link(sent: Path, tmp_path: Path) -> None:
 def test_every_name_that_an_export_gives_is_repeated(sent: Path) -> None:
     names = set(files_of(sent)) - {"SHA256SUMS"}
     assert [name for name in names if not pipelines.recipient.verify._OURS.fullmatch(name)] == []
+
+
+def test_a_program_that_somebody_changed_is_noticed_whatever_the_lists_say(bundle: Path) -> None:
+    path = bundle / "train.py"
+    path.write_text(path.read_text() + "print()\n")
+    listed_anew(bundle, manifest=True, audit=True)
+    ended = called("verify", bundle)
+    assert (ended.code, ended.err.count("\n")) == (5, 1)
+    assert "train.py: not as medidd" in ended.err
+    path.unlink()
+    listed_anew(bundle, manifest=True, audit=True)
+    assert called("verify", bundle).code == 5
+
+
+def test_programs_of_another_version_are_not_said_to_be_ours(bundle: Path) -> None:
+    manifest = json.loads((bundle / "manifest.json").read_text())
+    manifest["versions"]["medidd"] = "99.0"
+    (bundle / "manifest.json").write_text(json.dumps(manifest))
+    (bundle / "train.py").write_text("print()\n")
+    listed_anew(bundle, manifest=True, audit=True)
+    ended = called("verify", bundle)
+    assert ended.code == 0
+    assert "of another version" in ended.out
+    assert json.loads(called("verify", bundle, "--json").out)["published"] is None
+
+
+def test_the_published_list_of_programs_is_that_of_the_code() -> None:
+    said = (ROOT / "docs" / "programs.sha256").read_bytes()
+    assert said == sums({name: program(name) for name in PROGRAMS}), (
+        "python -m pipelines.bundle.programs > docs/programs.sha256"
+    )

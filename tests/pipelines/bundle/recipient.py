@@ -13,13 +13,14 @@ import numpy.typing as npt
 import pytest
 import torch
 
+import pipelines.bundle
 from medidd.data import NORMALIZATION
 from medidd.dicom.pixels.film import Shown, decoded
 from medidd.dicom.reading import Reading
 from medidd.dicom.source import Source
 from pipelines.bundle.preparation import contract, preparation
 
-TEMPLATES = Path(__file__).parents[3] / "pipelines" / "reports" / "templates"
+PROGRAMS = Path(pipelines.bundle.__file__).parent / "for_recipients"
 CODE = ("prepare.py", "radiograph.py", "display.py")
 LEVEL = 1 / 4095
 """To which display values must agree; they do to a tenth of it, half a step of the cohort's."""
@@ -57,7 +58,7 @@ def unpacked(folder: Path, reading: Reading, size: int) -> Path:
     """Puts the files of a bundle into a folder."""
     folder.mkdir(parents=True, exist_ok=True)
     for name in CODE:
-        shutil.copy(TEMPLATES / name, folder)
+        shutil.copy(PROGRAMS / name, folder)
     (folder / "preparation.json").write_bytes(preparation(facts(reading), (2, 1, size, size)))
     return folder
 
@@ -72,7 +73,7 @@ def command(folder: Path, *arguments: object, missing: tuple[str, ...] = ()) -> 
 def imported() -> Iterator[Any]:
     """Yields prepare.py, imported as a recipient imports it."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(TEMPLATES)
+        patch.syspath_prepend(PROGRAMS)
         import prepare
 
         yield prepare
