@@ -35,16 +35,16 @@ EPSILON = 2.0
 TEST, VALIDATION, TRAINING = (0,), (1,), (2, 3, 4)
 """Folds of patients."""
 
-ON_FILMS = replace(TEACHING, steps=250)
-"""Training on all films: six epochs of 2,500 films."""
+ON_FILMS = replace(TEACHING, steps=200)
+"""Training on all films: five epochs of 2,500 films."""
 
-ON_FEW = replace(RECIPIENT, steps=150)
+ON_FEW = replace(RECIPIENT, steps=100)
 """Training on a few images."""
 
 NETWORKS: Mapping[str, Callable[[int, int, int], Architecture]] = {
     "convnet": partial(convnet, width=WIDTH),
     "convnet, width 4": partial(convnet, width=4),
-    "convnet, width 24": partial(convnet, width=24),
+    "convnet, width 8": partial(convnet, width=8),
     "convnet, one block": partial(convnet, width=WIDTH, depth=1),
     "convnet, no norm": partial(convnet, width=WIDTH, norm="none"),
     "convnet, max pooling": partial(convnet, width=WIDTH, pooling="max"),
@@ -174,7 +174,7 @@ def agreement(proxy: Floats, truth: Floats) -> list[float]:
     return [round(float(v), 3) for v in (middle, *np.nanquantile(drawn, [0.025, 0.975]))]
 
 
-def regret(proxy: Floats, test: Floats) -> list[float]:
+def regret(proxy: Floats, test: Floats) -> list[float] | None:
     """Returns what is lost if the network that a proxy prefers is trained on all films.
 
     The AUC of the network that is best on the test patients minus that of the one chosen, each the

@@ -49,14 +49,14 @@ class HeldOut:
         return weighted_auc(predicted, self.truth, self.weights)
 
 
-def interval(values: Floats) -> list[float]:
-    """Returns the mean with a 95 % bootstrap interval over patients and seeds.
+def interval(values: Floats) -> list[float] | None:
+    """Returns the mean with a 95 % bootstrap interval over patients and seeds, or None.
 
     Args:
-        values: (seeds, 1 + replicates); NaN where there is none.
+        values: (seeds, 1 + replicates); the mean is None if a seed has none (NaN).
     """
     if np.isnan(values[:, 0]).any():
-        return [float("nan")] * 3
+        return None
     drawn = np.random.default_rng(0).integers(len(values), size=(len(values), REPLICATES))
     sampled = values[drawn, np.arange(1, REPLICATES + 1)].mean(0)
     low, high = np.nanquantile(sampled, [0.025, 0.975])

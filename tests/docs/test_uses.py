@@ -178,6 +178,16 @@ def test_the_measures_are_those_of_the_papers() -> None:
     assert backward(table).item() == pytest.approx((-0.3 + 0.1) / 2)
 
 
+def test_a_table_has_a_line_per_memory_and_its_gain(cohorts: Mapping[str, Cohort]) -> None:
+    trial = Trial(cohorts, 0, SHORT)
+    found = {("nothing", 0): [trial.row(nothing, 0)], ("joint", 0): [trial.joint()]}
+    none, joint = json.loads(json.dumps(continual_learning.summary(found), allow_nan=False))
+    gain = joint["final"][0] - none["final"][0]
+    assert joint["final, above nothing"][0] == pytest.approx(gain, abs=2e-4)
+    assert joint["forgetting"] is None
+    assert none["forgetting"] is not None
+
+
 # Architecture search
 
 
@@ -194,6 +204,20 @@ def test_every_network_meets_every_set_once(found: dict) -> None:  # type: ignor
     assert many == 10
     assert {len(aucs) for aucs in found["validation"].values()} == {many}
     assert found["test"].shape == (many, 1 + REPLICATES)
+
+
+def test_a_table_has_a_line_per_set_and_chooses_by_validation(found: dict) -> None:  # type: ignore[type-arg]
+    names = list(architecture_search.NETWORKS)
+    networks = {name: of(2, 1, SIZE) for name, of in architecture_search.NETWORKS.items()}
+    for aucs in found["validation"].values():
+        aucs[:] = np.linspace(0.4, 0.9, len(names))
+    table = json.loads(json.dumps(architecture_search.summary([found, found], networks)))
+    assert list(table["test"]) == names
+    assert len(table["rows"]) == len(found["validation"])
+    assert all(row["chosen"] == [names[-1]] * 2 for row in table["rows"])
+    lost = max(auc[0] for auc in table["test"].values()) - table["test"][names[-1]][0]
+    assert table["rows"][0]["regret"][0] == pytest.approx(lost, abs=2e-4)
+    assert table["between seeds"] == [1]
 
 
 def test_learning_choosing_and_testing_are_on_different_patients() -> None:
