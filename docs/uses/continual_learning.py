@@ -116,7 +116,7 @@ def learn(
         if how.augment is not None:
             batch = how.augment(rng, images=len(batch))(batch)
         optimizer.zero_grad()
-        cross_entropy(f(theta, batch), y[rows]).backward()
+        cross_entropy(f(theta, batch), y[rows]).backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         schedule.step()
     return {name: weight.detach() for name, weight in theta.items()}
@@ -182,23 +182,27 @@ class Trial:
 
 def final(auc: Floats) -> Floats:
     """Returns the mean AUC over cohorts after the last stage of AUCs (..., stages, cohorts, B)."""
-    return auc[..., -1, :, :].mean(-2)
+    mean: Floats = auc[..., -1, :, :].mean(-2)
+    return mean
 
 
 def learned(auc: Floats) -> Floats:
     """Returns the mean AUC of each cohort when it had just been learned."""
-    return np.stack([auc[..., i, i, :] for i in range(auc.shape[-2])]).mean(0)
+    mean: Floats = np.stack([auc[..., i, i, :] for i in range(auc.shape[-2])]).mean(0)
+    return mean
 
 
 def forgetting(auc: Floats) -> Floats:
     """Returns how far earlier cohorts fell from their best (Chaudhry et al., ECCV 2018)."""
-    return (auc[..., :-1, :-1, :].max(-3) - auc[..., -1, :-1, :]).mean(-2)
+    lost: Floats = (auc[..., :-1, :-1, :].max(-3) - auc[..., -1, :-1, :]).mean(-2)
+    return lost
 
 
 def backward(auc: Floats) -> Floats:
     """Returns what later stages gave earlier cohorts (Lopez-Paz & Ranzato, NeurIPS 2017)."""
     gains = [auc[..., -1, j, :] - auc[..., j, j, :] for j in range(auc.shape[-2] - 1)]
-    return np.stack(gains).mean(0)
+    mean: Floats = np.stack(gains).mean(0)
+    return mean
 
 
 def summary(found: Mapping[tuple[str, int], list[dict[str, Any]]]) -> list[dict[str, Any]]:
