@@ -24,7 +24,8 @@ from typing import Any
 import click
 import numpy as np
 import torch
-from sharing_comparison import PARTS, Fold, Rows, Scale, united
+from sharing_comparison import PARTS, Fold, Rows
+from sharing_releases import Scale, united
 from sharing_sites import FOLDS, SITES, Site, left_over, shared_out, write_studies
 
 from medidd.allocator import keep_memory

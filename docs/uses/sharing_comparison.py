@@ -5,28 +5,25 @@ that fold: neither in a distillation nor in the training of a network on films.
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import astuple, dataclass, field, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import astuple, dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
-from sharing_federated import Labelled, rounds, sent_by_a_site, widest
+from sharing_federated import Labelled, by_films, rounds, sent_by_a_site, widest
+from sharing_releases import METHODS, Scale, joined, recipe_of, release, united
 from sharing_sites import CLASSES, SITES
 from torch import Tensor
 from torch.nn.functional import one_hot
 
 from medidd.architectures import convnet
 from medidd.data import NORMALIZATION
-from medidd.distill import Decodes, distill
 from medidd.evaluate import NOISE, RECIPIENT, log_probabilities, score, train
 from medidd.experts.teachers import TEACHING
 from medidd.network import Network, Weights
 from medidd.starts import STARTS, begin
-from pipelines.learning.asking import asking
-from pipelines.learning.recipe import Recipe, recipe, usual_start
-from pipelines.run.budget import Budget
-from pipelines.run.release_file import Release, quantized
+from pipelines.run.release_file import Release
 from privacy.release import Films
 
 Classifier = Callable[[Tensor], Tensor]
@@ -35,40 +32,8 @@ Classifier = Callable[[Tensor], Tensor]
 Predicted = dict[str, Tensor]
 """What a classifier says of the judged films of each site, (n, K)."""
 
-METHODS = {"moments": 2.0, "rfad": None}
-"""The method by default with a guarantee, and its epsilon; and the one without."""
-
-PARTS = (*METHODS, "random films", "films", "federated")
+PARTS = (*METHODS, "random films", "films", "federated", "sites alike")
 """What is made together."""
-
-
-@dataclass(frozen=True)
-class Scale:
-    """How large everything is.
-
-    Attributes:
-        size: height and width of the images in pixels.
-        width: filters per block of the ConvNet.
-        ipc: images per class and site.
-        nets: networks per row that is trained on few images.
-        steps: of their training.
-        film_steps: of a training on films.
-        film_batch: films per step of it.
-        rounds: of federated averaging, where there are many.
-        settings: fields by method, where they are not the method's own.
-    """
-
-    size: int = 64
-    width: int = 16
-    ipc: int = 3
-    nets: int = 2
-    steps: int = 300
-    film_steps: int = 240
-    film_batch: int = 32
-    rounds: int = 20
-    settings: Mapping[str, Mapping[str, Any]] = field(
-        default_factory=lambda: {"rfad": {"steps": 100, "batch": 64}}
-    )
 
 
 @dataclass(frozen=True)
@@ -84,53 +49,6 @@ class Fold:
     learned: dict[str, Films]
     judged: dict[str, Films]
     seed: int
-
-
-def release(name: str, films: Films, patients: int, scale: Scale, seed: int) -> Release:
-    """Returns what ``medidd distill`` would release of some films."""
-    epsilon = METHODS[name]
-    budget = None if epsilon is None else Budget(epsilon, patients=patients)
-    made = _recipe(name, scale, private=budget is not None)
-    rng = torch.Generator().manual_seed(seed)
-    s = made.begun(NORMALIZATION.standardize(films.images), films.labels, rng)
-    cpu, method = torch.device("cpu"), made.method
-    real = asking(budget, None)(made.releases, made.classes, films, cpu, rng)
-    for _ in distill(method, s, real, steps=made.steps, rng=rng):
-        pass
-    s = method.decode(s) if isinstance(method, Decodes) else s
-    return quantized(s, {"classes": list(CLASSES), "ipc": scale.ipc}, made.digits)
-
-
-def _recipe(name: str, scale: Scale, *, private: bool) -> Recipe:
-    return recipe(
-        name,
-        start=usual_start(name, private=private),
-        ipc=scale.ipc,
-        settings=dict(scale.settings.get(name, {})),
-        classes=len(CLASSES),
-        size=scale.size,
-        width=scale.width,
-        private=private,
-    )
-
-
-def united(releases: Sequence[Release]) -> Labelled:
-    """Returns the images and labels of several releases, classes matched by name.
-
-    Raises:
-        ValueError: the releases do not have the same classes.
-    """
-    names = sorted(releases[0].facts["classes"])
-    for one in releases:
-        if sorted(one.facts["classes"]) != names:
-            raise ValueError(
-                f"one release has the classes {', '.join(sorted(one.facts['classes']))}, another "
-                f"{', '.join(names)}; agree on names, and let each site distil with them"
-            )
-    places = [[one.facts["classes"].index(name) for name in names] for one in releases]
-    return _joined(
-        [(one.images, one.labels[:, at]) for one, at in zip(releases, places, strict=True)]
-    )
 
 
 class Rows:
@@ -159,9 +77,11 @@ class Rows:
         elif part == "random films":
             yield from self._line("random films: union", self._of_random_films())
         elif part == "films":
-            yield from self._line("films: pooled", [self._of_films()])
-        else:
+            yield from self._line("films: pooled", [self._pooled(list(self._films.values()))])
+        elif part == "federated":
             yield from self._federated()
+        else:
+            yield from self._sites_alike()
 
     def _of_releases(self, name: str) -> Iterator[dict[str, Any]]:
         noise = 0.0 if METHODS[name] is None else NOISE
@@ -182,7 +102,7 @@ class Rows:
         yield from self._line(f"{name}: ensemble of own classifiers", ensembles(own))
 
     def _own(self, name: str, released: Release) -> Predicted:
-        method: Any = _recipe(name, self._scale, private=False).method
+        method: Any = recipe_of(name, self._scale, private=False).method
         s = released.synthetic(torch.device("cpu"))
         own = method.classifier(s, torch.Generator().manual_seed(self._fold.seed))
         return self._predicted(own)
@@ -203,20 +123,20 @@ class Rows:
             return s.images, s.labels
 
         return [
-            self._net(_joined([drawn(site, rng) for site in self._films]), 0.0, rng)
+            self._net(joined([drawn(site, rng) for site in self._films]), 0.0, rng)
             for rng in self._generators()
         ]
 
-    def _of_films(self) -> Predicted:
+    def _pooled(self, sites: list[Labelled]) -> Predicted:
         """Returns a network trained on the films of all sites."""
-        rng = torch.Generator().manual_seed(self._fold.seed)
-        *_, last = rounds(self._f, [_joined(list(self._films.values()))], 1, self._how, rng)
-        return self._network(self._f, last.common)
+        return self._averaged(self._f, [joined(sites)], [1.0], 1)[0]
 
     def _federated(self) -> Iterator[dict[str, Any]]:
         """Yields FedAvg; the visits of its only round are the sites' trainings alone."""
         most = len(CLASSES) * self._scale.ipc * self._scale.size**2
-        once, alone = self._averaged(self._f, 1)
+        sites = list(self._films.values())
+        shares = by_films(sites)
+        once, alone = self._averaged(self._f, sites, shares, 1)
         for site, net in zip(self._films, alone, strict=True):
             yield from self._line(f"films: {site} alone", [net])
         yield from self._line("films: ensemble of the three", ensembles([[net] for net in alone]))
@@ -226,15 +146,29 @@ class Rows:
             f = convnet(len(CLASSES), 1, self._scale.size, width=width)
             row = f"FedAvg, bytes of a release, rounds: {count}"
             about = {"sent": sent_by_a_site(f, count), "width": width, "most": most}
-            yield from self._line(row, [self._averaged(f, count)[0]], **about)
-        many, _ = self._averaged(self._f, self._scale.rounds)
+            yield from self._line(row, [self._averaged(f, sites, shares, count)[0]], **about)
+        many, _ = self._averaged(self._f, sites, shares, self._scale.rounds)
         sent = sent_by_a_site(self._f, self._scale.rounds)
         yield from self._line(f"FedAvg, {self._scale.rounds} rounds", [many], sent=sent)
 
-    def _averaged(self, f: Network, count: int) -> tuple[Predicted, list[Predicted]]:
+    def _sites_alike(self) -> Iterator[dict[str, Any]]:
+        """Yields rows in which every site counts as much as in a union of releases."""
+        sites = list(self._films.values())
+        shares = [1 / len(sites)] * len(sites)
+        largest = max(len(images) for images, _ in sites)
+        repeated = [joined([site] * round(largest / len(site[0]))) for site in sites]
+        yield from self._line("films: pooled, sites alike", [self._pooled(repeated)])
+        for count in (1, self._scale.rounds):
+            row = f"FedAvg, {count} round{'s' * (count > 1)}, sites alike"
+            net, _ = self._averaged(self._f, sites, shares, count)
+            yield from self._line(row, [net], sent=sent_by_a_site(self._f, count))
+
+    def _averaged(
+        self, f: Network, sites: list[Labelled], shares: list[float], count: int
+    ) -> tuple[Predicted, list[Predicted]]:
         """Returns the common network after the last round, and those that the sites sent then."""
         rng = torch.Generator().manual_seed(self._fold.seed)
-        *_, last = rounds(f, list(self._films.values()), count, self._how, rng)
+        *_, last = rounds(f, sites, shares, count, self._how, rng)
         return self._network(f, last.common), [self._network(f, one) for one in last.sent]
 
     def _nets(self, data: Labelled, noise: float) -> list[Predicted]:
@@ -280,8 +214,3 @@ def ensembles(of_sites: Sequence[Sequence[Predicted]]) -> list[Predicted]:
         {site: torch.stack([net[site] for net in nets]).mean(0) for site in nets[0]}
         for nets in zip(*of_sites, strict=True)
     ]
-
-
-def _joined(parts: Sequence[Labelled]) -> Labelled:
-    images, labels = zip(*parts, strict=True)
-    return torch.cat(images), torch.cat(labels)

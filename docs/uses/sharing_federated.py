@@ -41,30 +41,46 @@ class Round:
     common: Weights
 
 
+def by_films(sites: Sequence[Labelled]) -> list[float]:
+    """Returns the weight of each site in the paper: its share of all films."""
+    films = torch.tensor([len(images) for images, _ in sites]).double()
+    shares: list[float] = (films / films.sum()).tolist()
+    return shares
+
+
+def mean(sent: Sequence[Weights], shares: Sequence[float]) -> Weights:
+    """Returns the weighted mean of networks, which are all of one architecture."""
+    return {
+        name: torch.stack([w * of[name] for w, of in zip(shares, sent, strict=True)]).sum(0)
+        for name in sent[0]
+    }
+
+
 def rounds(
-    f: Network, sites: Sequence[Labelled], count: int, how: Training, rng: torch.Generator
+    f: Network,
+    sites: Sequence[Labelled],
+    shares: Sequence[float],
+    count: int,
+    how: Training,
+    rng: torch.Generator,
 ) -> Iterator[Round]:
     """Yields each round.
 
     Args:
         f: the architecture.
         sites: the films of each site.
+        shares: weight of each site in the mean; they sum to one.
         count: rounds.
         how: the training of each site, all rounds together; each visit has an equal part of it.
         rng: draws the first weights, the batches and the augmentation.
     """
     common = f.init(rng, like=sites[0][0])
-    films = torch.tensor([len(images) for images, _ in sites]).double()
-    share = (films / films.sum()).tolist()
     for number in range(count):
         sent = [
             visit(f, common, site, range(*_part(how.steps, number, count)), how, rng)
             for site in sites
         ]
-        common = {
-            name: sum((w * of[name] for w, of in zip(share, sent, strict=True)), torch.zeros(()))
-            for name in common
-        }
+        common = mean(sent, shares)
         yield Round(sent, common)
 
 

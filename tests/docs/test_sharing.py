@@ -15,6 +15,9 @@ from click.testing import CliRunner
 
 from medidd.architectures import convnet
 from medidd.data import NORMALIZATION
+from medidd.dicom.pixels.film import Shown, decoded
+from medidd.dicom.reading import DEFAULT
+from medidd.dicom.source import Source
 from medidd.evaluate import Training, train
 from pipelines.run.release_file import Release, write_release
 from pipelines.run.store import Run
@@ -89,13 +92,17 @@ def test_medidd_undoes_what_a_header_tells_and_nothing_else(part: Any, tmp_path:
     assert moved["B"][0] > 0.1
     assert moved["B"][1] < 1e-3
     assert min(moved["C"]) > 0.05
+    plain = decoded(Source(tmp_path / "A" / "0-plain.dcm"), 16, DEFAULT)
+    assert isinstance(plain, Shown)
+    halved = images[0].reshape(16, 2, 16, 2).mean((1, 3)) / 255
+    np.testing.assert_allclose(plain.levels / 65535, halved, atol=1e-3)
 
 
 def test_one_round_at_one_site_is_ordinary_training(part: Any) -> None:
     f, some = convnet(2, 1, 16, width=4), films(9, 0)
     x, y = NORMALIZATION.standardize(some.images), torch.eye(2)[some.labels]
     how = Training(steps=6, batch=8)
-    [last] = part("federated").rounds(f, [(x, y)], 1, how, torch.Generator().manual_seed(3))
+    [last] = part("federated").rounds(f, [(x, y)], [1.0], 1, how, torch.Generator().manual_seed(3))
     theta = train(f, x, y, how, torch.Generator().manual_seed(3))
     begun = f.init(torch.Generator().manual_seed(3))
     for name, weight in last.common.items():
@@ -112,7 +119,9 @@ def test_common_weights_are_the_mean_by_films_and_all_steps_are_taken(part: Any)
         )
         for n in (6, 2)
     ]
-    found = list(part("federated").rounds(f, sites, 2, how, torch.Generator().manual_seed(0)))
+    shares = part("federated").by_films(sites)
+    rng = torch.Generator().manual_seed(0)
+    found = list(part("federated").rounds(f, sites, shares, 2, how, rng))
     assert len(found) == 2
     for one in found:
         for name, weight in one.common.items():
@@ -141,11 +150,11 @@ def released(classes: list[str], seed: int) -> Release:
 
 def test_a_union_matches_classes_by_name(part: Any) -> None:
     two = [released(["normal", "pneumonia"], 0), released(["pneumonia", "normal"], 1)]
-    images, labels = part("comparison").united(two)
+    images, labels = part("releases").united(two)
     assert torch.equal(images, torch.cat([one.images for one in two]))
     assert labels.argmax(1).tolist() == [0, 0, 1, 1, 1, 1, 0, 0]
     with pytest.raises(ValueError, match="no_finding"):
-        part("comparison").united([*two, released(["no_finding", "pneumonia"], 2)])
+        part("releases").united([*two, released(["no_finding", "pneumonia"], 2)])
 
 
 @pytest.fixture(scope="module")
@@ -190,6 +199,7 @@ def test_every_row_is_judged_on_the_same_patients(
     assert {line["row"] for line in lines} >= {
         *("moments: union", "rfad: union", "moments: C alone", "rfad: ensemble of the three"),
         *("random films: union", "films: pooled", "films: B alone", "FedAvg, 1 round"),
+        "FedAvg, 2 rounds, sites alike",
     }
     assert len(asked) == 2 * len(lines)
     assert len(set(asked)) == len(fold.judged)
