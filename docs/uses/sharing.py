@@ -102,7 +102,8 @@ def sites(work: Path, kermany: Path | None, nih: Path | None, scale: Scale) -> N
         with TemporaryDirectory() as empty:
             moved = left_over(site.device, mine.images[:30], Path(empty), scale.size)
         click.echo(f"{site.name}: moved by {moved[0]:.4f} as stored, {moved[1]:.4f} as read")
-        write_studies(site, mine, folder)
+        if not (folder / "labels.csv").exists():
+            write_studies(site, mine, folder)
         medidd(site, work, "ingest", *_films_of(site, work, scale), "--out", to)
 
 
@@ -191,7 +192,10 @@ def compare(work: Path, seed: int, scale: Scale, to: Path) -> None:
 
 
 def table(lines: list[dict[str, Any]]) -> Iterator[str]:
-    """Yields a table: mean over folds, and the mean ends of the intervals, at each site."""
+    """Yields a table: mean over folds, and the mean ends of the intervals, at each site.
+
+    Process seconds of networks that are made together stand at the first of their rows.
+    """
     groups = defaultdict(lambda: defaultdict(list))
     for line in lines:
         groups[line["row"]][line["site"]].append(line)
