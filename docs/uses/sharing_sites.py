@@ -144,14 +144,20 @@ def _held(films: Any, chosen: NDArray[np.bool_], rng: np.random.Generator) -> He
 
 
 def write_studies(site: Site, held: Held, folder: Path) -> None:
-    """Writes ``folder/studies`` and ``folder/labels.csv``, as the archive of a hospital would."""
+    """Writes ``folder/studies`` and ``folder/labels.csv``, as the archive of a hospital would.
+
+    Patients get long numbers. A short one, such as IM-1056, can be a number in a bundle by chance,
+    and then gate G4 refuses the export.
+    """
     rows, films_of = {}, dict[str, int]()
+    number_of = {name: place for place, name in enumerate(sorted(set(held.patients)))}
     for pixels, label, patient, fold in zip(
         held.images, held.labels, held.patients, held.folds, strict=True
     ):
         study = f"{site.name}/{patient}/{label}"
         films_of[study] = number = films_of.get(study, 0) + 1
-        ds = film(site.device, pixels, patient=f"{site.name}-{patient}", study=study, number=number)
+        known_as = f"{site.name}{number_of[patient]:07}"
+        ds = film(site.device, pixels, patient=known_as, study=study, number=number)
         rows[ds.StudyInstanceUID] = (CLASSES[label], FOLDS[fold])
         path = folder / "studies" / f"{len(rows):05}" / f"{number}.dcm"
         path.parent.mkdir(parents=True, exist_ok=True)
