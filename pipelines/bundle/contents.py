@@ -77,16 +77,20 @@ def coarse(metrics: Json) -> Json:
     }
 
 
-def own_words(facts: Json) -> frozenset[str]:
+def own_words(facts: Json, release: Audited) -> frozenset[str]:
     """Returns the words of the bundle that do not come from a patient.
 
-    These are the words of the templates and of the table of audits, and the numbers that the user
-    chose. A patient may be called Page or have the number 4095.
+    These are the words of the templates and of the table of audits, the numbers that the user
+    chose, and where in the release file a tensor begins or ends. A patient may be called Page or
+    have the number 4095.
 
     Args:
         facts: what the release may say of itself; not what its file says.
+        release: the tensors.
     """
     chosen = [facts["seed"], facts["steps"], facts["ipc"], LEVELS]
+    images, labels = release.images.numel(), release.labels.nbytes
+    chosen += [*release.images.shape, images, labels, images + labels]
     chosen += [*facts["fields"].values(), *facts["ingredients"].values()]
     return template_words() | frozenset(token for one in chosen for token in tokens(str(one)))
 

@@ -171,7 +171,7 @@ def _gather(
         manifest=hashes(outgoing),
         decode=decode,
         is_identifier=identifier_of(opened.patients),
-        own=own_words(may),
+        own=own_words(may, decode(outgoing)),
         digits=recipe.digits,
         constants=CONSTANTS,
         declared=may,

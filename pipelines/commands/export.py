@@ -113,7 +113,7 @@ def run(job: Export) -> Generator[Progress, None, Path]:
         # With a guarantee, limits of attacks say nothing, and the report names none.
         weaker = policy.is_weaker and result["guarantee"] is None
         leaving = _leaving(job, files, more, result, published, weaker=weaker)
-        own = own_words(may) | frozenset(tokens(_added(published, weaker=weaker)))
+        own = own_words(may, decode(files)) | frozenset(tokens(_added(published, weaker=weaker)))
         if job.dicom:
             own |= own_tokens(read_release(found), files[RELEASE])
         if refusal := _last_look(opened, files, leaving, result["sha256"], own, may, policy):

@@ -1,5 +1,7 @@
 """The gates that read files, on every file of a real bundle as it would leave."""
 
+import json
+import struct
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,10 +17,12 @@ from pipelines.learning.opened_run import open_run
 from pipelines.run.store import Run
 from privacy import Audit, Evidence, Finding, Policy, Verdict, load_policy
 from privacy.gates.contents import contents as only_a_release
-from privacy.gates.leaks import leaks
+from privacy.gates.leaks import SHORTEST, leaks
 from privacy.gates.precision import precision
 
-Gate = Callable[[Audit, dict[str, bytes]], Finding]
+Gate = Callable[..., Finding]
+
+NOBODY: frozenset[str] = frozenset()
 
 
 @pytest.fixture
@@ -29,8 +33,9 @@ def gate(made: Made) -> Gate:
     patients, may = opened.patients, declared(opened)
     files = contents(run)
     policy: Policy = load_policy()
+    known = identifier_of(patients)
 
-    def judged(audit: Audit, changed: dict[str, bytes]) -> Finding:
+    def judged(audit: Audit, changed: dict[str, bytes], named: frozenset[str] = NOBODY) -> Finding:
         outgoing = files | changed
         case = Evidence(
             release=decode(files),
@@ -39,8 +44,8 @@ def gate(made: Made) -> Gate:
             outgoing=outgoing,
             manifest=hashes(outgoing),
             decode=decode,
-            is_identifier=identifier_of(patients),
-            own=own_words(may),
+            is_identifier=lambda token: token in named or known(token),
+            own=own_words(may, decode(files)),
             declared=may,
         )
         return audit(case, policy, torch.Generator().manual_seed(0))
@@ -63,3 +68,16 @@ def test_a_patients_film_among_the_previews_fails(made: Made, gate: Gate) -> Non
     other = own[first][:-12] + b"\0\0\0\x04prVtfilm" + b"\0" * 4 + own[first][-12:]
     assert gate(only_a_release, {f"previews/{first}": other}).verdict is Verdict.FAIL
     assert gate(only_a_release, {"film.dcm": b"x"}).verdict is Verdict.FAIL
+
+
+def test_a_patient_with_the_number_of_a_byte_is_not_found_where_a_tensor_begins(
+    made: Made, gate: Gate
+) -> None:
+    data = Run(made.path).release.read_bytes()
+    header = json.loads(data[8 : 8 + struct.unpack("<Q", data[:8])[0]])
+    ends = {str(end) for name in ("images", "labels") for end in header[name]["data_offsets"]}
+    numbers = frozenset(end for end in ends if len(end) >= SHORTEST)
+    assert numbers
+    assert gate(leaks, {}, numbers).verdict is Verdict.PASS
+    note = f"film of {min(numbers)}5"
+    assert gate(leaks, {"README.md": note.encode()}, numbers | {note[8:]}).verdict is Verdict.FAIL
