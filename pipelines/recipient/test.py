@@ -16,7 +16,7 @@ from pipelines.models.testing import tested
 from pipelines.models.union import in_classes, united
 from pipelines.recipient.shown import facts, unlike
 from pipelines.recipient.train import Train, fitted, opened
-from pipelines.reports.performance import PAGE, RESULT, written
+from pipelines.reports.performance import PAGE, RESULT, Pictures, written
 from pipelines.run import remarks
 from pipelines.run.answer import Answer
 from pipelines.run.patients import films_of
@@ -76,7 +76,8 @@ def run(job: Test) -> Generator[Progress, None, Answer]:
         "warnings": unlike(seen),
         "refused": cohort.refused,
     }
-    written(job.out, result)
+    pictures = Pictures(model.released, films.images, films.labels, model.classes)
+    written(job.out, result, pictures)
     return _answer(job, model, result, remarks.of_cohort(cohort))
 
 

@@ -1,33 +1,71 @@
 """The page about a test of a classifier on a recipient's own films."""
 
+import base64
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+
+from torch import Tensor
 
 from medidd.dicom.errors import counts
 from pipelines.reports.figures import reliability, roc
 from pipelines.reports.pages import environment
 from pipelines.reports.report import COLUMNS
 from pipelines.run.errors import Exit, Stop
+from pipelines.run.release_file import png
 from pipelines.run.store import Json, dumped, write
 
 PAGE, RESULT = "report.html", "test.json"
 
 _METRICS = {name: words for name, words in COLUMNS.items() if name != "auc_of_mean"}
+_MOST = 12
+"""Synthetic images that the page shows."""
+
 _TRAITS = {"sex": "sex", "age": "age", "device": "device"}
 
 
-def written(place: Path, result: Json) -> None:
+@dataclass(frozen=True, eq=False)
+class Pictures:
+    """What a person compares: films and the synthetic images that stand for such films.
+
+    Attributes:
+        released: the synthetic images, display values (m, 1, H, W).
+        films: the recipient's films, display values (n, 1, H, W).
+        labels: their classes, (n,).
+        classes: names of the classes.
+    """
+
+    released: Tensor
+    films: Tensor
+    labels: Tensor
+    classes: tuple[str, ...]
+
+    def shown(self) -> Iterator[tuple[str, str]]:
+        """Yields captions and addresses: the mean film of each class, then synthetic images."""
+        for number, name in enumerate(self.classes):
+            yield f"mean of your films, {name}", address(self.films[self.labels == number].mean(0))
+        for number, image in enumerate(self.released[:_MOST], start=1):
+            yield f"synthetic image {number}", address(image)
+
+
+def address(image: Tensor) -> str:
+    """Returns a picture (1, H, W) of display values as a data address."""
+    return "data:image/png;base64," + base64.b64encode(png(image.numpy())).decode()
+
+
+def written(place: Path, result: Json, pictures: Pictures) -> None:
     """Writes the page, and the figures for programs.
 
     Args:
         place: the folder.
         result: of ``pipelines.models.testing.tested``, with what the command adds.
+        pictures: what a person compares.
 
     Raises:
         Stop: the folder cannot be written.
     """
     try:
-        write(place / PAGE, page(result).encode())
+        write(place / PAGE, page(result, pictures).encode())
         write(place / RESULT, dumped(result))
     except OSError as error:
         raise Stop(
@@ -35,13 +73,14 @@ def written(place: Path, result: Json) -> None:
         ) from None
 
 
-def page(result: Json) -> str:
+def page(result: Json, pictures: Pictures) -> str:
     """Returns the page, as HTML."""
     return (
         environment()
         .get_template("performance.html")
         .render(
             result=result,
+            pictures=list(pictures.shown()),
             overall=[(words, result["metrics"][name]) for name, words in _METRICS.items()],
             columns=list(_METRICS.values()),
             groups=list(_groups(result)),

@@ -66,7 +66,7 @@ def test_the_page_is_whole_and_names_nobody(report: Path, source: Source) -> Non
     page = (report / "report.html").read_text()
     assert {path.name for path in report.iterdir()} == {"report.html", "test.json"}
     assert not list(report.parent.glob(".*")), "films stay on the disk"
-    for text in ("Sensitivity", "Reliability", "ROC of", "not for diagnosis"):
+    for text in ("Sensitivity", "Reliability", "ROC of", "not for diagnosis", "mean of your films"):
         assert text in page
     assert "http" not in page.replace("http-equiv", "")
     assert found_in(tree(report), traces(source)) == []
