@@ -16,7 +16,6 @@ import subprocess
 import sys
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -25,16 +24,12 @@ import click
 import numpy as np
 import torch
 from sharing_comparison import PARTS, Fold, Rows
-from sharing_releases import Scale, united
+from sharing_releases import Scale
 from sharing_sites import FOLDS, SITES, Site, left_over, shared_out, write_studies
 
 from medidd.allocator import keep_memory
-from medidd.architectures import convnet
-from medidd.data import NORMALIZATION
-from medidd.evaluate import NOISE, RECIPIENT, log_probabilities, score, train
 from pipelines.run.films import open_cohort
 from pipelines.run.patients import films_of
-from pipelines.run.release_file import read_release
 from pipelines.run.store import Run
 
 ROOT = Path(__file__).parents[2]
@@ -75,10 +70,7 @@ def main(work: Path, steps: tuple[str, ...], **options: Any) -> None:
     if "bundles" in steps:
         for site in SITES:
             bundle(work, site, scale)
-        for line in collaborate(
-            [work / site.name / f"bundle-{scale.size}" for site in SITES], work, scale
-        ):
-            click.echo(line)
+        collaborate(work, scale)
     results = work / f"results-{scale.size}-ipc{scale.ipc}.jsonl"
     if "comparison" in steps:
         for seed in seeds:
@@ -104,7 +96,7 @@ def sites(work: Path, kermany: Path | None, nih: Path | None, scale: Scale) -> N
         click.echo(f"{site.name}: moved by {moved[0]:.4f} as stored, {moved[1]:.4f} as read")
         if not (folder / "labels.csv").exists():
             write_studies(site, mine, folder)
-        medidd(site, work, "ingest", *_films_of(site, work, scale), "--out", to)
+        medidd(site.name, work, "ingest", *_films_of(site, work, scale), "--out", to)
 
 
 def bundle(work: Path, site: Site, scale: Scale) -> None:
@@ -117,10 +109,10 @@ def bundle(work: Path, site: Site, scale: Scale) -> None:
     for name, by in scale.settings.get("moments", {}).items():
         distilled += ["--set", f"{name}={by}"]
     guarantee = ["--patients", site.patients]
-    medidd(site, work, "distill", *distilled, *guarantee, "--seed", 0, "--out", run)
-    medidd(site, work, "audit", run)
-    medidd(site, work, "export", run, "--to", to)
-    medidd(site, work, "verify", to)
+    medidd(site.name, work, "distill", *distilled, *guarantee, "--seed", 0, "--out", run)
+    medidd(site.name, work, "audit", run)
+    medidd(site.name, work, "export", run, "--to", to)
+    medidd(site.name, work, "verify", to)
 
 
 def _films_of(site: Site, work: Path, scale: Scale) -> list[object]:
@@ -128,16 +120,16 @@ def _films_of(site: Site, work: Path, scale: Scale) -> list[object]:
     return ["--dicom-dir", studies, "--labels", labels, "--size", scale.size]
 
 
-def medidd(site: Site, work: Path, *arguments: object) -> None:
-    """Runs a command at a site, which has an installation of its own.
+def medidd(who: str, work: Path, *arguments: object) -> None:
+    """Runs a command of somebody who has an installation of their own.
 
     Raises:
         ClickException: the command failed.
     """
     words = [str(word) for word in arguments]
-    click.echo(f"{site.name}$ medidd {' '.join(words)}")
+    click.echo(f"{who}$ medidd {' '.join(words)}")
     surroundings = {
-        "MEDIDD_HOME": str((work / site.name / "home").resolve()),
+        "MEDIDD_HOME": str((work / who / "home").resolve()),
         "PYTHONPATH": str(ROOT),
     }
     ran = subprocess.run(
@@ -147,23 +139,18 @@ def medidd(site: Site, work: Path, *arguments: object) -> None:
         raise click.ClickException(f"medidd {words[0]} ended with code {ran.returncode}; see above")
 
 
-def collaborate(bundles: list[Path], work: Path, scale: Scale) -> Iterator[str]:
-    """Trains on the union of the bundles; yields the AUC at each site, on films of fold 0.
-
-    The collaborator needs the bundles only; judging is done by the sites, each on its own films.
-    """
-    images, labels = united([read_release(Run(folder)) for folder in bundles])
-    f = convnet(labels.shape[1], 1, images.shape[-1], width=scale.width)
-    how = replace(RECIPIENT, steps=scale.steps, noise=NOISE)
-    thetas = [
-        train(f, images, labels, how, torch.Generator().manual_seed(net))
-        for net in range(scale.nets)
-    ]
-    for name, films in opened(work, 0, scale).judged.items():
-        seen = NORMALIZATION.standardize(films.images)
-        predicted = [log_probabilities(f, theta, seen).exp() for theta in thetas]
-        auc = score(predicted, films.labels, np.array(films.patients), seed=0)["auc"]
-        yield f"union of the bundles at {name}: {auc.mean:.3f} ({auc.low:.3f} to {auc.high:.3f})"
+def collaborate(work: Path, scale: Scale) -> None:
+    """Trains on the union of the bundles; then each site tests the model on films it held out."""
+    bundles = [work / site.name / f"bundle-{scale.size}" for site in SITES]
+    model = work / f"model-{scale.size}"
+    if not model.exists():
+        medidd("collaborator", work, "train", *bundles, "--out", model)
+    for site in SITES:
+        studies, labels = (work / site.name / name for name in ("studies", "labels.csv"))
+        to = work / site.name / f"test-{scale.size}"
+        if not to.exists():
+            films = ["--dicom-dir", studies, "--labels", labels]
+            medidd(site.name, work, "test", model, *films, "--out", to)
 
 
 def opened(work: Path, seed: int, scale: Scale) -> Fold:

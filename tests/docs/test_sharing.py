@@ -19,8 +19,7 @@ from medidd.dicom.pixels.film import Shown, decoded
 from medidd.dicom.reading import DEFAULT
 from medidd.dicom.source import Source
 from medidd.evaluate import Training, train
-from pipelines.run.release_file import Release, write_release
-from pipelines.run.store import Run
+from pipelines.run.release_file import Release
 from privacy.release import Films
 
 USES = Path(__file__).parents[2] / "docs" / "uses"
@@ -227,12 +226,3 @@ def test_the_script_runs_from_films_to_table(sharing: ModuleType, tmp_path: Path
     again = CliRunner().invoke(sharing.main, [f"--work={work}", *steps[1:]])
     assert again.exit_code == 0
     assert (work / "results-16-ipc2.jsonl").read_text().splitlines() == lines
-
-    bundles = []
-    for number, site in enumerate(sharing.SITES):
-        run = Run(work / site.name / "bundle")
-        run.create()
-        write_release(run, released(["normal", "pneumonia"], number))
-        bundles.append(run.path)
-    said = list(sharing.collaborate(bundles, work, sharing.QUICK))
-    assert [line.partition(":")[0][-1] for line in said] == ["A", "B", "C"]
