@@ -56,6 +56,17 @@ class Model:
             parts.append(log_probabilities(f, here, x.to(device)).exp().cpu())
         return torch.stack(parts).mean(0)
 
+    @property
+    def components(self) -> Tensor:
+        """Labels by site and class, (n, sites * K): films are mixtures of these.
+
+
+        The mean image of a class over unlike sites would look like the films of none.
+        """
+        sites = [int(one["images"]) for one in self.about["bundles"]]
+        found: Tensor = torch.block_diag(*torch.split(self.labels, sites))  # type: ignore[no-untyped-call]
+        return found
+
     def module(self) -> nn.Module:
         """Returns display values (n, 1, H, W) to probabilities (n, K) as one module."""
         return _Whole(self)

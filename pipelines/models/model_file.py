@@ -12,7 +12,7 @@ import json
 import shutil
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
@@ -24,6 +24,7 @@ from medidd.dicom.reading import Reading
 from pipelines.models.model import Model, architecture
 from pipelines.models.model_card import card
 from pipelines.models.onnx_file import onnx_of
+from pipelines.models.received import Guarantee
 from pipelines.run.errors import Exit, Stop
 from pipelines.run.release_file import LEVELS
 from pipelines.run.store import Json, write
@@ -37,10 +38,31 @@ _KEY = "medidd model"
 _LABELS = {"released.images": "released", "released.labels": "labels"}
 
 
-class _Said(BaseModel):
-    """What the file says besides the tensors."""
-
+class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class _Bundle(_Part):
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    method: str
+    images: Annotated[int, Field(ge=1)]
+    guarantee: Guarantee | None
+
+
+class _About(_Part):
+    """What ``about`` returns."""
+
+    bundles: Annotated[list[_Bundle], Field(min_length=1)]
+    training: dict[str, Any]
+    seed: int
+    renamed: dict[str, str]
+    own_films: dict[str, int] | None = Field(alias="own films")
+    weights: list[float]
+    versions: dict[str, str]
+
+
+class _Said(_Part):
+    """What the file says besides the tensors."""
 
     version: int
     network: str
@@ -49,7 +71,7 @@ class _Said(BaseModel):
     classes: Annotated[list[str], Field(min_length=2)]
     reading: Json
     networks: Annotated[int, Field(ge=1, le=100)]
-    about: Json
+    about: _About
 
 
 def write_model(place: Path, model: Model) -> None:
@@ -155,6 +177,8 @@ def _model(said: _Said, tensors: dict[str, torch.Tensor]) -> Model:
     labels = tensors.pop("released.labels")
     if images.ndim != 4 or labels.shape != (len(images), len(said.classes)):
         raise ValueError("other synthetic images")
+    if sum(one.images for one in said.about.bundles) != len(images):
+        raise ValueError("other bundles")
     f = architecture(said.network, len(said.classes), said.size, said.width)
     shapes = {name: weight.shape for name, weight in f.init(torch.Generator()).items()}
     thetas = [
@@ -174,7 +198,7 @@ def _model(said: _Said, tensors: dict[str, torch.Tensor]) -> Model:
         tuple(thetas),
         images.to(torch.float32) / LEVELS,
         labels,
-        said.about,
+        said.about.model_dump(by_alias=True),
     )
 
 

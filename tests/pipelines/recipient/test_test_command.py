@@ -170,6 +170,9 @@ def test_what_is_no_model_or_of_another_version_is_refused(
         ({"networks": 3}, "damaged"),
         ({"reading": {"voi": "none of these"}}, "damaged"),
         ({"classes": ["one"]}, "damaged"),
+        ({"about": facts["about"] | {"bundles": []}}, "damaged"),
+        ({"about": facts["about"] | {"own films": "some"}}, "damaged"),
+        ({"about": 1}, "damaged"),
     ):
         save_file(
             tensors, later / "model.safetensors", {"medidd model": json.dumps(facts | change)}

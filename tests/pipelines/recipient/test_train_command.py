@@ -94,7 +94,10 @@ def test_sites_are_joined_by_the_names_of_their_classes(sent: Path, tmp_path: Pa
     ]
     own, other = read_bundle(sent).labels, read_bundle(turned).labels
     assert torch.equal(own, other)  # class 0 of one is class 1 of the other
-    assert torch.equal(read_model(tmp_path / "model").labels, torch.cat([own, own.flip(1)]))
+    model = read_model(tmp_path / "model")
+    assert torch.equal(model.labels, torch.cat([own, own.flip(1)]))
+    assert torch.equal(model.components[:6], torch.cat([own, torch.zeros(6, 2)], 1))
+    assert torch.equal(model.components[6:], torch.cat([torch.zeros(6, 2), own.flip(1)], 1))
 
 
 def test_classes_that_mean_the_same_are_matched_by_the_user(sent: Path, tmp_path: Path) -> None:
