@@ -64,7 +64,8 @@ def read_own(
 ) -> Generator[Progress, None, Cohort]:
     """Reads labelled films; the generator's value is the cohort, in memory.
 
-    Until all are read they are kept beside a place, so that a command that was stopped goes on.
+    Until all are read they lie beside a place. Only a process that is killed leaves them there; the
+    same command then goes on with them.
 
     Args:
         films: the folder.
@@ -82,12 +83,13 @@ def read_own(
     try:
         yield from read_films(place, studies)
         kept = Cohort.open(place)
-        cohort = replace(kept, images=np.array(kept.images))
-    except Stop:
+        return replace(kept, images=np.array(kept.images))
+    except Stop as stop:
+        if stop.code != Exit.REFUSED_FILES:
+            raise
+        raise Stop(f"{stop}; medidd ingest lists them by name", stop.code) from None
+    finally:
         shutil.rmtree(place, ignore_errors=True)
-        raise
-    shutil.rmtree(place)
-    return cohort
 
 
 def to_learn(cohort: Cohort) -> Cohort:

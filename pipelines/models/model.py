@@ -60,7 +60,6 @@ class Model:
     def components(self) -> Tensor:
         """Labels by site and class, (n, sites * K): films are mixtures of these.
 
-
         The mean image of a class over unlike sites would look like the films of none.
         """
         sites = [int(one["images"]) for one in self.about["bundles"]]

@@ -120,11 +120,7 @@ def read_model(path: Path) -> Model:
     """
     file = path if path.is_file() else path / WEIGHTS
     if not file.is_file():
-        raise Stop(
-            f"{path}: neither a model nor a bundle; name the folder that medidd train or medidd "
-            "export wrote",
-            Exit.USAGE,
-        )
+        raise Stop(f"{path}: not a model; name the folder that medidd train wrote", Exit.USAGE)
     try:
         with safe_open(file, "pt") as opened:
             said = (opened.metadata() or {})[_KEY]

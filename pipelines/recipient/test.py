@@ -7,10 +7,12 @@ from pathlib import Path
 import torch
 
 from medidd.evaluate import METRICS
+from pipelines.bundle.checksums import SUMS
 from pipelines.learning.recipe import device
 from pipelines.models.films import OwnFilms, read_own, to_test
 from pipelines.models.model import Model
 from pipelines.models.model_file import is_model, read_model, require_free
+from pipelines.models.received import RELEASE
 from pipelines.models.shift import shift
 from pipelines.models.testing import tested
 from pipelines.models.union import in_classes, united
@@ -19,6 +21,7 @@ from pipelines.recipient.train import Train, fitted, opened
 from pipelines.reports.performance import PAGE, RESULT, Pictures, written
 from pipelines.run import remarks
 from pipelines.run.answer import Answer
+from pipelines.run.errors import Exit, Stop
 from pipelines.run.patients import films_of
 from pipelines.run.progress import Progress
 from pipelines.run.store import Json
@@ -85,6 +88,12 @@ def _model(job: Test, where: torch.device) -> Generator[Progress, None, Model]:
     """Reads the model; of a bundle, trains the networks that its card is about."""
     if is_model(job.subject):
         return read_model(job.subject)
+    if not any((job.subject / name).exists() for name in (RELEASE, SUMS)):
+        raise Stop(
+            f"{job.subject}: neither a model nor a bundle; name the folder that medidd train or "
+            "medidd export wrote",
+            Exit.USAGE,
+        )
     union = united([opened(job.subject)], job.renamed)
     asked = Train((job.subject,), job.out, seed=job.seed, renamed=job.renamed)
     model = yield from fitted(asked, union, (1.0,), None, where)

@@ -154,7 +154,7 @@ def test_what_is_no_model_or_of_another_version_is_refused(
 
     code, said = asked(source.folder)
     assert code == 2
-    assert "not a bundle" in said
+    assert "neither a model nor a bundle" in said
     code, said = asked(source.labels)
     assert code == 2
     assert "damaged, or not a model" in said
