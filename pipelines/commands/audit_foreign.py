@@ -30,12 +30,11 @@ from pipelines.foreign.films import read_side, sides
 from pipelines.foreign.release import Found, chosen, content, null_release, read, released
 from pipelines.learning.recipe import Recipe, built, device
 from pipelines.reports.internal import FOLDER, PAGE, write_internal
-from pipelines.run.answer import Answer
 from pipelines.run.errors import Exit, Stop
 from pipelines.run.films import Studies, source_of
 from pipelines.run.installation import key
 from pipelines.run.patients import Patients
-from pipelines.run.progress import Progress
+from pipelines.run.progress import Answer, Progress
 from pipelines.run.seeds import derived, generator
 from pipelines.run.store import RUNS, Json, Run, claimed, write_json
 from privacy.decision import decide

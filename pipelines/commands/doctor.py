@@ -9,8 +9,8 @@ from dataclasses import asdict
 
 from pipelines.health.checks import Check, decoders, machine, process, software
 from pipelines.health.folders import places
-from pipelines.run.answer import Answer
 from pipelines.run.errors import Exit, Stop
+from pipelines.run.progress import Answer
 
 _WIDEST = 34  # characters; the names of some transfer syntaxes are longer
 

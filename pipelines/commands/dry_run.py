@@ -24,9 +24,9 @@ from pipelines.learning.plan import planned
 from pipelines.learning.recipe import Recipe
 from pipelines.learning.step_time import seconds_per_step, spoken
 from pipelines.run import remarks
-from pipelines.run.answer import Answer
 from pipelines.run.errors import Exit, Stop
 from pipelines.run.installation import key
+from pipelines.run.progress import Answer
 from pipelines.run.seeds import generator
 
 

@@ -1,6 +1,5 @@
 """Writes the bundle for outsiders if the audits allow it; otherwise writes nothing."""
 
-import shutil
 from collections.abc import Generator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -36,9 +35,10 @@ from pipelines.learning.promise import require_reserved
 from pipelines.reports.external import audit_report
 from pipelines.run import ledger
 from pipelines.run.errors import Exit, Stop
+from pipelines.run.folders import require_free, write_whole
 from pipelines.run.progress import Progress
 from pipelines.run.release_file import read_release
-from pipelines.run.store import Json, require, write
+from pipelines.run.store import Json, require
 from privacy.decision import Acceptance, Decision, Gate, gate
 from privacy.evidence import Evidence
 from privacy.finding import Finding, Verdict
@@ -82,7 +82,7 @@ def run(job: Export) -> Generator[Progress, None, Path]:
     accepted = acceptance(job.reason, job.approver)
     policy = read_policy(job.policy)
     found = require(job.run)
-    _require_free(job.to)
+    require_free(job.to, "--to")
     if job.signing is not None:
         sign(b"", job.signing)  # finds a key that cannot sign before the audit
     ledger.entries()  # finds a damaged ledger before the work, not after it
@@ -123,7 +123,7 @@ def run(job: Export) -> Generator[Progress, None, Path]:
         # Before a byte is written: an export that is stopped after this counts as made.
         number = append(made)
     try:
-        _write(job.to, leaving)
+        write_whole(job.to, leaving, "--to")
     except Stop:
         with ledger.locked() as append:
             append(made.model_copy(update={"kind": "aborted", "aborts": number}))
@@ -251,25 +251,3 @@ def finished(files: Files, audit: Json) -> Files:
     """Returns the files with the audit's report and the check sums."""
     reported = files | audit_report(audit)
     return reported | {SUMS: sums(reported)}
-
-
-def _require_free(to: Path) -> None:
-    if to.exists() and (not to.is_dir() or any(to.iterdir())):
-        raise Stop(f"{to}: exists already; name a new folder with --to", Exit.USAGE)
-
-
-def _write(to: Path, files: Files) -> None:
-    """Writes all of the folder or nothing: first next to its place, then it is moved there."""
-    beside = to.with_name(f".{to.name}.part")
-    try:
-        shutil.rmtree(beside, ignore_errors=True)
-        for name, data in files.items():
-            write(beside / name, data)
-        if to.exists():
-            to.rmdir()
-        beside.replace(to)
-    except OSError as error:
-        shutil.rmtree(beside, ignore_errors=True)
-        raise Stop(
-            f"{to}: {error.strerror}; name a folder that you can write with --to", Exit.USAGE
-        ) from None

@@ -7,10 +7,9 @@ from typing import Any
 from pipelines.learning.plan import planned
 from pipelines.learning.recipe import recipe
 from pipelines.learning.worth import hint
-from pipelines.run.answer import Answer
 from pipelines.run.budget import Budget
 from pipelines.run.errors import Exit, Stop
-from pipelines.run.progress import Progress
+from pipelines.run.progress import Answer, Progress
 from privacy.dp.accounting import Guarantee, strength
 from privacy.dp.neighbours import PAIRS
 from privacy.dp.refute import ERROR, Attempt, Refutation, refute

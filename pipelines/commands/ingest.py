@@ -8,10 +8,9 @@ from pathlib import Path
 from medidd.dicom.folder.cohort import Cohort
 from medidd.dicom.storage import COHORT
 from pipelines.run import remarks
-from pipelines.run.answer import Answer
 from pipelines.run.errors import Exit, Stop
 from pipelines.run.films import Studies, open_cohort, read_films
-from pipelines.run.progress import Progress
+from pipelines.run.progress import Answer, Progress
 from pipelines.run.store import Json, Run, claim
 
 

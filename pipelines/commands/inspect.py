@@ -11,9 +11,8 @@ from medidd.dicom.folder.survey import Found, Survey, classes, survey, unkept
 from medidd.dicom.labels.labelling import USUAL, Labelling
 from medidd.dicom.labels.labels import read_labels
 from pipelines.run import remarks
-from pipelines.run.answer import Answer
 from pipelines.run.errors import Exit, Stop
-from pipelines.run.progress import Progress
+from pipelines.run.progress import Answer, Progress
 
 _OFTEN = 100
 """Files between two reports of progress."""

@@ -10,8 +10,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipelines.run.answer import Answer
 from pipelines.run.errors import Exit, Stop
+from pipelines.run.progress import Answer
 from pipelines.run.store import RUNS, Run, write_json
 
 HOLD_FILMS = (

@@ -8,8 +8,8 @@ from pipelines.commands.audit import sentence
 from pipelines.learning.plan import too_few
 from pipelines.reports.report import ROWS, next_step
 from pipelines.run import remarks
-from pipelines.run.answer import Answer
 from pipelines.run.films import open_cohort
+from pipelines.run.progress import Answer
 from pipelines.run.release_file import read_release
 from pipelines.run.results import read_audit, read_metrics
 from pipelines.run.store import Json, Run, read_json

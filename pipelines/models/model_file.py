@@ -9,7 +9,6 @@ The folder is written as a whole or not at all. Reading it runs no code of the p
 """
 
 import json
-import shutil
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
@@ -26,8 +25,9 @@ from pipelines.models.model_card import card
 from pipelines.models.onnx_file import onnx_of
 from pipelines.models.received import Guarantee
 from pipelines.run.errors import Exit, Stop
+from pipelines.run.folders import write_whole
 from pipelines.run.release_file import LEVELS
-from pipelines.run.store import Json, write
+from pipelines.run.store import Json
 
 WEIGHTS, ONNX, CARD = "model.safetensors", "model.onnx", "README.md"
 
@@ -80,31 +80,8 @@ def write_model(place: Path, model: Model) -> None:
     Raises:
         Stop: the folder cannot be written, or ONNX Runtime computes something else.
     """
-    beside = place.with_name(f".{place.name}.part")
-    onnx = onnx_of(model)
-    try:
-        shutil.rmtree(beside, ignore_errors=True)
-        write(beside / WEIGHTS, _tensors(model))
-        write(beside / ONNX, onnx)
-        write(beside / CARD, card(model).encode())
-        if place.exists():
-            place.rmdir()
-        beside.replace(place)
-    except OSError as error:
-        shutil.rmtree(beside, ignore_errors=True)
-        raise Stop(
-            f"{place}: {error.strerror}; name a folder that you can write with --out", Exit.USAGE
-        ) from None
-
-
-def require_free(place: Path) -> None:
-    """Checks that a folder can be made, or is empty.
-
-    Raises:
-        Stop: it holds something.
-    """
-    if place.exists() and (not place.is_dir() or any(place.iterdir())):
-        raise Stop(f"{place}: exists already; name a new folder with --out", Exit.USAGE)
+    files = {WEIGHTS: _tensors(model), ONNX: onnx_of(model), CARD: card(model).encode()}
+    write_whole(place, files, "--out")
 
 
 def is_model(path: Path) -> bool:

@@ -17,9 +17,8 @@ from pipelines.models.model_file import read_model
 from pipelines.models.shift import Shift, shift
 from pipelines.recipient.shown import facts, unlike
 from pipelines.run import remarks
-from pipelines.run.answer import Answer
 from pipelines.run.errors import Exit, Stop
-from pipelines.run.progress import Progress
+from pipelines.run.progress import Answer, Progress
 from pipelines.run.store import write
 
 

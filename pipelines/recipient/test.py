@@ -11,7 +11,7 @@ from pipelines.bundle.checksums import SUMS
 from pipelines.learning.recipe import device
 from pipelines.models.films import OwnFilms, read_own, to_test
 from pipelines.models.model import Model
-from pipelines.models.model_file import is_model, read_model, require_free
+from pipelines.models.model_file import is_model, read_model
 from pipelines.models.received import RELEASE
 from pipelines.models.shift import shift
 from pipelines.models.testing import tested
@@ -20,10 +20,10 @@ from pipelines.recipient.shown import facts, unlike
 from pipelines.recipient.train import Train, fitted, opened
 from pipelines.reports.performance import PAGE, RESULT, Pictures, written
 from pipelines.run import remarks
-from pipelines.run.answer import Answer
 from pipelines.run.errors import Exit, Stop
+from pipelines.run.folders import require_free
 from pipelines.run.patients import films_of
-from pipelines.run.progress import Progress
+from pipelines.run.progress import Answer, Progress
 from pipelines.run.store import Json
 
 
@@ -59,7 +59,7 @@ def run(job: Test) -> Generator[Progress, None, Answer]:
         Stop: there is no model or whole bundle, the films give no cohort or have other classes, or
             the report cannot be written.
     """
-    require_free(job.out)
+    require_free(job.out, "--out")
     where = device(job.device)
     torch.set_num_threads(job.threads)
     model = yield from _model(job, where)

@@ -13,14 +13,14 @@ from pipelines.learning.recipe import device
 from pipelines.models.films import OwnFilms, read_own, to_learn
 from pipelines.models.model import Model, trained
 from pipelines.models.model_card import privacy
-from pipelines.models.model_file import CARD, ONNX, about, require_free, write_model
+from pipelines.models.model_file import CARD, ONNX, about, write_model
 from pipelines.models.received import Received, read_bundle
 from pipelines.models.union import Union, in_classes, united
 from pipelines.recipient.verify import Verify
 from pipelines.recipient.verify import run as verified
-from pipelines.run.answer import Answer
 from pipelines.run.errors import Exit, Stop
-from pipelines.run.progress import Progress
+from pipelines.run.folders import require_free
+from pipelines.run.progress import Answer, Progress
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def run(job: Train) -> Generator[Progress, None, Answer]:
         Stop: a bundle is not whole or its audit refused it, bundles do not match, the own films
             give no cohort, or the model cannot be written.
     """
-    require_free(job.out)
+    require_free(job.out, "--out")
     weights = _weights(job)
     where = device(job.device)
     torch.set_num_threads(job.threads)

@@ -11,9 +11,9 @@ from medidd.dicom.errors import counts
 from pipelines.reports.figures import reliability, roc
 from pipelines.reports.pages import environment
 from pipelines.reports.report import COLUMNS
-from pipelines.run.errors import Exit, Stop
+from pipelines.run.folders import write_whole
 from pipelines.run.release_file import png
-from pipelines.run.store import Json, dumped, write
+from pipelines.run.store import Json, dumped
 
 PAGE, RESULT = "report.html", "test.json"
 
@@ -64,13 +64,8 @@ def written(place: Path, result: Json, pictures: Pictures) -> None:
     Raises:
         Stop: the folder cannot be written.
     """
-    try:
-        write(place / PAGE, page(result, pictures).encode())
-        write(place / RESULT, dumped(result))
-    except OSError as error:
-        raise Stop(
-            f"{place}: {error.strerror}; name a folder that you can write with --out", Exit.USAGE
-        ) from None
+    files = {PAGE: page(result, pictures).encode(), RESULT: dumped(result)}
+    write_whole(place, files, "--out")
 
 
 def page(result: Json, pictures: Pictures) -> str:

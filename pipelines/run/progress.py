@@ -1,6 +1,8 @@
-"""What a command reports while it works."""
+"""What a command reports while it works, and when it is done."""
 
 from dataclasses import dataclass
+
+from pipelines.run.store import Json
 
 
 @dataclass(frozen=True)
@@ -18,3 +20,24 @@ class Progress:
     done: int
     total: int
     note: str = ""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A result, for people and for scripts.
+
+    Attributes:
+        lines: for people.
+        value: for scripts.
+    """
+
+    lines: list[str]
+    value: Json
+
+    def text(self) -> str:
+        """Returns the lines."""
+        return "\n".join(self.lines)
+
+    def json(self) -> Json:
+        """Returns the object."""
+        return self.value
