@@ -23,7 +23,7 @@ from shift_sets import FEW, RELEASES, Asked
 from pipelines.models.coarse import Floats, cells_of
 from pipelines.models.shift import distances
 
-COUNTS = (1, 20, 100)
+COUNTS = (20, 100)
 """Films in a set; the row ends with all films there are as one set."""
 
 SIZE = 64
@@ -33,11 +33,14 @@ SIZE = 64
 @click.option("--shared", type=click.Path(exists=True, path_type=Path), required=True)
 @click.option("--releases", type=click.Path(exists=True, path_type=Path), required=True)
 @click.option("--part", type=click.Choice(["choose", "report"]), required=True)
+@click.option("--source", "sources", multiple=True, default=("kermany", "nih", "drawn"))
 @click.option("--most", multiple=True, type=float, default=(1, 1.5, 2, 3))
-def main(shared: Path, releases: Path, part: str, most: tuple[float, ...]) -> None:
+def main(
+    shared: Path, releases: Path, part: str, sources: tuple[str, ...], most: tuple[float, ...]
+) -> None:
     """Prints the tables in Markdown."""
     torch.set_num_threads(1)
-    for source in ("kermany",) if part == "choose" else ("kermany", "nih", "drawn"):
+    for source in ("kermany",) if part == "choose" else sources:
         films = held_out(source, shared, SIZE, int(part == "report"))
         kinds = right(films) | {name: change(films.images) for name, change in CHANGES.items()}
         cells = {name: cells_of(images) for name, images in kinds.items()}
@@ -82,7 +85,8 @@ def said(films: Floats, there: list[Asked], releases: Path, most: float) -> str:
             rng = np.random.default_rng(asked.seed)
             drawn = whole if count == len(films) else sets_of(films, count, rng)
             shares.append((distances(drawn, means, count, intensity, most) > 1).mean())
-        parts.append(f"{100 * np.mean(shares):.2g}")
+        percent = 100 * float(np.mean(shares))
+        parts.append(f"{percent:.0f}" if percent >= 10 else f"{percent:.2g}")
     return " / ".join(parts)
 
 
