@@ -15,13 +15,13 @@ quotient. The limits were chosen once, on films of Kermany (children), so that a
 films and 1 % of sets of films like the members' exceed 1. On films of NIH (adults) 6 to 8 % of the
 single films did, and no set of 20 (benchmarks/README.md).
 
-A guarantee adds noise to what a method learns. The fewer the patients, the more do images lean
-towards gray for it: noise takes up the range of display values, and one factor scales all there is.
-How many patients there were, nobody may know; the declared number can be any. So for releases with
-a guarantee (``allowance``), brightness and contrast are compared with the class means as they are,
-and with up to ``NOISY`` times their contrast about gray; the nearest counts. Films with less
-contrast than the images, or that are darker where the images are brighter than gray, are as far as
-before. A film is not found if its law does what the noise can have done, like a narrow window.
+A guarantee adds noise to what a method learns. The fewer the patients, the nearer are images to
+gray: noise takes up the range of display values, and one factor scales all there is. How many
+patients there were cannot be known; the declared number may be far from it. So for releases with a
+guarantee (``allowance``), brightness and contrast are compared with the class means as they are
+and with up to ``NOISY`` times their contrast about gray. The least distance counts. This explains
+no film with less contrast than the images, and no level on the other side of gray. It does explain
+a narrow window, which is then missed.
 
 Methods that begin with noise never learn how bright a film is, because their networks do not see
 it. Such images are rough, and only layout and turn are judged by them. Images in which noise is all
