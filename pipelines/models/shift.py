@@ -84,8 +84,8 @@ LIMITS = (
 """As chosen by ``python benchmarks/shift.py --part choose``."""
 
 NOISY = 1.5
-"""How many times the contrast of the images right films may have if there is a guarantee. The least
-of 1.5, 2 and 3 that keeps the sets of right films below 1 % on Kermany (benchmarks/shift_few.py)."""
+"""How many times the contrast of the images right films may have if there is a guarantee: the
+least of 1.5, 2 and 3 that keeps false alarms of sets below 1 % on Kermany (benchmarks/README.md)."""
 
 ODD, RARE = 0.15, 0.01
 """Largest share of right films beyond the limit in any group that was tried (NIH without a
