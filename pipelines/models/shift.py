@@ -85,7 +85,7 @@ LIMITS = (
 
 NOISY = 1.5
 """How many times the contrast of the images right films may have if there is a guarantee: the
-least of 1.5, 2 and 3 that keeps false alarms of sets below 1 % on Kermany (benchmarks/README.md)."""
+least of 1.5, 2 and 3 that keeps false alarms of sets below 1 % (benchmarks/README.md)."""
 
 ODD, RARE = 0.15, 0.01
 """Largest share of right films beyond the limit in any group that was tried (NIH without a
