@@ -61,7 +61,9 @@ class Asked:
         epsilon: of the guarantee.
         ipc: images per class.
         size: pixels.
-        seed: of the run.
+        seed: of the run, and of the draw of its patients.
+        patients: how many are members, drawn at random; 0 for all of folds 1 to 4.
+        declared: number of patients that the guarantee is told.
     """
 
     source: str
@@ -70,12 +72,16 @@ class Asked:
     ipc: int = 3
     size: int = 64
     seed: int = 0
+    patients: int = 0
+    declared: int = 1000
 
     @property
     def name(self) -> str:
         """The file's name."""
         under = f"eps{self.epsilon:g}" if self.epsilon else "free"
-        return f"{self.source}_{self.method}_{under}_ipc{self.ipc}_{self.size}px_{self.seed}"
+        usual = f"{self.source}_{self.method}_{under}_ipc{self.ipc}_{self.size}px_{self.seed}"
+        few = f"_of{self.patients}" if self.patients else ""
+        return usual + few + (f"_as{self.declared}" if self.declared != 1000 else "")
 
 
 RELEASES = (
@@ -109,6 +115,26 @@ RELEASES = (
     Asked("kermany", "moments", 2, size=128),
 )
 
+FEW = (
+    *(
+        Asked("kermany", "moments", 2, seed=seed, patients=patients, declared=declared)
+        for patients in (150, 200, 300, 500)
+        for seed, declared in ((0, patients), (1, 1000))
+    ),
+    *(
+        Asked("nih", "moments", 2, seed=seed, patients=patients, declared=declared)
+        for patients in (150, 300)
+        for seed, declared in ((0, patients), (1, 1000))
+    ),
+    *(Asked("drawn", "moments", 2, seed=seed, declared=200) for seed in (2, 3)),
+    *(
+        Asked("kermany", "moments", 2, seed=2, patients=patients)
+        for patients in (150, 200, 300, 500)
+    ),
+)
+"""Releases of few patients, the declared number right and too large. It should not matter: sums and
+counts are divided by it alike."""
+
 
 @click.command()
 @click.option("--shared", type=click.Path(exists=True, path_type=Path), required=True)
@@ -118,7 +144,7 @@ def main(shared: Path, to: Path) -> None:
     torch.set_num_threads(1)
     keep_memory()
     to.mkdir(parents=True, exist_ok=True)
-    for asked in RELEASES:
+    for asked in RELEASES + FEW:
         file = to / f"{asked.name}.npz"
         if not file.exists():
             begun = time.process_time()
@@ -132,7 +158,10 @@ def made(asked: Asked, shared: Path) -> tuple[Tensor, Tensor]:
     """Returns the display values (m, 1, H, W) and labels (m, K) of a release of folds 1 to 4."""
     films, fold = read(asked.source, shared, asked.size)
     films = rows(films, fold != 0)
-    budget = Budget(asked.epsilon) if asked.epsilon else None
+    if asked.patients:
+        ids = np.random.default_rng(asked.seed).permutation(sorted(films.ids))[: asked.patients]
+        films = rows(films, np.isin(films.patients, ids))
+    budget = Budget(asked.epsilon, patients=asked.declared) if asked.epsilon else None
     how = recipe(
         asked.method,
         start=usual_start(asked.method, private=budget is not None),

@@ -18,6 +18,12 @@ Floats = NDArray[np.float64]
 CELLS = 8
 """Rows and columns to which images are averaged."""
 
+GRAY = 0.5
+"""Display value towards which images are drawn: the 0 of ``medidd.data.NORMALIZATION``."""
+
+STEPS = 16
+"""Contrasts that are tried where noise may have taken some."""
+
 ROUGH = 0.4
 """Variance within cells over that of the cells above which images do not tell intensities."""
 
@@ -33,15 +39,33 @@ def measures(cells: Floats, means: Floats) -> dict[str, Floats]:
         means: cells of the classes' mean images, (K, 8, 8).
     """
     fits = np.stack([fit(one, means) for one in turned(cells)])
+    found = {"layout": 1 - fits[0], "turn": fits[1:].max(0) - fits[0]}
+    return found | intensities(cells, means)
+
+
+def intensities(cells: Floats, means: Floats) -> dict[str, Floats]:
+    """Returns how bright each film is, and how much contrast it has, beside the means, (n,) each.
+
+    Args:
+        cells: of the films, (n, 8, 8).
+        means: cells of the classes' mean images, (K, 8, 8).
+    """
     level, levels = cells.mean((1, 2)), means.mean((1, 2))
     deviation, deviations = cells.std((1, 2)).clip(1e-6), means.std((1, 2)).clip(1e-6)
     nearest = deviation.clip(deviations.min(), deviations.max())
     return {
-        "layout": 1 - fits[0],
-        "turn": fits[1:].max(0) - fits[0],
         "brightness": np.abs(level - level.clip(levels.min(), levels.max())),
         "contrast": np.log(deviation / nearest),
     }
+
+
+def undrawn(means: Floats, most: float) -> Iterator[Floats]:
+    """Yields class means (K, 8, 8) with up to ``most`` times their contrast about gray.
+
+    The first are as given, and are all there is if ``most`` is 1.
+    """
+    for by in np.geomspace(1, most, STEPS if most > 1 else 1):
+        yield GRAY + by * (means - GRAY)
 
 
 def cells_of(images: Tensor) -> Floats:

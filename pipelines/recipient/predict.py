@@ -14,8 +14,8 @@ from pipelines.learning.recipe import device
 from pipelines.models.films import OwnFilms, Unlabelled, read_unlabelled
 from pipelines.models.model import Model
 from pipelines.models.model_file import read_model
-from pipelines.models.shift import Shift, shift
-from pipelines.recipient.shown import facts, unlike
+from pipelines.models.shift import Shift
+from pipelines.recipient.shown import compared, facts, unlike
 from pipelines.run import remarks
 from pipelines.run.errors import Exit, Stop
 from pipelines.run.progress import Answer, Progress
@@ -62,7 +62,7 @@ def run(job: Predict) -> Generator[Progress, None, Answer]:
         )
     films = torch.from_numpy(found.levels.astype("float32"))[:, None] / 65535
     probabilities = model.probabilities(films, where)
-    seen = shift(model.released, model.labels, films)
+    seen = compared(model, films)
     try:
         write(job.out, _table(model, found, probabilities, seen).encode(errors="surrogateescape"))
     except OSError as error:

@@ -2,8 +2,17 @@
 
 import math
 
-from pipelines.models.shift import Shift
+from torch import Tensor
+
+from pipelines.models.model import Model
+from pipelines.models.shift import Shift, allowance, shift
 from pipelines.run.store import Json
+
+
+def compared(model: Model, films: Tensor) -> Shift:
+    """Returns how unlike films (n, 1, H, W) are to the synthetic images of a model."""
+    most = allowance(one["guarantee"] for one in model.about["bundles"])
+    return shift(model.released, model.components, films, most)
 
 
 def unlike(seen: Shift) -> list[str]:

@@ -13,10 +13,9 @@ from pipelines.models.films import OwnFilms, read_own, to_test
 from pipelines.models.model import Model
 from pipelines.models.model_file import is_model, read_model
 from pipelines.models.received import RELEASE
-from pipelines.models.shift import shift
 from pipelines.models.testing import tested
 from pipelines.models.union import in_classes, united
-from pipelines.recipient.shown import facts, unlike
+from pipelines.recipient.shown import compared, facts, unlike
 from pipelines.recipient.train import Train, fitted, opened
 from pipelines.reports.performance import PAGE, RESULT, Pictures, written
 from pipelines.run import remarks
@@ -67,7 +66,7 @@ def run(job: Test) -> Generator[Progress, None, Answer]:
     cohort = in_classes(to_test(read), model.classes, job.renamed)
     films = films_of(cohort, range(len(cohort.labels)))
     probabilities = model.probabilities(films.images, where)
-    seen = shift(model.released, model.labels, films.images)
+    seen = compared(model, films.images)
     result = tested(probabilities, films, model.classes) | {
         "classes": list(model.classes),
         "network": model.network,

@@ -13,8 +13,10 @@ from pipelines.models.shift import (
     INVERTED_WORDS,
     LAYOUT_WORDS,
     LIMITS,
+    NOISY,
     TURN_WORDS,
     Shift,
+    allowance,
     shift,
 )
 
@@ -189,6 +191,62 @@ def test_rough_images_tell_the_layout_but_no_intensities() -> None:
     assert not like.intensity
     assert not like.unlike
     assert INVERTED_WORDS in shift(images.clamp(0, 1), LABELS, 1 - cohort(20)).looks
+
+
+GUARANTEED = allowance([{"epsilon": 2.0, "delta": 1e-5}])
+
+
+def drawn_to_gray(by: float) -> Tensor:
+    """Returns a release with less contrast about gray, as noise on few patients makes it."""
+    return 0.5 + by * (release() - 0.5)
+
+
+@pytest.mark.parametrize("count", [1, 20, 100])
+@pytest.mark.parametrize("by", [0.5, 0.7, 1.0])
+def test_images_with_a_guarantee_may_be_nearer_to_gray(count: int, by: float) -> None:
+    like = shift(drawn_to_gray(by), LABELS, cohort(count), GUARANTEED)
+    assert not like.unlike
+    assert like.looks == ()
+    assert not like.odd.any()
+
+
+def test_images_without_a_guarantee_may_not_be_nearer_to_gray() -> None:
+    found = shift(drawn_to_gray(0.5), LABELS, cohort(100), allowance([None]))
+    assert found.looks == (INTENSITY_WORDS,)
+
+
+@pytest.mark.parametrize("by", [0.5, 1.0])
+@pytest.mark.parametrize(
+    ("changed", "looks"),
+    [
+        (lambda x: 0.5 + 0.2 * (x - 0.5), INTENSITY_WORDS),
+        (lambda x: 0.9 * x + 0.25, INTENSITY_WORDS),
+        (lambda x: x**0.4, INTENSITY_WORDS),
+        (lambda x: 1 - x, INVERTED_WORDS),
+        (lambda x: x.rot90(1, (-2, -1)), TURN_WORDS),
+    ],
+)
+def test_a_guarantee_explains_no_other_difference(by: float, changed, looks: str) -> None:
+    films = changed(cohort(100)).clamp(0, 1)
+    assert looks in shift(drawn_to_gray(by), LABELS, films, GUARANTEED).looks
+
+
+def test_a_guarantee_explains_a_difference_only_so_far() -> None:
+    faint = drawn_to_gray(0.35 / NOISY)
+    assert shift(faint, LABELS, cohort(100), GUARANTEED).looks == (INTENSITY_WORDS,)
+
+
+def test_an_allowance_makes_no_film_more_unlike() -> None:
+    for films in (cohort(20), cohort(20) ** 2, 1 - cohort(20)):
+        plain, allowed = (shift(release(), LABELS, films, most) for most in (1.0, GUARANTEED))
+        assert allowed.distance <= plain.distance
+        assert (allowed.films <= plain.films).all()
+
+
+def test_one_guarantee_among_bundles_is_enough() -> None:
+    told = {"epsilon": 2.0, "delta": 1e-5}
+    assert allowance([None, None]) == 1
+    assert allowance([None, told]) == allowance([told]) == NOISY
 
 
 def test_images_of_noise_tell_nothing_and_cause_no_warning() -> None:
