@@ -31,6 +31,7 @@ from ruling import ending, rule
 
 import pipelines.commands.export
 import pipelines.evaluation.utility
+import pipelines.run.folders
 from medidd.architectures import convnet
 from medidd.evaluate import train
 from pipelines.evaluation.utility import told
@@ -247,7 +248,7 @@ def test_a_disk_that_fails_halfway_leaves_nothing(
         path.write_bytes(content)
         wrote.append(path)
 
-    monkeypatch.setattr(pipelines.commands.export, "write", failing)
+    monkeypatch.setattr(pipelines.run.folders, "write", failing)
     ended = called("export", passing.path, "--to", tmp_path / "bundle")
     assert ended.code == 2
     assert wrote
@@ -269,8 +270,8 @@ def test_an_export_is_entered_before_its_first_byte_is_written(
         seen.append(entered())
         write(path, content)
 
-    write = pipelines.commands.export.write
-    monkeypatch.setattr(pipelines.commands.export, "write", looking)
+    write = pipelines.run.folders.write
+    monkeypatch.setattr(pipelines.run.folders, "write", looking)
     assert called("export", passing.path, "--to", tmp_path / "bundle").code == 0
     assert seen == [["export"]] * len(FILES)
     entry = ledger.entries()[-1]
@@ -294,7 +295,7 @@ def test_whoever_is_killed_while_writing_has_exported(
         os.kill(os.getpid(), signal.SIGKILL)
 
     with monkeypatch.context() as patch:
-        patch.setattr(pipelines.commands.export, "write", dies)
+        patch.setattr(pipelines.run.folders, "write", dies)
         child = os.fork()
         if not child:
             called("export", passing.path, "--to", tmp_path / "bundle")
