@@ -23,4 +23,4 @@ def code(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimpleNamespace]:
         found: dict[str, ModuleType] = {name: importlib.import_module(name) for name in names}
         yield SimpleNamespace(**found)
         for name in names:
-            del sys.modules[name]
+            sys.modules.pop(name, None)
