@@ -16,7 +16,7 @@ SHOWN_BY = {
     "half the noise": "a patient with one film",
     "divisor counted": "a patient who is against all others",
 }
-TRIALS = {1: 2_000, 3: 400, 10: 300}
+TRIALS = {1: 2_000, 3: 800, 10: 300}
 """By epsilon: the larger it is, the fewer show that noise is halved."""
 
 
