@@ -99,10 +99,7 @@ def _own(*, required: bool, with_labels: bool) -> Callable[[Command], Command]:
             films = None
             if folder is not None:
                 files: Files = "pictures" if images else "dicom"
-                try:
-                    films = OwnFilms(folder, files, accept=accept, burned_in=burned_in, **about)
-                except ValueError as error:
-                    raise click.UsageError(f"{error}.") from None
+                films = OwnFilms(folder, files, accept=accept, burned_in=burned_in, **about)
             return command(*args, films=films, **rest)
 
         added = cast("Command", gathered)

@@ -15,7 +15,7 @@ from medidd.data import SyntheticSet
 from medidd.distill import Decodes, Method, Prepares, Starts, by_ipc
 from medidd.experts.trajectories import Trajectories
 from medidd.methods import METHODS
-from medidd.network import Network
+from medidd.network import Architecture, Network
 from medidd.starts import STARTS, begin
 from pipelines.learning.requirements import require_no_film, require_suited
 from pipelines.learning.settings import INGREDIENTS, configured
@@ -194,7 +194,7 @@ def recipe(
 
 
 @cache
-def built(classes: int, size: int, width: int) -> Mapping[str, Network]:
+def built(classes: int, size: int, width: int) -> Mapping[str, Architecture]:
     """Returns every architecture for gray images of ``size`` px.
 
     Kept, for a run asks many times and a ResNet takes a quarter of a second; a network has no

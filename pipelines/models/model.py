@@ -6,18 +6,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from medidd.architectures import ARCHITECTURES
 from medidd.data import NORMALIZATION
 from medidd.dicom.reading import Reading
 from medidd.evaluate import Training, log_probabilities, train
-from medidd.network import Network, Weights
+from medidd.network import Architecture, Weights
 from pipelines.learning.recipe import built
 from pipelines.run.progress import Progress
 from pipelines.run.seeds import generator
 from pipelines.run.store import Json
-
-_OWN_WIDTH = ("convnet",)
-"""Architectures that take the width of the sender's ConvNet; the others have their own."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +67,7 @@ class Model:
         return _Whole(self)
 
 
-def architecture(name: str, classes: int, size: int, width: int) -> Network:
+def architecture(name: str, classes: int, size: int, width: int) -> Architecture:
     """Returns an architecture for gray images.
 
     Raises:
@@ -118,11 +114,10 @@ def trained(
 class _Whole(nn.Module):
     def __init__(self, model: Model) -> None:
         super().__init__()
-        own = {"width": model.width} if model.network in _OWN_WIDTH else {}
-        make = ARCHITECTURES[model.network]
+        f = architecture(model.network, len(model.classes), model.size, model.width)
         networks = []
         for theta in model.thetas:
-            network = make(len(model.classes), 1, model.size, **own).make()
+            network = f.make()
             network.load_state_dict(theta)
             networks.append(network)
         self.networks = nn.ModuleList(networks)

@@ -21,8 +21,6 @@ _METRICS = {name: words for name, words in COLUMNS.items() if name != "auc_of_me
 _MOST = 12
 """Synthetic images that the page shows."""
 
-_TRAITS = {"sex": "sex", "age": "age", "device": "device"}
-
 
 @dataclass(frozen=True, eq=False)
 class Pictures:
@@ -76,7 +74,7 @@ def page(result: Json, pictures: Pictures) -> str:
         .render(
             result=result,
             pictures=list(pictures.shown()),
-            overall=[(words, result["metrics"][name]) for name, words in _METRICS.items()],
+            overall=[result["metrics"][name] for name in _METRICS],
             columns=list(_METRICS.values()),
             groups=list(_groups(result)),
             few=[one for one in result["groups"] if one["metrics"] is None],
@@ -90,5 +88,5 @@ def page(result: Json, pictures: Pictures) -> str:
 def _groups(result: Json) -> Iterator[Json]:
     for one in result["groups"]:
         if one["metrics"] is not None:
-            name = f"{_TRAITS[one['trait']]} {one['group'] or 'not known'}"
+            name = f"{one['trait']} {one['group'] or 'not known'}"
             yield one | {"name": name, "values": [one["metrics"][name] for name in _METRICS]}
