@@ -1,0 +1,169 @@
+"""Every method beside its textbook form, which does the same slowly."""
+
+import copy
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any
+
+import pytest
+import torch
+from one_expert import Expert, seeded
+
+from benchmarks.textbook import Films, Outcome, outcomes
+from medidd.architectures import convnet, mlp
+from medidd.augment import OPERATIONS
+from medidd.data import RealSet, SyntheticSet
+from medidd.distill import Method, Prepares, learned
+from medidd.fields import fields, make
+from medidd.methods import METHODS
+from medidd.network import Network
+
+EVERY = tuple(OPERATIONS)
+
+
+@dataclass(frozen=True)
+class Row:
+    """A method, its films and S.
+
+    Attributes:
+        method: its name.
+        values: its fields.
+        steps: updates of S, along as many paths as it takes.
+        networks: which network it has.
+    """
+
+    method: str
+    values: dict[str, Any] = field(default_factory=dict)
+    steps: int = 3
+    classes: int = 2
+    channels: int = 1
+    size: int = 8
+    ipc: int = 2
+    network: Callable[..., Network] = convnet
+
+    def made(self, dtype: torch.dtype) -> tuple[Method, SyntheticSet, Films]:
+        """Makes all three; numbers are the same in both dtypes."""
+        rng = seeded(5)
+        f = self.network(self.classes, self.channels, self.size, width=4)
+        given = {"network": f, "experts": expert(f, dtype)}
+        kind = METHODS[self.method]
+        own = {name: value for name, value in given.items() if name in fields(kind)}
+        method = make(kind, {**own, **self.values})
+        shape = (self.channels, self.size, self.size)
+        # Classes of different sizes; the first is smaller than a batch.
+        labels = torch.arange(self.classes).repeat_interleave(torch.arange(self.classes) * 3 + 4)
+        films = torch.randn(len(labels), *shape, generator=rng) + labels[:, None, None, None]
+        images = torch.randn(self.classes * self.ipc, *shape, generator=rng)
+        soft = torch.eye(self.classes).repeat_interleave(self.ipc, 0)
+        if "labels" in LEARNS.get(self.method, ()):
+            soft = soft * 0.8 + 0.2 / self.classes
+        s = SyntheticSet(images.clamp(-2, 2).to(dtype), soft.to(dtype), torch.zeros(()).to(dtype))
+        if isinstance(method, Prepares):
+            s = method.prepare(s)
+        return method, s, Films(films.clamp(-2, 2).to(dtype), labels, self.classes)
+
+
+LEARNS = {"soft-label": ("labels",)}
+
+
+def expert(f: Network, dtype: torch.dtype) -> Expert:
+    """One that went somewhere."""
+    start, rng = f.init(seeded(2), like=torch.zeros((), dtype=dtype)), seeded(3)
+    steps = {
+        name: 0.05 * torch.randn(weight.shape, generator=rng) for name, weight in start.items()
+    }
+    return Expert(start, {name: start[name] + steps[name].to(dtype) for name in start})
+
+
+ROWS = [
+    Row("dm", {"augment": ()}, classes=3, channels=3, size=16),
+    Row("dm", {"augment": EVERY, "batch": 6}, steps=12, channels=3),
+    Row("dc", {"inner_steps": 3, "net_epochs": 2, "lr_net": 0.05, "batch": 6}, 5, classes=3),
+    Row("dc", {"inner_steps": 2, "net_epochs": 2, "lr_net": 100.0}, channels=3, size=16),
+    Row("dc", {"inner_steps": 2, "net_epochs": 2, "lr_net": 0.1}, network=mlp),
+    Row("dsa", {"inner_steps": 5, "net_epochs": 3, "augment": EVERY}, 8, channels=3),
+    Row("dsa", {"inner_steps": 2, "net_epochs": 2, "augment": ()}, classes=3, size=16),
+    Row("idc", {"inner_steps": 2, "net_steps": 2, "batch": 6}, 7, classes=3),
+    Row("idc", {"inner_steps": 2, "net_steps": 1, "metric": "l1", "augment": EVERY}, 4, channels=3),
+    Row("idc", {"inner_steps": 1, "factor": 3}, 2, size=16),
+    Row("mtt", {"inner_steps": 6, "augment": EVERY, "batch": 3, "lr": 0.1}, channels=3),
+    Row("mtt", {"inner_steps": 4, "augment": (), "lr": 0.1}, classes=3, size=16),
+    Row("mtt", {"inner_steps": 4, "batch": 4, "lr": 0.1}, network=mlp),
+    Row("tesla", {"inner_steps": 6, "augment": EVERY, "batch": 3, "lr": 0.1}, channels=3),
+    Row("tesla", {"inner_steps": 4, "augment": (), "lr": 0.1}, classes=3, size=16),
+    Row("dd", {"batches": 2, "epochs": 3, "lr": 0.1, "batch": 6}, classes=3, ipc=3),
+    Row("dd", {"epochs": 4, "lr": 0.1, "weights_seed": 4}, channels=3, size=16),
+    Row("soft-label", {"horizon": 5, "window": 5, "lr": 0.1, "batch": 6}, classes=3),
+    Row("soft-label", {"horizon": 6, "window": 3, "lr": 0.1, "weights_seed": 4}, 4, channels=3),
+]
+
+
+def ours(method: Method, s: SyntheticSet, films: Films, rng: torch.Generator) -> Iterator[Outcome]:
+    """What a method finds along one path."""
+    real = RealSet(films.images, films.labels, films.classes, rng, chunk=3)
+    names = {id(tensor): name for name, tensor in s.tensors().items()}
+    wanted = learned(method.optimizer(s))
+    for tensor in wanted:
+        tensor.requires_grad_()
+    for loss in method.losses(s, real, rng):
+        for tensor in wanted:
+            tensor.grad = None
+        loss.backward()
+        grads = {names[id(tensor)]: tensor.grad.clone() for tensor in wanted}
+        yield Outcome(loss.detach(), grads)
+
+
+def error(one: Outcome, other: Outcome) -> float:
+    """The greatest difference of the loss or a gradient, relative to its largest entry."""
+    pairs = [(one.loss, other.loss)]
+    pairs += [(grad, other.gradients[name]) for name, grad in one.gradients.items()]
+    assert all(wanted.abs().max() > 0 for _, wanted in pairs)
+    return max(float((a - b).abs().max() / b.abs().max()) for a, b in pairs)
+
+
+every_row = pytest.mark.parametrize(
+    "row", ROWS, ids=[f"{r.method}-{i}" for i, r in enumerate(ROWS)]
+)
+
+
+def moved(one: SyntheticSet, other: SyntheticSet) -> None:
+    """Takes one set to where another is."""
+    for name, tensor in one.tensors().items():
+        tensor.data.copy_(other.tensors()[name].detach())
+
+
+@every_row
+@pytest.mark.parametrize("seed", range(2))
+def test_losses_and_gradients_are_those_of_the_textbook(row: Row, seed: int) -> None:
+    method, s, films = row.made(torch.float64)
+    same, rng, replay = copy.deepcopy(s), seeded(seed), seeded(seed)
+    optimizer, taken = method.optimizer(s), 0
+    while taken < row.steps:
+        theirs = outcomes(method, same, films, replay)
+        for mine, wanted in zip(ours(method, s, films, rng), theirs, strict=True):
+            assert error(mine, wanted) < 1e-9
+            optimizer.step()
+            moved(same, s)
+            taken += 1
+        assert torch.equal(rng.get_state(), replay.get_state())
+
+
+@every_row
+def test_in_single_precision_they_round_no_worse_than_the_textbook(row: Row) -> None:
+    method, s, films = row.made(torch.float32)
+    plain, (_, exact, exact_films) = copy.deepcopy(s), row.made(torch.float64)
+    optimizer = method.optimizer(s)
+    moved(exact, s)
+    paths = zip(
+        ours(method, s, films, seeded(2)),
+        outcomes(method, plain, films, seeded(2)),
+        outcomes(row.made(torch.float64)[0], exact, exact_films, seeded(2)),
+        strict=True,
+    )
+    for mine, theirs, true in islice(paths, row.steps):
+        # Sums that nearly cancel, as in the gradient of a step size, lose digits either way.
+        assert error(mine, true) < max(1e-5, 2 * error(theirs, true))
+        optimizer.step()
+        moved(plain, s)
+        moved(exact, s)
