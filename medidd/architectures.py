@@ -15,13 +15,14 @@ from typing import Literal
 
 from torch import nn
 
+from medidd.layers import FEW, FewChannelConvolution, HalvedReLU, InstanceNorm
 from medidd.network import Architecture
 
 Norm = Literal["instance", "group", "layer", "none"]
 Pooling = Literal["average", "max", "none"]
 
 NORMS: dict[Norm, Callable[[int], nn.Module]] = {
-    "instance": lambda filters: nn.GroupNorm(filters, filters),
+    "instance": InstanceNorm,
     "group": lambda filters: nn.GroupNorm(4, filters),
     "layer": lambda filters: nn.GroupNorm(1, filters),
     "none": lambda _: nn.Identity(),
@@ -75,15 +76,18 @@ def convnet(
         )
 
     def make() -> nn.Module:
-        blocks: list[nn.Module] = []
+        parts: dict[str, nn.Module] = {}
         for block in range(blocks_deep):
-            blocks += [
-                nn.Conv2d(width if block else channels, width, 3, padding=1),
-                NORMS[norm](width),
-                nn.ReLU(),
-                POOLINGS[pooling](),
-            ]
-        features = nn.Sequential(*blocks, nn.Flatten())
+            inputs = width if block else channels
+            few = inputs <= FEW
+            convolution = (
+                FewChannelConvolution if few else partial(nn.Conv2d, kernel_size=3, padding=1)
+            )
+            layers = [convolution(inputs, width), NORMS[norm](width)]
+            layers += [HalvedReLU()] if pooling == "average" else [nn.ReLU(), POOLINGS[pooling]()]
+            # Numbered by four, whatever a block is made of: weights on disk have these names.
+            parts |= {str(4 * block + place): layer for place, layer in enumerate(layers)}
+        features = nn.Sequential(OrderedDict(parts, flat=nn.Flatten()))
         return _network(features, nn.Linear(width * side * side, classes))
 
     return Architecture(make)

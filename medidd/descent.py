@@ -10,7 +10,7 @@ the loss on the batch of step t at theta_t and lambda_T the gradient at the end,
     dlr_t    = -<g_t, lambda_{t+1}>
     lambda_t = lambda_{t+1} + d/dtheta <g_t, -lr_t lambda_{t+1}>
 
-It is exact, and keeps the weights of each step but only one step's graph.
+It is exact, and keeps the weights of each step, but the graphs of some steps only.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
+from medidd.memory import Held, spare
 from medidd.network import Network, Weights
 
 
@@ -180,6 +181,10 @@ class Pull:
 class Unrolled:
     """Steps from theta on (x, y), whose end can be pulled back to S.
 
+    The graphs of the first steps are kept, as many as there is memory for. Those of the others are
+    made a second time when they are needed. This changes no result, for both are made of the same
+    operations.
+
     Args:
         f: the network.
         theta: its weights before the first step.
@@ -187,6 +192,7 @@ class Unrolled:
         y: labels of S, (N, K).
         lr: step size, () for all steps or (T,) for each.
         program: what each of the T steps sees.
+        memory: bytes for graphs; by default what is ``spare``.
 
     Attributes:
         end: the weights after the last step.
@@ -201,17 +207,35 @@ class Unrolled:
         *,
         lr: Tensor,
         program: Sequence[Batch],
+        memory: int | None = None,
     ) -> None:
-        self._f, self._x, self._y, self._lr = f, x.detach(), y.detach(), lr.detach()
-        self._program = program
-        self._path = [theta]
-        for batch, rate in zip(program, self._rates(), strict=True):
-            step = gradient(f, self._path[-1], *batch.of(self._x, self._y))
-            self._path.append(minus(self._path[-1], rate, step))
+        self._f, self._program, self._lr = f, program, lr.detach()
+        self._x, self._y = (part.detach().clone().requires_grad_() for part in (x, y))
+        self._path, self._graphs = [theta], dict[int, tuple[Weights, Weights]]()
+        left = spare(x.device) if memory is None else memory
+        of_step = 0
+        for t, (batch, rate) in enumerate(zip(program, self._rates(), strict=True)):
+            if left > of_step:
+                with Held() as held:
+                    self._graphs[t] = self._graph(t)
+                of_step = held.bytes
+                left -= of_step
+                step = self._graphs[t][1]
+            else:
+                seen = batch.of(self._x.detach(), self._y.detach())
+                step = gradient(f, self._path[-1], *seen)
+            self._path.append(minus(self._path[-1], rate, _values(step)))
         self.end = self._path[-1]
 
     def _rates(self) -> Tensor:
         return self._lr.expand(len(self._program))
+
+    def _graph(self, t: int) -> tuple[Weights, Weights]:
+        """Returns the weights before step t, and its gradient, which can be differentiated."""
+        theta = leaves(self._path[t])
+        with torch.enable_grad():
+            seen = self._program[t].of(self._x, self._y)
+        return theta, gradient(self._f, theta, *seen, create_graph=True)
 
     def pull(self, adjoint: Weights, *, through_weights: bool = True) -> Pull:
         """Returns the gradients of L with respect to S, given dL/dtheta at the end.
@@ -221,14 +245,12 @@ class Unrolled:
             through_weights: False leaves lambda as it is, so that what S does to later gradients
                 by way of the weights is lost: the truncated gradient of TESLA.
         """
-        x = self._x.clone().requires_grad_()
-        y = self._y.clone().requires_grad_()
+        x, y = self._x, self._y
         dx, dy = torch.zeros_like(x), torch.zeros_like(y)
         rates = self._rates()
         drates = torch.zeros_like(rates)
         for t in reversed(range(len(self._program))):
-            theta = leaves(self._path[t])
-            g = gradient(self._f, theta, *self._program[t].of(x, y), create_graph=True)
+            theta, g = self._graphs.pop(t) if t in self._graphs else self._graph(t)
             along = torch.stack([(g[name] * adjoint[name]).sum() for name in g]).sum()
             wanted = [x, y, *(theta.values() if through_weights else ())]
             grads = torch.autograd.grad(-rates[t] * along, wanted)
@@ -238,6 +260,10 @@ class Unrolled:
                 pairs = zip(theta, grads[2:], strict=True)
                 adjoint = {name: adjoint[name] + step for name, step in pairs}
         return Pull(dx, dy, drates.sum_to_size(self._lr.shape))
+
+
+def _values(step: Weights) -> Weights:
+    return {name: grad.detach() for name, grad in step.items()}
 
 
 def toward(loss: Tensor, pulls: list[tuple[Tensor, Tensor]]) -> Tensor:

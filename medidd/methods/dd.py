@@ -132,7 +132,8 @@ class DD:
         f, s = self.network, synthetic
         theta = begun(f, self.weights_seed, rng, like=s.images)
         lr = s.log_lr.detach().exp()
-        end = Unrolled(f, theta, s.images, s.labels, lr=lr, program=self.program(s)).end
+        program = self.program(s)
+        end = Unrolled(f, theta, s.images, s.labels, lr=lr, program=program, memory=0).end
         return lambda x: f(end, x).softmax(1)
 
 

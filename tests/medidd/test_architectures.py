@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from medidd.architectures import ARCHITECTURES, NORMS, POOLINGS, alexnet, convnet, lenet, vgg11
+from medidd.layers import HalvedReLU
 from medidd.network import Network, Weights
 
 NARROW = {"convnet": 4, "mlp": 4, "alexnet": 4, "vgg11": 4}
@@ -152,7 +153,7 @@ def test_the_convnet_halves_films_until_4_to_7_pixels_are_left(size: int) -> Non
     module = convnet(2, 1, size, width=1).make()
     side = module.classifier.in_features**0.5
     assert 4 <= side <= 7
-    assert side == size // 2 ** sum(isinstance(part, nn.AvgPool2d) for part in module.features)
+    assert side == size // 2 ** sum(isinstance(part, HalvedReLU) for part in module.features)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,18 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from medidd.architectures import convnet, mlp
-from medidd.descent import Batch, Unrolled, batches, bearable, descend, gradient, loss_on, toward
+from medidd.descent import (
+    Batch,
+    Unrolled,
+    batches,
+    bearable,
+    descend,
+    gradient,
+    loss_on,
+    toward,
+)
+from medidd.descent import leaves as learned
+from medidd.memory import Held
 from medidd.network import Architecture, Network, Weights
 
 NETWORKS = {
@@ -95,6 +106,43 @@ def test_pull_is_autograd_through_the_whole_loop(
     for ours, theirs in zip((pull.images, pull.labels, pull.lr), expected, strict=True):
         assert theirs.norm() > 0
         assert (ours - theirs).norm() <= 1e-6 * theirs.norm()
+
+
+@every_network
+@pytest.mark.parametrize("through_weights", [True, False])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_how_many_graphs_are_kept_does_not_change_a_bit(
+    f: Network, through_weights: bool, dtype: torch.dtype, rng: torch.Generator
+) -> None:
+    x, y, lr = (part.to(dtype) for part in synthetic(rng))
+    theta = f.init(rng, like=x)
+    adjoint = like_weights(theta, rng)
+    program = [batch(step) for step in PROGRAMS["batches in order, twice"]]
+    seen = 0
+
+    def counting(theta: Weights, x: Tensor) -> Tensor:
+        nonlocal seen
+        seen += 1
+        return f(theta, x)
+
+    def pulled(memory: int) -> tuple[Tensor, ...]:
+        nonlocal seen
+        seen = 0
+        path = Unrolled(counting, theta, x, y, lr=lr, program=program, memory=memory)
+        pull = path.pull(adjoint, through_weights=through_weights)
+        return (pull.images, pull.labels, pull.lr, *path.end.values())
+
+    with Held() as held:
+        gradient(f, learned(theta), *program[0].of(x, y), create_graph=True)
+    forwards, results = [], []
+    for memory in (0, 3 * held.bytes, 10**9):
+        results.append(pulled(memory))
+        forwards.append(seen)
+    assert forwards[0] == 2 * len(program)
+    assert forwards[2] == len(program)
+    assert forwards[2] < forwards[1] < forwards[0]
+    for result in results[1:]:
+        assert all(torch.equal(a, b) for a, b in zip(result, results[0], strict=True))
 
 
 @every_network
