@@ -61,15 +61,13 @@ def wait(device: torch.device) -> None:
 
 def memory(device: torch.device, *, peak: bool = False) -> int:
     """Returns the bytes in use, or the most that were since they were asked for last."""
+    wait(device)
+    if peak:
+        return torch.cuda.max_memory_allocated() if device.type == "cuda" else _status("VmHWM")
+    gc.collect()
     if device.type == "cuda":
-        torch.cuda.synchronize()
-        if peak:
-            return torch.cuda.max_memory_allocated()
         torch.cuda.reset_peak_memory_stats()
         return torch.cuda.memory_allocated()
-    if peak:
-        return _status("VmHWM")
-    gc.collect()
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)
     Path("/proc/self/clear_refs").write_text("5")  # forgets the greatest size so far

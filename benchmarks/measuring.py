@@ -144,7 +144,7 @@ def _answer(
         answer = _cost(step, form, folder, torch.device(device), threads)
     except MemoryError as error:
         answer = error
-    except RuntimeError as error:  # which torch also raises where memory is short
+    except Exception as error:  # torch raises a RuntimeError where memory is short
         answer = MemoryError() if "memory" in str(error) else repr(error)
     there.send(answer)
 
@@ -157,10 +157,8 @@ def _cost(step: Step, form: str, folder: Path, device: torch.device, threads: in
     if device.type == "cpu":
         within_memory()
     small = replace(step, size=16, width=4, batch=4)
-    _counted(small, form, folder / "small", device)
-    before = memory(device)
-    found, kernels = _counted(step, form, folder, device)
-    peak = memory(device, peak=True) - before
+    _counted(_path(small, form, folder / "small", device), small, device)
+    found, kernels, peak = _counted(_path(step, form, folder, device), step, device)
     torch.save(found, folder / "gradients.pt")
     del found
 
@@ -186,14 +184,17 @@ def _advanced(path: Iterator[dict[str, Tensor]], updates: int) -> None:
         next(path)
 
 
-def _counted(step: Step, form: str, folder: Path, device: torch.device) -> tuple[Gradients, int]:
-    """Takes a step; returns the gradients of its updates, and on a CPU the kernels it took."""
-    path, (before, within) = _path(step, form, folder, device), step.updates
-    _advanced(path, before)
+def _counted(
+    path: Iterator[dict[str, Tensor]], step: Step, device: torch.device
+) -> tuple[Gradients, int, int]:
+    """Takes a step; returns the gradients of its updates, its kernels on a CPU, and its bytes."""
+    before = memory(device)
+    _advanced(path, step.updates[0])
     with Kernels() if device.type == "cpu" else contextlib.nullcontext() as counter:
-        found = [next(path) for _ in range(within)]
+        found = [next(path) for _ in range(step.updates[1])]
+    peak = memory(device, peak=True) - before
     grads = [{name: grad.cpu() for name, grad in of.items()} for of in found]
-    return grads, 0 if counter is None else counter.count
+    return grads, 0 if counter is None else counter.count, peak
 
 
 def _path(step: Step, form: str, folder: Path, device: torch.device) -> Iterator[dict[str, Tensor]]:

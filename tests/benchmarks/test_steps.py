@@ -1,11 +1,14 @@
 """What a step costs, and whether its forms agree, in tiny shapes."""
 
+from pathlib import Path
+
+import pytest
 import torch
 from click.testing import CliRunner
 
 from benchmarks.counters import Kernels
 from benchmarks.growth import AXES, draw
-from benchmarks.measuring import Cost
+from benchmarks.measuring import Cost, Step, measured
 from benchmarks.steps import HEAD, ROWS, main
 from medidd.methods import METHODS
 
@@ -14,6 +17,7 @@ def test_every_method_has_a_row() -> None:
     assert {step.method for step in ROWS.values()} == set(METHODS)
 
 
+@pytest.mark.slow
 def test_rows_are_measured_in_three_forms_that_agree() -> None:
     options = ["--quick", "--device", "cpu", "--threads", "1", "--repeats", "1"]
     ran = CliRunner().invoke(main, [*options, "--row", "dm-64", "--row", "mtt-64"])
@@ -58,3 +62,14 @@ def test_growth_is_drawn_over_every_axis_even_where_memory_ended_it() -> None:
     for axes, axis in zip(figure.axes, AXES + AXES, strict=True):
         assert len(axes.lines) == len(axis.methods)
         assert axes.get_xscale() == axes.get_yscale() == "log"
+
+
+def test_a_step_that_needs_more_memory_than_there_is_says_so(tmp_path: Path) -> None:
+    step = Step("dm", 4096, width=4, batch=200_000)
+    assert measured(step, "medidd", tmp_path, device="cpu", threads=1) == "out of memory"
+
+
+def test_a_step_that_fails_says_why(tmp_path: Path) -> None:
+    step = Step("mtt", 16, width=4, batch=4, values={"inner_steps": 0})
+    with pytest.raises(RuntimeError, match=r"mtt, medidd: .*inner_steps.* must be 1"):
+        measured(step, "medidd", tmp_path, device="cpu", threads=1)
