@@ -11,8 +11,10 @@ from collections.abc import Callable, Iterator
 
 import torch
 
+from benchmarks.textbook.averages import class_mean, moments
 from benchmarks.textbook.matching import dc, dm, dsa, idc
 from benchmarks.textbook.plain import Films, Outcome
+from benchmarks.textbook.regression import frepo, kip, label_solve, rfad
 from benchmarks.textbook.unrolled import dd, mtt, soft_label, tesla
 from medidd.data import SyntheticSet
 from medidd.distill import Method
@@ -23,14 +25,20 @@ __all__ = ["TEXTBOOK", "Films", "Outcome", "outcomes"]
 Form = Callable[..., Iterator[Outcome]]
 
 TEXTBOOK: dict[str, Form] = {
+    "class-mean": class_mean,
     "dd": dd,
     "soft-label": soft_label,
     "dc": dc,
+    "kip": kip,
+    "label-solve": label_solve,
     "dsa": dsa,
     "dm": dm,
     "mtt": mtt,
     "idc": idc,
+    "frepo": frepo,
+    "rfad": rfad,
     "tesla": tesla,
+    "moments": moments,
 }
 """The textbook form of each method, by the method's name."""
 

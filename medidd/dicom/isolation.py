@@ -5,11 +5,13 @@ on the files, each on one file at a time. If a process ends on a file, only this
 another process takes its place.
 """
 
+import fcntl
 import logging
 import multiprocessing
 import os
 import resource
 import signal
+import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -162,6 +164,7 @@ def _context() -> ForkServerContext | SpawnContext:
 def _serve(pipe: Connection, work: Callable[[Any], Any], seconds: float, memory: int) -> None:
     """Works on what comes through the pipe until it is closed."""
     _mute()
+    _end_with_command()
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core would hold a patient's film
     _, most = resource.getrlimit(resource.RLIMIT_AS)
     allowed = memory if most == resource.RLIM_INFINITY else min(memory, most)
@@ -177,6 +180,22 @@ def _serve(pipe: Connection, work: Callable[[Any], Any], seconds: float, memory:
         result = work(item)
         signal.setitimer(signal.ITIMER_REAL, 0)
         pipe.send(result)
+
+
+def _end_with_command() -> None:
+    """Has the kernel end this process when the command ends, whatever both are doing.
+
+    Else a file that hangs would keep this process and the server for all its seconds.
+    """
+    command = multiprocessing.parent_process()
+    if command is None:
+        return
+    # The end of the command closes this pipe: a signal, which ends a process by default.
+    fcntl.fcntl(command.sentinel, fcntl.F_SETOWN, os.getpid())
+    flags = fcntl.fcntl(command.sentinel, fcntl.F_GETFL)
+    fcntl.fcntl(command.sentinel, fcntl.F_SETFL, flags | os.O_ASYNC)
+    if not command.is_alive():  # it ended before it was watched
+        sys.exit()
 
 
 def _mute() -> None:

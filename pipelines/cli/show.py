@@ -10,6 +10,7 @@ import shutil
 import sys
 import textwrap
 from collections.abc import Callable, Generator
+from contextlib import closing
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import rich_click as click
@@ -24,7 +25,8 @@ def followed(progress: Generator[Progress, None, Result]) -> Result:
     """Runs a command to its end under a progress bar on stderr; returns its result."""
     from pipelines.cli.terminal import Bars
 
-    with Bars() as bars:
+    # What is stopped must end its processes now, not when Python ends.
+    with closing(progress), Bars() as bars:
         while True:
             try:
                 bars.show(next(progress))

@@ -14,7 +14,7 @@ from rich.progress import (
 )
 from rich.progress import Progress as Rich
 
-from pipelines.run.progress import Progress
+from pipelines.run.progress import Progress, Stages
 
 
 class Bars:
@@ -35,6 +35,7 @@ class Bars:
         self._console = console
         self._tasks: dict[str, TaskID] = {}
         self._last: Progress | None = None
+        self._stages = Stages()
 
     def __enter__(self) -> Self:
         self._rich.start()
@@ -47,11 +48,13 @@ class Bars:
         trace: TracebackType | None,
     ) -> None:
         if error is None:
+            self._stages.passed(None)
             self._finish()
         self._rich.stop()
 
     def show(self, progress: Progress) -> None:
         """Brings the screen up to date."""
+        self._stages.passed(progress)
         if self._last is not None and self._last.stage != progress.stage:
             self._finish()
         if progress.stage not in self._tasks:
@@ -68,5 +71,6 @@ class Bars:
         if self._last is not None and not self._console.is_terminal:
             last = self._last
             note = f", {last.note}" if last.note else ""
-            line = f"{last.stage}: {last.done}/{last.total}{note}"
+            seconds = self._stages.of(last.stage)
+            line = f"{last.stage}: {last.done}/{last.total}{note}, {seconds:.0f} s"
             self._console.print(line, highlight=False, soft_wrap=True)

@@ -28,11 +28,11 @@ from pipelines.run import ledger
 from pipelines.run.errors import Exit, Stop
 from pipelines.run.installation import key
 from pipelines.run.patients import Patients
-from pipelines.run.progress import Progress
+from pipelines.run.progress import Progress, timed
 from pipelines.run.release_file import read_release
 from pipelines.run.results import write_audit
 from pipelines.run.seeds import generator
-from pipelines.run.store import Json, require
+from pipelines.run.store import Json, Run, require
 from privacy.decision import Decision, decide
 from privacy.evidence import Evidence
 from privacy.finding import Finding
@@ -90,8 +90,12 @@ def run(job: Audit) -> Generator[Progress, None, Json]:
         Stop: there is no finished run, its films were deleted, or the policy, the reference, the
             encoder or the ledger cannot be used.
     """
-    policy = read_policy(job.policy)
-    opened = open_run(require(job.run))
+    policy, place = read_policy(job.policy), require(job.run)
+    return (yield from timed(place, _audited(job, policy, place)))
+
+
+def _audited(job: Audit, policy: Policy, place: Run) -> Generator[Progress, None, Json]:
+    opened = open_run(place)
     torch.set_num_threads(opened.frozen.threads)  # another number rounds differently
     ledger.entries()  # finds a damaged ledger before the work, not after it
     encoder = read_encoder(job.encoder, opened.patients.members.images.shape[1:])

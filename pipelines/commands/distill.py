@@ -23,7 +23,7 @@ from pipelines.run import ledger
 from pipelines.run.budget import Budget
 from pipelines.run.films import Studies
 from pipelines.run.patients import read_patients, require_enough
-from pipelines.run.progress import Progress
+from pipelines.run.progress import Progress, timed
 from pipelines.run.release_file import read_release, write_release
 from pipelines.run.results import has_metrics, write_metrics
 from pipelines.run.store import RUNS, Json, Run, claimed
@@ -127,6 +127,10 @@ def run(job: Distill) -> Generator[Progress, None, Run]:
     frozen = job.frozen()
     ledger.entries()  # finds a damaged ledger before the work, not after it
     place = job.place(frozen)
+    return (yield from timed(place, _made(job, frozen, place)))
+
+
+def _made(job: Distill, frozen: FrozenJob, place: Run) -> Generator[Progress, None, Run]:
     with claimed(place, frozen.to_json(), resume=job.resume):
         patients = yield from read_patients(
             place, job.studies, seed=job.seed, held_out=frozen.held_out

@@ -20,7 +20,7 @@ from pipelines.learning.recipe import built, device
 from pipelines.run.budget import Budget
 from pipelines.run.films import Studies
 from pipelines.run.patients import Patients, read_patients
-from pipelines.run.progress import Progress
+from pipelines.run.progress import Progress, timed
 from pipelines.run.store import Run, claimed
 
 
@@ -75,8 +75,14 @@ def run(job: Experts) -> Generator[Progress, None, Path]:
     Raises:
         Stop: with one line that says what is wrong and what to do.
     """
+    place = Run(job.out)
+    yield from timed(place, _trained(job, place))
+    return job.out
+
+
+def _trained(job: Experts, place: Run) -> Generator[Progress, None, None]:
     torch.set_num_threads(job.threads)
-    place, where = Run(job.out), device(job.device)
+    where = device(job.device)
     own = {name: value for name, value in vars(job).items() if name not in _UNASKED}
     asked = own | job.studies.asked() | {"device": where.type}
     if job.budget is not None:
@@ -102,7 +108,6 @@ def run(job: Experts) -> Generator[Progress, None, Path]:
             device=where,
             asked=asking(job.budget, place.answers),
         )
-    return job.out
 
 
 def _reserve(

@@ -10,7 +10,7 @@ from medidd.dicom.storage import COHORT
 from pipelines.run import remarks
 from pipelines.run.errors import Exit, Stop
 from pipelines.run.films import Studies, open_cohort, read_films
-from pipelines.run.progress import Answer, Progress
+from pipelines.run.progress import Answer, Progress, seconds_of, spoken, timed
 from pipelines.run.store import Json, Run, claim
 
 
@@ -41,6 +41,11 @@ def run(job: Ingest) -> Generator[Progress, None, Answer]:
         Stop: the folder gives no cohort.
     """
     place = Run(job.out)
+    yield from timed(place, _read(job, place))
+    return _answer(place, open_cohort(place))
+
+
+def _read(job: Ingest, place: Run) -> Generator[Progress, None, None]:
     fresh = claim(place, job.asked(), resume=True)
     try:
         yield from read_films(place.cohort, job.studies, refused_list=place.refused)
@@ -53,7 +58,6 @@ def run(job: Ingest) -> Generator[Progress, None, Answer]:
         if refused:
             raise Stop(f"{stop}; their list is in {place.refused}", stop.code) from None
         raise
-    return _answer(place, open_cohort(place))
 
 
 def _answer(place: Run, cohort: Cohort) -> Answer:
@@ -75,6 +79,8 @@ def _answer(place: Run, cohort: Cohort) -> Answer:
         lines += remarks.of_refused(cohort.refused)
         lines.append(f"their list is in {place.refused}; do not share it")
     lines += remarks.of_cohort(cohort)
+    stages = seconds_of(place)
+    lines += spoken(stages)
     value = {
         "cohort": str(place.path),
         "films": films,
@@ -86,5 +92,6 @@ def _answer(place: Run, cohort: Cohort) -> Answer:
         "warned": cohort.warned,
         "unknown_keys": cohort.unknown_keys,
         "evidence": cohort.evidence,
+        "stages": stages,
     }
     return Answer(lines, value)

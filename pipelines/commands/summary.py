@@ -9,7 +9,7 @@ from pipelines.learning.plan import too_few
 from pipelines.reports.report import ROWS, next_step
 from pipelines.run import remarks
 from pipelines.run.films import open_cohort
-from pipelines.run.progress import Answer
+from pipelines.run.progress import Answer, seconds_of, spoken
 from pipelines.run.release_file import read_release
 from pipelines.run.results import read_audit, read_metrics
 from pipelines.run.store import Json, Run, read_json
@@ -44,6 +44,8 @@ def of(run: Run, seconds: float) -> Answer:
         f"audit ({audit['level']}): {audit['verdict']}. {next_step(audit)}",
         f"report:  {run.report}",
     ]
+    stages = seconds_of(run)
+    lines += spoken(stages)
     cohort = open_cohort(run)
     if run.refused.exists():
         lines.append(f"left out: {remarks.left_out(cohort.refused)}; list of files: {run.refused}")
@@ -63,6 +65,7 @@ def of(run: Run, seconds: float) -> Answer:
         "unknown_keys": cohort.unknown_keys,
         "evidence": cohort.evidence,
         "seconds": seconds,
+        "stages": stages,
     }
     return Answer(lines, value)
 
@@ -88,10 +91,11 @@ def guaranteed(guarantee: Json | None, members: int) -> list[str]:
 def of_audit(path: Path, audit: Json) -> Answer:
     """Sums up an audit."""
     lines = [f"{f['audit']}  {f['verdict']:<12}  {f['text']}" for f in audit["findings"]]
-    lines += ["", f"{path}: {sentence(audit)}"]
+    stages = seconds_of(Run(path))
+    lines += ["", f"{path}: {sentence(audit)}", *spoken(stages)]
     if audit["verdict"] == "PASS":
         lines.append(f"next: medidd export {shlex.quote(str(path))} --to BUNDLE")
-    return Answer(lines, {"run": str(path), **audit})
+    return Answer(lines, {"run": str(path), **audit, "stages": stages})
 
 
 def of_bundle(bundle: Path) -> Answer:
@@ -110,12 +114,14 @@ def of_bundle(bundle: Path) -> Answer:
 def of_experts(folder: Path) -> Answer:
     """Sums up experts."""
     files = sorted(path.name for path in folder.glob("expert-*.npy"))
+    stages = seconds_of(Run(folder))
     lines = [
         f"{folder}: {len(files)} experts; they hold information from the films and must not leave",
+        *spoken(stages),
         f"next: medidd distill --method mtt --experts {shlex.quote(str(folder))}, with the same "
         "films, size, width and seed",
     ]
-    return Answer(lines, {"experts": str(folder), "files": files})
+    return Answer(lines, {"experts": str(folder), "files": files, "stages": stages})
 
 
 def of_metrics(network: str, metrics: Json) -> Answer:

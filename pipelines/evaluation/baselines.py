@@ -5,6 +5,7 @@ run computes the missing rows itself. So only the time depends on this process.
 """
 
 import ctypes
+import os
 import signal
 import subprocess
 import sys
@@ -12,11 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import torch
-
 from medidd.allocator import keep_memory
-from pipelines.evaluation.utility import utility
-from pipelines.learning.opened_run import open_run
 from pipelines.run import installation
 from pipelines.run.store import Run
 
@@ -31,8 +28,9 @@ def baselines_ahead(run: Run) -> Iterator[None]:
         yield
         return
     # Silent: a traceback shows values. -P: Python must not take a folder here for the package.
+    program = [sys.executable, "-P", "-m", "pipelines.evaluation.baselines"]
     process = subprocess.Popen(
-        [sys.executable, "-P", "-m", "pipelines.evaluation.baselines", str(run.path.resolve())],
+        [*program, str(run.path.resolve()), str(os.getpid())],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -45,9 +43,17 @@ def baselines_ahead(run: Run) -> Iterator[None]:
         process.wait()
 
 
-def main(path: Path) -> None:
-    """Judges the rows that do not need the release."""
+def main(path: Path, parent: int) -> None:
+    """Judges the rows that do not need the release, as long as the process ``parent`` lives."""
     _end_with_parent()
+    if os.getppid() != parent:  # it ended before that
+        return
+    # Only now: while they load, which takes seconds, the parent may end.
+    import torch
+
+    from pipelines.evaluation.utility import utility
+    from pipelines.learning.opened_run import open_run
+
     installation.harden()
     keep_memory()
     opened = open_run(Run(path))
@@ -65,4 +71,4 @@ def _end_with_parent() -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), int(sys.argv[2]))

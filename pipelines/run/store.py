@@ -1,7 +1,7 @@
 """A run on disk: its job, its results and its state.
 
 RUN/
-    run.json                the frozen job, and a check value of the installation's key
+    run.json                the frozen job, a check value of the installation's key, seconds
     synthetic.safetensors   the release: images and soft labels, byte for byte what an export ships
     metrics.json, audit.json, report.html, previews/
     log.jsonl               one line per step

@@ -29,9 +29,9 @@ def shortened() -> Iterator[tuple[ModuleType, str, Any]]:
 
 def _ahead(command: list[str], **options: Any) -> "subprocess.Popen[bytes]":
     """Starts the process that judges the baselines, shortened too."""
-    python, *flags, module, run = command
+    python, *flags, module, run, parent = command
     assert (flags, module) == (["-P", "-m"], "pipelines.evaluation.baselines")
-    return subprocess.Popen([python, __file__, module, run], **options)
+    return subprocess.Popen([python, __file__, module, run, parent], **options)
 
 
 def main(name: str, *arguments: str) -> None:
@@ -41,7 +41,7 @@ def main(name: str, *arguments: str) -> None:
     for module, constant, value in shortened():
         setattr(module, constant, value)
     if name == "pipelines.evaluation.baselines":
-        pipelines.evaluation.baselines.main(Path(arguments[0]))
+        pipelines.evaluation.baselines.main(Path(arguments[0]), int(arguments[1]))
         return
     pipelines.evaluation.baselines.subprocess = SimpleNamespace(
         Popen=_ahead, DEVNULL=subprocess.DEVNULL

@@ -1,5 +1,6 @@
 """Whatever a process does not survive costs one item, and nothing is left behind."""
 
+import contextlib
 import ctypes
 import multiprocessing
 import os
@@ -138,3 +139,39 @@ def test_whoever_stops_early_leaves_no_process(tmp_path: object) -> None:  # noq
     for one in pids:
         with pytest.raises(ProcessLookupError):
             os.kill(one, 0)
+
+
+BUSY = """
+import time
+from medidd.dicom.isolation import isolated
+if __name__ == "__main__":
+    for _ in isolated(time.sleep, [600, 600], workers=2):
+        pass
+"""
+
+
+def session(leader: int) -> set[int]:
+    """The processes of a session that still run."""
+    found = set()
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            state, _, _, of, *_ = path.read_text().rpartition(")")[2].split()
+            if int(of) == leader and state != "Z":
+                found.add(int(path.parent.name))
+    return found
+
+
+@pytest.mark.parametrize("ending", [signal.SIGKILL, signal.SIGTERM])
+def test_a_killed_command_leaves_no_process_busy_with_a_file(ending: signal.Signals) -> None:
+    command = subprocess.Popen([sys.executable, "-c", BUSY], start_new_session=True)
+    last = time.monotonic() + 60
+    # The command, multiprocessing's server and tracker, and two that are busy.
+    while len(session(command.pid)) < 5 and time.monotonic() < last:
+        time.sleep(0.01)
+    assert len(session(command.pid)) == 5
+    command.send_signal(ending)
+    assert command.wait() == -ending
+    last = time.monotonic() + 60
+    while session(command.pid) and time.monotonic() < last:
+        time.sleep(0.01)
+    assert session(command.pid) == set()

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from medidd.architectures import ARCHITECTURES, convnet
+from medidd.architectures import convnet
 from medidd.data import RealSet, SyntheticSet
 from medidd.fields import make
 from medidd.methods.dc import DC, distance
@@ -96,55 +96,10 @@ def test_the_loss_is_zero_where_s_is_t(
     assert min(losses(others)) > 1
 
 
-@pytest.mark.parametrize("name", ["convnet", "mlp"])
-def test_a_path_of_losses_and_gradients_is_the_papers(
-    films: Callable, started: Callable, name: str
-) -> None:
-    images, labels = films(3, classes=3, size=8, dtype=torch.double)
-    f = ARCHITECTURES[name](3, 1, 8, width=3)
-    s = started(images, classes=3, ipc=2)
-    s.images.requires_grad_()
-    method = DC(f, inner_steps=3, net_epochs=2, lr_net=0.05, batch=3)
-    theta = f.init(seeded(2), like=images)
-    fresh, push = theta, seeded(3)
-    for t, loss in enumerate(method.losses(s, RealSet(images, labels, 3, seeded(1)), seeded(2))):
-        if t:
-            for _ in range(2):
-                theta = stepped(f, theta, s.images.detach(), s.labels, 0.05)
-        expected = literal(f, theta, s, images, labels)
-        assert loss.item() == pytest.approx(expected.item(), rel=1e-9)
-        (ours,), (theirs,) = (torch.autograd.grad(value, [s.images]) for value in (loss, expected))
-        assert theirs.norm() > 0
-        assert (ours - theirs).norm() <= 1e-6 * theirs.norm()
-        # The caller steps S here.
-        s.images.data += 0.1 * torch.randn(s.images.shape, generator=push, dtype=torch.double)
-    assert t == 2
-    assert not torch.equal(theta["classifier.weight"], fresh["classifier.weight"])
-
-
 def stepped(f: Network, theta: Weights, x: Tensor, y: Tensor, lr: float) -> Weights:
     theta = {name: weight.clone().requires_grad_() for name, weight in theta.items()}
     cross_entropy(f(theta, x), y).backward()
     return {name: (weight - lr * weight.grad).detach() for name, weight in theta.items()}
-
-
-def literal(f: Network, theta: Weights, s: SyntheticSet, images: Tensor, labels: Tensor) -> Tensor:
-    """Equation 7, one class, weight and output unit after another."""
-    theta = {name: weight.clone().requires_grad_() for name, weight in theta.items()}
-    total = torch.zeros((), dtype=images.dtype)
-    for c in range(3):
-        real = cross_entropy(f(theta, images[labels == c]), labels[labels == c])
-        target = torch.autograd.grad(real, list(theta.values()))
-        logits = f(theta, s.images[2 * c : 2 * c + 2])
-        ours = -(logits.log_softmax(1)[:, c]).mean()
-        grads = torch.autograd.grad(ours, list(theta.values()), create_graph=True)
-        for a, b in zip(target, grads, strict=True):
-            if a.ndim == 1:
-                continue
-            for one, other in zip(a.flatten(1), b.flatten(1), strict=True):
-                lengths = one.square().sum().sqrt() * (other.square().sum() + 1e-300).sqrt()
-                total = total + 1 - (one * other).sum() / (lengths + 1e-6)
-    return total
 
 
 def test_a_network_too_wide_for_its_rate_is_trained_at_a_lower_one(

@@ -35,33 +35,6 @@ def test_the_loss_is_zero_when_s_is_t(films: Callable, augment: tuple[str, ...])
     assert min(different) > 1e-3
 
 
-@augmentations
-def test_the_loss_is_the_papers_formula(films: Callable, augment: tuple[str, ...]) -> None:
-    images, labels = films(5, classes=3, dtype=torch.double)
-    start, _ = films(2, classes=3, dtype=torch.double, seed=9)
-    s = set_of(start.requires_grad_(), torch.arange(3).repeat_interleave(2), 3)
-    f = convnet(3, 1, 16, width=8)
-    real = RealSet(images, labels, 3, torch.Generator().manual_seed(1))
-    method, drawn = DM(f, batch=5, augment=augment), torch.Generator().manual_seed(2)
-    replay = torch.Generator().manual_seed(2)
-    for _ in range(5):
-        theta = f.init(replay, like=images)
-        expected = torch.zeros((), dtype=torch.double)
-        omegas = [draw(replay, augment) for _ in range(3)]
-        for c, omega in enumerate(omegas):
-            mean_real, mean_synthetic = 0.0, 0.0
-            for x in images[labels == c]:
-                mean_real = mean_real + f.embed(theta, omega(x[None]))[0] / 5
-            for x in start[2 * c : 2 * c + 2]:
-                mean_synthetic = mean_synthetic + f.embed(theta, omega(x[None]))[0] / 2
-            for difference in mean_real - mean_synthetic:
-                expected = expected + difference**2
-        (loss,) = method.losses(s, real, drawn)
-        assert loss.item() == pytest.approx(expected.item(), rel=1e-9)
-        (ours,), (theirs,) = (torch.autograd.grad(value, [start]) for value in (loss, expected))
-        torch.testing.assert_close(ours, theirs)
-
-
 def test_only_images_receive_a_gradient(films: Callable, rng: torch.Generator) -> None:
     images, labels = films(3)
     s = set_of(images.clone(), labels, 2)

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 
-import pytest
 import torch
 from torch import Tensor
 
@@ -57,37 +56,6 @@ def test_a_pool_of_one_untrained_network_is_rfad(films: Callable, started: Calla
     assert losses == losses_too
     for one, other in zip(tensors, tensors_too, strict=True):
         assert torch.equal(one, other)
-
-
-def test_the_pool_is_that_of_the_algorithm(films: Callable, started: Callable) -> None:
-    images, labels = films(5, classes=3, dtype=torch.double)
-    s, f = started(images, classes=3, ipc=2), convnet(3, 1, 16, width=8)
-    method = FRePo(RFAD(f, batch=5, augment=()), pool=2, online=4, lr_net=0.01)
-    rng, replay, push = seeded(2), seeded(2), seeded(9)
-    real = RealSet(images, labels, 3, seeded())
-
-    def fresh() -> Student:
-        return Student(f, f.init(replay, like=images), 0.01)
-
-    ages, renewed = [], 0
-    for _ in range(12):
-        pool = [fresh() for _ in range(2)]
-        pool[1].steps(s, 2)
-        updates = 0
-        for loss in method.losses(s, real, rng):
-            drawn = int(torch.randperm(2, generator=replay)[0])
-            if pool[drawn].age > 4:
-                pool[drawn], renewed = fresh(), renewed + 1
-            ages.append(pool[drawn].age)
-            expected = method.rfad.loss([pool[drawn].theta], s, real, replay)
-            assert loss.item() == pytest.approx(expected.item(), rel=1e-8)
-            # The caller steps S here.
-            s.images += 0.1 * torch.randn(s.images.shape, generator=push).double()
-            pool[drawn].steps(s, 1)
-            updates += 1
-        assert updates == 4
-    assert (min(ages), max(ages)) == (0, 4)
-    assert renewed > 0
 
 
 def test_a_network_is_trained_on_s_alone_and_as_long_as_it_says(

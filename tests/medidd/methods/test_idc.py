@@ -9,7 +9,6 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from medidd.architectures import convnet, mlp
-from medidd.augment import draw_each
 from medidd.data import NORMALIZATION, Normalization, RealSet, SyntheticSet
 from medidd.distill import distill
 from medidd.methods.idc import IDC
@@ -133,54 +132,6 @@ def literal(f: Network, theta: Weights, x: Tensor, y: Tensor, *, graph: bool) ->
         cross_entropy(f(theta, x), y), list(theta.values()), create_graph=graph
     )
     return dict(zip(theta, grads, strict=True))
-
-
-@pytest.mark.parametrize("metric", ["mse", "l1"])
-def test_a_path_is_that_of_a_network_that_torch_trains_on_real_images(
-    films: Callable, started: Callable, metric: str
-) -> None:
-    images, labels = films(3, classes=2, size=8, dtype=torch.double)
-    f = convnet(2, 1, 8, width=3)
-    s = started(images, ipc=2)
-    s.images.requires_grad_()
-    # Batches of whole classes: three films each to match, and to train on three of either.
-    method = IDC(f, inner_steps=3, net_steps=2, metric=metric, lr_net=0.1, batch=6)
-    drawn, replay, push = seeded(2), seeded(2), seeded(3)
-    path = method.losses(s, RealSet(images, labels, 2, seeded(1)), drawn)
-
-    theta = {name: w.requires_grad_() for name, w in f.init(replay, like=images).items()}
-    sgd = torch.optim.SGD(theta.values(), lr=0.1, momentum=0.9, weight_decay=5e-4)
-    for t in range(3):
-        for _ in range(2 if t else 0):
-            omega = draw_each(replay, ("color", "crop"))
-            sgd.zero_grad()
-            per_class = [
-                cross_entropy(f(theta, omega(images[labels == c])), labels[labels == c])
-                for c in range(2)
-            ]
-            torch.stack(per_class).mean().backward()
-            sgd.step()
-        for c in range(2):
-            omega = draw_each(replay, ("color", "crop", "cutout"))
-            x = omega(images[labels == c])
-            target = literal(f, theta, x, labels[labels == c], graph=False)
-            shown = omega(method.decode(s).images[8 * c : 8 * c + 8])
-            ours = literal(f, theta, shown, torch.full((8,), c), graph=True)
-            differences = torch.cat(
-                [(ours[name] - target[name]).flatten() for name in theta if ".0.weight" in name]
-            )
-            expected = (differences**2 if metric == "mse" else differences.abs()).sum()
-            loss = next(path)
-            assert loss.item() == pytest.approx(expected.item(), rel=1e-7)
-            (mine,), (theirs,) = (torch.autograd.grad(v, [s.images]) for v in (loss, expected))
-            assert (mine - theirs).norm() <= 1e-6 * theirs.norm()
-            assert mine[2 * c : 2 * c + 2].norm() > 0
-            assert mine.norm() == mine[2 * c : 2 * c + 2].norm()  # of this class alone
-            # The caller steps S here.
-            s.images.data += 0.1 * torch.randn(s.images.shape, generator=push, dtype=torch.double)
-    assert next(path, None) is None
-    # Nothing is drawn after the last round, and no network trained.
-    assert torch.equal(drawn.get_state(), replay.get_state())
 
 
 def test_no_real_image_is_asked_for_after_the_last_round(

@@ -26,37 +26,6 @@ def noise(images: Tensor, labels: Tensor, ipc: int = 1) -> SyntheticSet:
     return SyntheticSet(drawn, torch.eye(classes).repeat_interleave(ipc, 0).to(images), LR)
 
 
-def formula(kernel: Kernel, s: SyntheticSet, images: Tensor, labels: Tensor) -> Tensor:
-    """The loss as the paper writes it, with an inverse."""
-    n, classes = s.labels.shape
-    k_ss = kernel(s.images, s.images)
-    k_ss = k_ss + 1e-6 * torch.trace(k_ss) / n * torch.eye(n, dtype=torch.double)
-    predicted = kernel(images, s.images) @ torch.linalg.inv(k_ss) @ (s.labels - 1 / classes)
-    truth = torch.eye(classes, dtype=torch.double)[labels] - 1 / classes
-    return (predicted - truth).square().mean() / 2
-
-
-@both
-@pytest.mark.parametrize(("classes", "channels", "ipc"), [(2, 1, 1), (3, 3, 2)])
-def test_loss_and_gradient_are_those_of_the_formula(
-    films: Callable, kernel: Kernel, classes: int, channels: int, ipc: int
-) -> None:
-    images, labels = films(4, classes=classes, channels=channels, size=8, dtype=torch.double)
-    s = noise(images, labels, ipc)
-    s.images.requires_grad_()
-    s.labels.requires_grad_()
-    # A batch as large as its class is all of it; two at once must add up to the same.
-    real = RealSet(images, labels, classes, seeded(), chunk=2)
-    loss = next(KIP(kernel).losses(s, real, seeded()))
-    expected = formula(kernel, s, images, labels)
-    assert loss.item() == pytest.approx(expected.item(), rel=1e-9)
-    ours = torch.autograd.grad(loss, (s.images, s.labels))
-    theirs = torch.autograd.grad(expected, (s.images, s.labels))
-    for mine, wanted in zip(ours, theirs, strict=True):
-        assert wanted.norm() > 0
-        assert (mine - wanted).norm() <= 1e-7 * wanted.norm()
-
-
 def test_the_gradient_is_that_of_finite_differences(films: Callable) -> None:
     images, labels = films(3, size=4, dtype=torch.double)
     real = RealSet(images, labels, 2, seeded())

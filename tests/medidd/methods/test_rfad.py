@@ -8,7 +8,6 @@ from sklearn.linear_model import Ridge
 from torch import Tensor
 
 from medidd.architectures import convnet
-from medidd.augment import RADIOGRAPH, draw
 from medidd.data import RealSet, SyntheticSet
 from medidd.distill import Classifies, distill
 from medidd.methods.rfad import JUDGES, RFAD
@@ -29,48 +28,6 @@ def predicted(phi: Tensor, h: Tensor, y: Tensor, ridge: float) -> Tensor:
     k_ss, k_ts = phi @ phi.T, h @ phi.T
     k_ss = k_ss + ridge * torch.trace(k_ss) / n * torch.eye(n, dtype=torch.double)
     return k_ts @ torch.linalg.inv(k_ss) @ (y.double() - 1 / classes)
-
-
-@pytest.mark.parametrize("augment", [(), RADIOGRAPH], ids=["plain", "siamese"])
-@pytest.mark.parametrize(
-    ("classes", "channels", "ipc", "networks"), [(2, 1, 1, 1), (3, 3, 2, 3)], ids=str
-)
-def test_loss_and_gradient_are_those_of_the_formula(
-    films: Callable,
-    started: Callable,
-    classes: int,
-    channels: int,
-    ipc: int,
-    networks: int,
-    augment: tuple[str, ...],
-) -> None:
-    images, labels = films(5, classes=classes, channels=channels, dtype=torch.double)
-    images, labels = images[2:], labels[2:]  # The first class has fewer, and weighs as much.
-    s = started(images, classes=classes, ipc=ipc)
-    s.images.requires_grad_()
-    s.labels = s.labels.mul(0.8).requires_grad_()  # Centred is not the same as of mean zero.
-    f = convnet(classes, channels, 16, width=8)
-    # A batch as large as its class is all of it; two at once must add up to the same.
-    real = RealSet(images, labels, classes, seeded(), chunk=2)
-    method = RFAD(f, networks=networks, ridge=1e-3, augment=augment)
-    (loss,) = method.losses(s, real, seeded(1))
-
-    replay = seeded(1)
-    thetas = [f.init(replay, like=images) for _ in range(networks)]
-    omega = draw(replay, augment)
-    answers = predicted(
-        features(f, thetas, omega(s.images)), features(f, thetas, omega(images)), s.labels, 1e-3
-    )
-    off = answers - (torch.eye(classes, dtype=torch.double)[labels] - 1 / classes)
-    parts = [off[labels == label].square().mean() / 2 for label in range(classes)]
-    expected = torch.stack(parts).mean()
-
-    assert loss.item() == pytest.approx(expected.item(), rel=1e-9)
-    ours = torch.autograd.grad(loss, (s.images, s.labels))
-    theirs = torch.autograd.grad(expected, (s.images, s.labels))
-    for mine, wanted in zip(ours, theirs, strict=True):
-        assert wanted.norm() > 0
-        assert (mine - wanted).norm() <= 1e-7 * wanted.norm()
 
 
 def test_the_gradient_is_that_of_finite_differences(films: Callable, started: Callable) -> None:

@@ -44,38 +44,6 @@ def inner(f: Network, theta: Weights, s: SyntheticSet, steps: int) -> Weights:
     return theta
 
 
-@pytest.mark.parametrize(("horizon", "window"), [(4, 4), (6, 2)], ids=["exact", "truncated"])
-def test_the_gradient_is_that_of_the_loss_after_the_window(
-    films: Callable, soft: Callable, horizon: int, window: int
-) -> None:
-    images, labels = films(5, size=8, dtype=torch.double)
-    f = convnet(2, 1, 8, width=WIDTH)
-    s = soft(images)
-    # A batch of a whole class is a fixed batch.
-    real = RealSet(images, labels, 2, torch.Generator().manual_seed(4))
-    method = SoftLabel(f, horizon=horizon, window=window, batch=5)
-    drawn, replay = (torch.Generator().manual_seed(5) for _ in range(2))
-    starts = []
-    for _ in range(4):
-        starts.append(int(torch.randint(horizon - window + 1, (), generator=replay)))
-        theta = f.init(replay, like=images)
-        theta = {n: w.detach() for n, w in inner(f, theta, s, starts[-1]).items()}
-        end = inner(f, theta, s, window)
-        per_class = [
-            cross_entropy(f(end, images[labels == c]), labels[labels == c]) for c in range(2)
-        ]
-        expected_loss = (per_class[0] + per_class[1]) / 2
-        expected = torch.autograd.grad(expected_loss, list(s.tensors().values()))
-
-        (loss,) = method.losses(s, real, drawn)
-        ours = torch.autograd.grad(loss, list(s.tensors().values()))
-        assert loss.item() == pytest.approx(expected_loss.item(), rel=1e-9)
-        for mine, theirs in zip(ours, expected, strict=True):
-            assert theirs.norm() > 0
-            assert (mine - theirs).norm() <= 1e-6 * theirs.norm()
-    assert (max(starts) > 0) == (window < horizon)
-
-
 def test_the_gradient_agrees_with_finite_differences(films: Callable, soft: Callable) -> None:
     images, labels = films(2, size=4, dtype=torch.double)
     s = soft(images, ipc=1)

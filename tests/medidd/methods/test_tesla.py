@@ -6,17 +6,15 @@ import pytest
 import torch
 from one_expert import Expert, seeded, synthetic
 from torch import Tensor
-from torch.nn.functional import cosine_similarity, cross_entropy
+from torch.nn.functional import cosine_similarity
 
 from medidd.architectures import convnet
-from medidd.augment import draw
 from medidd.data import SyntheticSet
-from medidd.descent import batches, descend
+from medidd.descent import descend
 from medidd.distill import distill
 from medidd.fields import make
 from medidd.methods.mtt import MTT
 from medidd.methods.tesla import TESLA
-from medidd.network import Weights
 
 F = convnet(2, 1, 8, width=3)
 
@@ -38,49 +36,6 @@ def slopes(method: MTT | TESLA, s: SyntheticSet) -> tuple[float, Tensor, Tensor]
 def both(mtt: MTT, s: SyntheticSet) -> tuple[tuple[float, Tensor, Tensor], ...]:
     """The exact gradient and the truncated one."""
     return slopes(mtt, s), slopes(TESLA(mtt), s)
-
-
-def test_the_gradient_is_the_formula_of_the_paper_with_its_factor_of_two() -> None:
-    s, e, rng = synthetic(ipc=3), expert(), seeded()
-    names, alpha = list(e.start), s.log_lr.exp().detach()
-    start, target = (torch.cat([w[n].flatten() for n in names]) for w in (e.start, e.target))
-    shapes = [e.start[name].shape for name in names]
-    seen, rows = [], batches(6, 4, rng)
-    for _ in range(5):
-        batch = next(rows)
-        seen.append((batch, draw(rng, ("brightness", "scale"), images=len(batch))))
-
-    def weights(row: Tensor) -> Weights:
-        parts = row.split([shape.numel() for shape in shapes])
-        return {n: p.view(shape) for n, p, shape in zip(names, parts, shapes, strict=True)}
-
-    def g(theta: Tensor, x: Tensor, step: int) -> Tensor:
-        batch, omega = seen[step]
-        loss = cross_entropy(F(weights(theta), omega(x[batch])), s.labels[batch])
-        return torch.autograd.grad(loss, theta, create_graph=True)[0]
-
-    # The first pass, of which only numbers are kept.
-    at, total = [start], torch.zeros_like(start)
-    for step in range(5):
-        total = total + g(at[-1].clone().requires_grad_(), s.images, step).detach()
-        at.append(start - alpha * total)
-    went = ((start - target) ** 2).sum()
-    along = 2 * (alpha * (target - start) + alpha**2 * total) / went
-    # The second, at weights that are held fixed.
-    x = s.images.detach().requires_grad_()
-    inner = sum(along @ g(at[step].clone().requires_grad_(), x, step) for step in range(5))
-    images = torch.autograd.grad(inner, x)[0]
-    moved = -alpha * total
-    off = start + moved - target
-    value = (off**2).sum() / went
-    of_log_alpha = (off @ moved) / ((off**2).sum() + (moved**2).sum())
-
-    method = TESLA(MTT(F, e, inner_steps=5, batch=4, augment=("brightness", "scale")))
-    loss, mine, log_lr = slopes(method, s)
-    assert loss == pytest.approx(value.item(), rel=1e-10)
-    assert images.norm() > 0
-    assert (mine - images).norm() <= 1e-8 * images.norm()
-    assert log_lr.item() == pytest.approx(of_log_alpha.item(), rel=1e-8)
 
 
 def test_for_one_student_step_it_is_the_gradient_of_mtt() -> None:

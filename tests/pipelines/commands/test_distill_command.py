@@ -15,6 +15,7 @@ from invented_cohort import (
     Made,
     Source,
     called,
+    copied,
     distill,
     files_of,
     plant,
@@ -22,10 +23,13 @@ from invented_cohort import (
 )
 from safetensors import safe_open
 
+from pipelines.bundle.contents import contents
+from pipelines.bundle.declared import declared
+from pipelines.learning.opened_run import open_run
 from pipelines.run import installation
 from pipelines.run.release_file import read_release
 from pipelines.run.results import read_metrics
-from pipelines.run.store import Run
+from pipelines.run.store import Run, read_json, write_json
 
 ROWS = {"synthetic", "random", "kmeans", "average", "full"}
 METRICS = {"auc", "balanced_accuracy", "sensitivity", "specificity", "hm", "auc_of_mean"}
@@ -80,11 +84,26 @@ def test_a_run_is_screened_and_never_passed(made: Made) -> None:
     assert audit["reasons"]
 
 
+ORDER = ("read films", "distil with dm", "train networks", "audit (screen)")
+STAGES = set(ORDER)
+"""What a distillation passes."""
+
+
 def test_json_prints_one_object_and_nothing_else(made: Made) -> None:
     assert made.ended.out.count("\n") == 1
     said = json.loads(made.ended.out)
-    parts = {"run", "method", "ipc", "classes", "metrics", "guarantee", "audit", "seconds"}
-    assert set(said) == parts | {"refused", "warned", "unknown_keys", "evidence"}
+    parts = {
+        "run",
+        "method",
+        "ipc",
+        "classes",
+        "metrics",
+        "guarantee",
+        "audit",
+        "seconds",
+        "stages",
+    }
+    assert set(said) == parts | {"stages", "refused", "warned", "unknown_keys", "evidence"}
     assert said["run"] == str(made.path)
     assert said["method"] == "dm"
     assert said["ipc"] == 3
@@ -92,6 +111,8 @@ def test_json_prints_one_object_and_nothing_else(made: Made) -> None:
     assert said["metrics"] == read_metrics(Run(made.path))
     assert said["audit"]["level"] == "screen"
     assert said["seconds"] >= 0
+    assert set(said["stages"]) == STAGES
+    assert all(seconds >= 0 for seconds in said["stages"].values())
 
 
 def test_people_get_a_table_on_stdout_and_progress_on_stderr(made: Made, source: Source) -> None:
@@ -99,9 +120,20 @@ def test_people_get_a_table_on_stdout_and_progress_on_stderr(made: Made, source:
     assert again.code == 0
     for word in ("6 synthetic images", "AUC", "all films", "audit (screen)", "report.html"):
         assert word in again.out
-    assert "read films" not in again.out
-    assert "read films" in made.ended.err
+    (seconds,) = (line for line in again.out.splitlines() if line.startswith("seconds: "))
+    assert {part.rpartition(" ")[0] for part in seconds[9:].split(", ")} == STAGES
+    assert "read films: " not in again.out
+    assert re.search(r"^read films: .*, \d+ s$", made.ended.err, re.MULTILINE)
     assert "distil with dm: 6/6" in made.ended.err
+
+
+def test_the_seconds_of_a_run_are_in_no_file_that_leaves(made: Made, tmp_path: Path) -> None:
+    place = Run(copied(made.path, tmp_path / "run"))
+    asked = read_json(place.job)
+    assert [stage for stage, _ in asked["stages"]] == list(ORDER)
+    write_json(place.job, asked | {"stages": [["read films", 87654.3]]})
+    assert contents(place) == contents(Run(made.path))
+    assert declared(open_run(place)) == declared(open_run(Run(made.path)))
 
 
 def test_the_report_runs_nothing_and_fetches_nothing(made: Made) -> None:

@@ -24,6 +24,7 @@ from invented_cohort import (
 import pipelines.learning.learn
 from pipelines.commands import audit
 from pipelines.commands.distill import run
+from pipelines.run.progress import seconds_of
 from pipelines.run.store import Run
 
 PATHS = {
@@ -151,6 +152,19 @@ def test_a_run_stopped_within_a_path_takes_that_path_again_to_the_same_bytes(
     again = [event.done for event in run(job) if event.stage == f"distil with {method}"]
     assert again == list(range(kept, 8))
     assert public(tmp_path / "stopped") == public(tmp_path / "whole")
+
+
+def test_the_seconds_of_a_run_that_was_stopped_add_up(
+    source: Source, stages: list[str], tmp_path: Path
+) -> None:
+    place, job = Run(tmp_path / "run"), small_job(source, tmp_path / "run", resume=True)
+    stop_after(job, stages.index("distil with dm") + 3)
+    before = seconds_of(place)
+    assert list(before) == ["read films", "distil with dm"]
+    finish(job)
+    after = seconds_of(place)
+    assert after["read films"] == before["read films"] > 0
+    assert list(after) == [*before, "train networks", "audit (screen)"]
 
 
 def test_a_finished_run_is_told_of_again_and_not_changed(made: Made, source: Source) -> None:
