@@ -18,8 +18,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
 
-from medidd.allocator import keep_memory
 from medidd.data import NORMALIZATION
+from medidd.machine.allocator import keep_memory
 from pipelines.auditing.canaries import RUNS, planted
 from pipelines.auditing.recipients import recipients
 from pipelines.learning.learn import learn

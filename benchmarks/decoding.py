@@ -20,11 +20,11 @@ from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.encaps import encapsulate
 from pydicom.pixels.decoders.base import get_decoder
 
-from medidd.allocator import keep_memory
 from medidd.dicom.pixels import burned_in
 from medidd.dicom.pixels.decoding import stored_values
 from medidd.dicom.pixels.pixels import RadiographReader
 from medidd.dicom.reading import Reading
+from medidd.machine.allocator import keep_memory
 
 SIDE = 2048
 SYNTAXES = (

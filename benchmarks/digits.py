@@ -26,10 +26,10 @@ from guarantee import WIDTH
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from medidd.allocator import keep_memory
 from medidd.data import NORMALIZATION, SyntheticSet
 from medidd.distill import Classifies, Decodes, distill
 from medidd.evaluate import RECIPIENT, log_probabilities, train, weighted_auc
+from medidd.machine.allocator import keep_memory
 from pipelines.learning.asking import asking
 from pipelines.learning.recipe import recipe, usual_start
 from pipelines.run.budget import Budget

@@ -27,11 +27,11 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from medidd.allocator import keep_memory
 from medidd.data import NORMALIZATION
 from medidd.distill import Classifies, Decodes, distill
 from medidd.evaluate import RECIPIENT, log_probabilities, score, train
 from medidd.experts.teachers import TEACHING
+from medidd.machine.allocator import keep_memory
 from pipelines.learning.asking import asking
 from pipelines.learning.recipe import Recipe, recipe
 from pipelines.run.budget import Budget

@@ -22,7 +22,6 @@ from torch import Tensor
 
 from benchmarks.counters import Kernels, memory, on_gpu, wait, within_memory
 from benchmarks.textbook import Films, outcomes
-from medidd.allocator import keep_memory
 from medidd.architectures import convnet
 from medidd.data import RealSet, SyntheticSet
 from medidd.distill import Method, Prepares, learned
@@ -30,6 +29,7 @@ from medidd.experts.trajectories import Experts, Trajectories
 from medidd.features import FEATURES
 from medidd.fields import fields, make
 from medidd.kernels import KERNELS
+from medidd.machine.allocator import keep_memory
 from medidd.methods import METHODS
 
 PROCESSES = multiprocessing.get_context("forkserver")

@@ -26,7 +26,6 @@ import numpy as np
 import torch
 from images import CLASSES, Images, cifar10, mnist
 
-from medidd.allocator import keep_memory
 from medidd.architectures import convnet
 from medidd.augment import DIGIT, PHOTOGRAPH, draw
 from medidd.data import RealSet, SyntheticSet
@@ -34,6 +33,7 @@ from medidd.distill import Classifies, Decodes, Prepares, by_ipc, distill
 from medidd.evaluate import log_probabilities, published, train
 from medidd.experts.trajectories import Experts, Trajectories
 from medidd.fields import fields, make
+from medidd.machine.allocator import keep_memory
 from medidd.methods import METHODS
 from medidd.network import Network
 from medidd.starts import STARTS, begin

@@ -25,7 +25,6 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from medidd.allocator import keep_memory
 from medidd.architectures import convnet
 from medidd.data import NORMALIZATION, RealSet
 from medidd.distill import Classifies, Decodes, Prepares, Starts, distill
@@ -35,6 +34,7 @@ from medidd.experts.trajectories import Experts, Trajectories
 from medidd.features import FEATURES
 from medidd.fields import fields, make, values
 from medidd.kernels import KERNELS
+from medidd.machine.allocator import keep_memory
 from medidd.methods import METHODS
 from medidd.starts import STARTS, begin
 from pipelines.cli.options import parsed

@@ -21,10 +21,10 @@ from pydicom import dcmread
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from medidd.allocator import keep_memory
 from medidd.data import NORMALIZATION
 from medidd.dicom.pixels.pixels import RadiographReader
 from medidd.distill import Decodes, distill
+from medidd.machine.allocator import keep_memory
 from pipelines.learning.asking import asking
 from pipelines.learning.recipe import recipe, usual_start
 from pipelines.run.budget import Budget

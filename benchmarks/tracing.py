@@ -26,11 +26,11 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from medidd.allocator import keep_memory
 from medidd.data import NORMALIZATION, RealSet
 from medidd.distill import Decodes, distill
 from medidd.experts.trajectories import Experts, Trajectories
 from medidd.fields import make, values
+from medidd.machine.allocator import keep_memory
 from pipelines.auditing.matched_statistics import MATCHED, embedding, functional_gradient
 from pipelines.learning.recipe import recipe
 from pipelines.run.release_file import quantized

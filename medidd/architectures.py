@@ -15,7 +15,7 @@ from typing import Literal
 
 from torch import nn
 
-from medidd.layers import FEW, FewChannelConvolution, HalvedReLU, InstanceNorm
+from medidd.machine.layers import FEW, FewChannelConvolution, HalvedReLU, InstanceNorm
 from medidd.network import Architecture
 
 Norm = Literal["instance", "group", "layer", "none"]

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from medidd.memory import Held, spare
+from medidd.machine.memory import Held, spare
 from medidd.network import Network, Weights
 
 

@@ -23,10 +23,10 @@ from scipy.stats import rankdata
 
 from docs.uses.cohorts import CLASSES, DATA, WIDTH, Cohort, Set, budget_for, made, read, seen
 from docs.uses.judging import REPLICATES, Floats, HeldOut, interval
-from medidd.allocator import keep_memory
 from medidd.architectures import alexnet, convnet, lenet, mlp, vgg11
 from medidd.evaluate import RECIPIENT, Training, train
 from medidd.experts.teachers import TEACHING
+from medidd.machine.allocator import keep_memory
 from medidd.network import Architecture, Network, Weights
 from privacy.release import Films
 

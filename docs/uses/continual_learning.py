@@ -34,10 +34,10 @@ from docs.uses.cohorts import (
     seen,
 )
 from docs.uses.judging import Floats, HeldOut, interval
-from medidd.allocator import keep_memory
 from medidd.architectures import convnet
 from medidd.evaluate import Training
 from medidd.experts.teachers import TEACHING
+from medidd.machine.allocator import keep_memory
 from medidd.network import Network, Weights
 from pipelines.learning.plan import planned
 from privacy.release import Films

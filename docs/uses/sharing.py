@@ -27,7 +27,7 @@ from sharing_comparison import PARTS, Fold, Rows
 from sharing_releases import Scale
 from sharing_sites import FOLDS, SITES, Site, left_over, shared_out, write_studies
 
-from medidd.allocator import keep_memory
+from medidd.machine.allocator import keep_memory
 from pipelines.run.films import open_cohort
 from pipelines.run.patients import films_of
 from pipelines.run.store import Run

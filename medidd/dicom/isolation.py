@@ -22,7 +22,7 @@ from multiprocessing.context import ForkServerContext, SpawnContext
 from multiprocessing.process import BaseProcess
 from typing import Any, Generic, TypeVar
 
-from medidd.allocator import keep_memory
+from medidd.machine.allocator import keep_memory
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")

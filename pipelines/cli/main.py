@@ -19,7 +19,7 @@ from typing import Never
 
 import rich_click as click
 
-from medidd.allocator import keep_memory
+from medidd.machine.allocator import keep_memory
 from pipelines.cli import (
     dp_commands,
     film_commands,

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from medidd.allocator import keep_memory
+from medidd.machine.allocator import keep_memory
 from pipelines.run import installation
 from pipelines.run.store import Run
 

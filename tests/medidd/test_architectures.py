@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from medidd.architectures import ARCHITECTURES, NORMS, POOLINGS, alexnet, convnet, lenet, vgg11
-from medidd.layers import HalvedReLU
+from medidd.machine.layers import HalvedReLU
 from medidd.network import Network, Weights
 
 NARROW = {"convnet": 4, "mlp": 4, "alexnet": 4, "vgg11": 4}

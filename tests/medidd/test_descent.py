@@ -21,7 +21,7 @@ from medidd.descent import (
     toward,
 )
 from medidd.descent import leaves as learned
-from medidd.memory import Held
+from medidd.machine.memory import Held
 from medidd.network import Architecture, Network, Weights
 
 NETWORKS = {

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from medidd.layers import FewChannelConvolution, HalvedReLU, InstanceNorm
+from medidd.machine.layers import FewChannelConvolution, HalvedReLU, InstanceNorm
 
 Layer = Callable[[], nn.Module]
 
