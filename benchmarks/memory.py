@@ -47,7 +47,9 @@ def main(
                     row = _measured(method, size, dicom_dir, ipc, Path(place))
                 with to.open("a") as file:
                     file.write(json.dumps(row) + "\n")
-    click.echo(f"| method | px | {' | '.join(f'{of}: true | announced' for of in COLUMNS)} | ratio |")
+    click.echo(
+        f"| method | px | {' | '.join(f'{of}: true | announced' for of in COLUMNS)} | ratio |"
+    )
     click.echo("|---|---|---|---|---|---|---|---|---|")
     for row in _rows(to):
         pairs = [f"{row['true'][of]} | {row['announced'][of]}" for of in COLUMNS]

@@ -10,7 +10,7 @@ from medidd.experts.teachers import TEACHING
 from medidd.split import LARGEST_SHARE
 from pipelines.auditing.matched_statistics import matched
 from pipelines.auditing.recipients import RECIPIENTS
-from pipelines.evaluation.rehearsal import Crowd, Need, rehearsed
+from pipelines.evaluation.rehearsal import LEARN, Crowd, Need, rehearsed
 from pipelines.learning.asking import standardized
 from pipelines.learning.job import FrozenJob
 from pipelines.learning.memory import at_hand, taken
@@ -58,14 +58,20 @@ def said(frozen: FrozenJob, crowd: Crowd) -> tuple[str, Need | None]:
                 f"; and {spoken(need.device)} of the GPU's, of which {spoken(gpu or 0)} are free"
             )
     if need is None or not need.fits(here, gpu):
-        words += f", which is too little; {_remedy(frozen, crowd)}"
+        words += f", which is too little; {_remedy(frozen, crowd, need)}"
     return words, need
 
 
-def _remedy(frozen: FrozenJob, crowd: Crowd) -> str:
-    """Returns the option that makes a run fit by the fewest halvings, as a rehearsal shows."""
+def _remedy(frozen: FrozenJob, crowd: Crowd, before: Need | None) -> str:
+    """Returns the option that makes a run fit by the fewest halvings, as a rehearsal shows.
+
+    The method's own settings are tried only where learning takes most, for they change no more.
+    """
+    learning = before is None or before.largest == LEARN
     for halvings in range(1, HALVINGS + 1):
         for option, job in smaller(frozen, halvings):
+            if option.startswith("--set") and not learning:
+                continue
             need = needed(job, crowd)
             if need is not None and need.fits(*free()):
                 return f"{option} would need about {spoken(need.together)}"
@@ -84,7 +90,7 @@ def least(frozen: FrozenJob, films: int, more: int = 0) -> int:
         films: of all patients.
         more: bytes that it has before it holds anything.
     """
-    pixels, shown = 4 * frozen.size**2, 2 * frozen.recipe(2).shown
+    pixels, shown = 4 * frozen.size**2, 2 * frozen.ipc
     held = 2 * pixels * films * (1 - LARGEST_SHARE)
     batch = max(min(TEACHING.batch, films // 4), min(RECIPIENT.batch, shown))
     return more + round(held + 2 * batch * frozen.width * pixels * 4 / 3)
