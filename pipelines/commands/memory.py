@@ -34,7 +34,7 @@ HALVINGS = 4
 
 def needed(frozen: FrozenJob, crowd: Crowd) -> Need | None:
     """Returns what a run needs, as ``rehearsed``; None if that is more than there is."""
-    return rehearsed(frozen, crowd, {SCREEN: _screened}, free()[0])
+    return rehearsed(frozen, crowd, {SCREEN: _screened}, at_hand())
 
 
 def said(frozen: FrozenJob, crowd: Crowd) -> tuple[str, Need | None]:
@@ -128,19 +128,23 @@ def require_room(frozen: FrozenJob, films: int, room: int | None = None) -> None
 def read_if_room(
     reading: Generator[Progress, None, Patients], frozen: FrozenJob
 ) -> Generator[Progress, None, Patients]:
-    """Reads films, unless there is no room for them: looked at before a pixel of them is read.
+    """Reads films, unless there is no room for them: looked at when the first one is read.
+
+    Before that nobody knows how many of the files are films.
 
     Raises:
         Stop: as ``reading`` and ``require_room``.
     """
+    looked = False
     while True:
         try:
             progress = next(reading)
         except StopIteration as end:
             patients: Patients = end.value
             return patients
-        if not progress.done:
+        if progress.done and not looked:
             require_room(frozen, progress.total)
+            looked = True
         yield progress
 
 

@@ -156,17 +156,23 @@ def rehearsed(
         FloatingPointError: the loss is not finite.
     """
     limit = None if frozen.device.type == "cuda" else room  # CUDA reserves what it never uses
-    with ProcessPoolExecutor(2, get_context("spawn"), _begun, (limit,)) as pool:
-        work = pool.submit(_command, frozen, crowd, later), pool.submit(_beside, frozen, crowd)
-        try:
-            (stages, one), (beside, two) = (each.result() for each in work)
-        except (BrokenProcessPool, MemoryError):
+    # One after the other: together they may not fit, which is what is to be found out.
+    try:
+        stages, one = _alone(limit, _command, frozen, crowd, later)
+        beside, two = _alone(limit, _beside, frozen, crowd)
+    except (BrokenProcessPool, MemoryError):
+        return None
+    except RuntimeError as error:
+        if "memory" in str(error):
             return None
-        except RuntimeError as error:
-            if "memory" in str(error):
-                return None
-            raise
+        raise
     return Need(stages, beside[ALL_FILMS], one + two)
+
+
+def _alone(limit: int | None, work: Callable[..., Peaks], *arguments: object) -> Peaks:
+    """Returns what is found by a fresh process, so that its peak is the work's own."""
+    with ProcessPoolExecutor(1, get_context("spawn"), _begun, (limit,)) as pool:
+        return pool.submit(work, *arguments).result()
 
 
 def _begun(limit: int | None) -> None:
@@ -176,7 +182,8 @@ def _begun(limit: int | None) -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # a person who interrupts wants no traceback
     if limit is not None:
         _, most = resource.getrlimit(resource.RLIMIT_DATA)
-        resource.setrlimit(resource.RLIMIT_DATA, (limit, most))
+        unused = taken("VmData") - taken("RssAnon")  # the limit counts what was only reserved, too
+        resource.setrlimit(resource.RLIMIT_DATA, (limit + unused, most))
 
 
 def _on_device(frozen: FrozenJob) -> int:
