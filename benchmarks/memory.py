@@ -1,6 +1,6 @@
 """Memory of a distillation: what --dry-run announces, and what the command takes.
 
-    python benchmarks/memory.py --size 32 --size 128 --size 224
+    python benchmarks/memory.py --size 32 --size 128 --size 224 --to memory.jsonl
 
 Every row is ``medidd distill`` on the sample films, in fresh processes: the command, and the one
 that judges the baselines. Trainings and audits are shortened, because a peak does not grow with the

@@ -58,11 +58,11 @@ def said(frozen: FrozenJob, crowd: Crowd) -> tuple[str, Need | None]:
                 f"; and {spoken(need.device)} of the GPU's, of which {spoken(gpu or 0)} are free"
             )
     if need is None or not need.fits(here, gpu):
-        words += f", which is too little; {_remedy(frozen, crowd, need)}"
+        words += f", which is too little; {remedy(frozen, crowd, need)}"
     return words, need
 
 
-def _remedy(frozen: FrozenJob, crowd: Crowd, before: Need | None) -> str:
+def remedy(frozen: FrozenJob, crowd: Crowd, before: Need | None) -> str:
     """Returns the option that makes a run fit by the fewest halvings, as a rehearsal shows.
 
     The method's own settings are tried only where learning takes most, for they change no more.
@@ -116,11 +116,11 @@ def require_room(frozen: FrozenJob, films: int, room: int | None = None) -> None
         for option, job in smaller(frozen, halvings)
         if least(job, films, more) <= room
     )
-    remedy = next(fitting, "a smaller --size and fewer films")
+    option = next(fitting, "a smaller --size and fewer films")
     needs = spoken(least(frozen, films, more))
     raise Stop(
         f"training networks on {films} films of {frozen.size} px needs at least {needs} of memory, "
-        f"and {spoken(room)} are free; use {remedy}, or free memory (--dry-run says how much)",
+        f"and {spoken(room)} are free; use {option}, or free memory (--dry-run says how much)",
         Exit.USAGE,
     )
 

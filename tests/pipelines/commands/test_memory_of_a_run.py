@@ -13,7 +13,7 @@ from invented_cohort import ROOT, SMALL, Source, called, small_job
 
 import pipelines.commands.memory
 from medidd.split import Role
-from pipelines.commands.memory import least, needed, require_room, said, smaller
+from pipelines.commands.memory import least, needed, remedy, require_room, smaller
 from pipelines.evaluation.rehearsal import ALL_FILMS, Crowd, Need
 from pipelines.learning.job import FrozenJob
 from pipelines.learning.memory import at_hand, taken
@@ -149,9 +149,8 @@ def test_a_dry_run_without_room_names_an_option_that_fits(monkeypatch: pytest.Mo
     assert need is not None
     tight = need.together - 50 * MIB
     monkeypatch.setattr(pipelines.commands.memory, "free", lambda: (tight, None))
-    words, _ = said(frozen, crowd(30))
-    assert "which is too little" in words
-    named = re.search(r"; --(?:width 32|size 64) would need about (\S+) GiB", words)
+    words = remedy(frozen, crowd(30), need)
+    named = re.fullmatch(r"--(?:width 32|size 64) would need about (\S+) GiB", words)
     assert named is not None, words
     assert float(named[1]) * 1024 * MIB < tight + 60 * MIB
 
