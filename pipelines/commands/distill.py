@@ -9,6 +9,7 @@ import torch
 
 from pipelines.bundle.declared import facts, keep_guarantee
 from pipelines.commands.audit import examine
+from pipelines.commands.memory import read_if_room
 from pipelines.evaluation.baselines import baselines_ahead
 from pipelines.evaluation.utility import NETWORKS, utility
 from pipelines.learning.experts import about, recorded
@@ -132,9 +133,8 @@ def run(job: Distill) -> Generator[Progress, None, Run]:
 
 def _made(job: Distill, frozen: FrozenJob, place: Run) -> Generator[Progress, None, Run]:
     with claimed(place, frozen.to_json(), resume=job.resume):
-        patients = yield from read_patients(
-            place, job.studies, seed=job.seed, held_out=frozen.held_out
-        )
+        reading = read_patients(place, job.studies, seed=job.seed, held_out=frozen.held_out)
+        patients = yield from read_if_room(reading, frozen)
         opened = OpenedRun(place, frozen, patients)
         require_enough(patients, job.ipc, unfold=opened.recipe.shown // job.ipc)
         recipe = _recipe(opened, job.experts)

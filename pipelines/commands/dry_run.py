@@ -1,6 +1,5 @@
-"""Says what a distillation would do, and how long it would take; writes nothing."""
+"""Says what a distillation would do, how long it would take and how much memory; writes nothing."""
 
-import resource
 import time
 from collections import Counter
 from dataclasses import replace
@@ -19,6 +18,8 @@ from pipelines.auditing.null_releases import COUNT
 from pipelines.auditing.recipients import RECIPIENTS
 from pipelines.commands.distill import Distill
 from pipelines.commands.guarantee import promise
+from pipelines.commands.memory import said
+from pipelines.evaluation.rehearsal import Crowd
 from pipelines.evaluation.utility import NETWORKS
 from pipelines.learning.plan import planned
 from pipelines.learning.recipe import Recipe
@@ -55,6 +56,7 @@ def run(job: Distill) -> Answer:
     torch.set_num_threads(job.threads)
     try:
         step = seconds_per_step(recipe, max(films.values()), studies.size, frozen.device)
+        memory, need = said(frozen, Crowd.of(plan.films, frozen))
     except (ValueError, FloatingPointError) as error:
         raise Stop(f"a trial on noise failed: {error}", Exit.USAGE) from None
     network = _network(recipe, studies.size)
@@ -65,8 +67,6 @@ def run(job: Distill) -> Answer:
         "train and audit": trainings * network,
         "standard audit": COUNT * recipe.steps * step + (COUNT + 1) * len(RECIPIENTS) * network,
     }
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    memory += len(plan.films) * studies.size**2 * 4 * 3  # levels, display values, standardised
     patients = len({film.patient for film in plan.films})
     unit = "" if studies.unit == "patient" else f", each {studies.unit} counted as one,"
     lines = [
@@ -78,7 +78,7 @@ def run(job: Distill) -> Answer:
         f"would take about {spoken(seconds['distil'])} to distil, "
         f"{spoken(seconds['train and audit'])} to train networks and screen, plus reading; "
         f"a standard audit would take another {spoken(seconds['standard audit'])}",
-        f"would need about {memory / 2**30:.1f} GiB of memory",
+        memory,
     ]
     if job.budget is None:
         lines.append("would have no guarantee (--epsilon none)")
@@ -101,7 +101,14 @@ def run(job: Distill) -> Answer:
         "evidence": dict(plan.evidence),
         "steps": recipe.steps,
         "seconds": {name: round(value, 1) for name, value in seconds.items()},
-        "memory_bytes": memory,
+        "memory_bytes": None
+        if need is None
+        else {
+            "together": need.together,
+            "command": need.command,
+            "second process": need.beside,
+            "GPU": need.device,
+        },
     }
     return Answer(lines, value)
 

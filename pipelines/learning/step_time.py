@@ -46,8 +46,8 @@ def seconds_per_step(recipe: Recipe, per_class: int, size: int, device: torch.de
     synthetic = replace(recipe, start="noise").begun(images, labels, rng)
     real = RealSet(images, labels, recipe.classes, rng)
     with TemporaryDirectory() as folder:
-        whole = _on_trial_experts(recipe.method, real, images, Path(folder))
-        method, share = _shortened(whole)
+        whole = on_trial_experts(recipe.method, real, images, Path(folder))
+        method, share = shortened(whole)
         steps = distill(method, synthetic, real, steps=TRIAL_STEPS + 1, rng=rng)
         next(steps)
         begun = time.monotonic()
@@ -56,7 +56,7 @@ def seconds_per_step(recipe: Recipe, per_class: int, size: int, device: torch.de
         return (time.monotonic() - begun) / TRIAL_STEPS / share
 
 
-def _shortened(method: Any) -> tuple[Method, float]:
+def shortened(method: Any) -> tuple[Method, float]:
     """Returns the method with a short refinement, and the share of the whole one that this is."""
     held = fields.values(method)
     refined = held.get("refined", 0)
@@ -71,7 +71,7 @@ def spoken(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
 
 
-def _on_trial_experts(method: Any, real: RealSet, like: Tensor, folder: Path) -> Method:
+def on_trial_experts(method: Any, real: RealSet, like: Tensor, folder: Path) -> Method:
     """Returns the method; one that matches experts is given one that was hardly trained."""
     held = fields.values(method)
     if "experts" in held:
