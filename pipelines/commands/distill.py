@@ -140,7 +140,7 @@ def _made(job: Distill, frozen: FrozenJob, place: Run) -> Generator[Progress, No
         recipe = _recipe(opened, job.experts)
         with baselines_ahead(place):
             yield from _release(opened, recipe, job.experts)
-    yield from _judge(opened)
+            yield from _judge(opened)
     if not place.audit.exists():
         yield from examine(opened, Level.SCREEN)
     write_report(place, patients, networks=NETWORKS)

@@ -1,7 +1,8 @@
-"""Judges the baselines in a second process while S is learned: they do not depend on S.
+"""Trains networks on the baselines in a second process: they do not depend on S.
 
-The process only writes finished rows where ``utility`` looks for them. If the process fails, the
-run computes the missing rows itself. So only the time depends on this process.
+The process shares the networks with the command, which has S to learn and to audit first. It only
+writes what they predict where ``utility`` looks for it. If the process fails, the command trains
+the missing networks itself. So only the time depends on this process.
 """
 
 import ctypes
@@ -23,7 +24,7 @@ PR_SET_PDEATHSIG = 1
 
 @contextmanager
 def baselines_ahead(run: Run) -> Iterator[None]:
-    """Works on the baselines of ``run`` while the body runs, and waits for them at its end."""
+    """Works on the baselines of ``run`` while the body runs."""
     if run.metrics.exists():
         yield
         return
@@ -37,14 +38,13 @@ def baselines_ahead(run: Run) -> Iterator[None]:
     )
     try:
         yield
-        process.wait()
     finally:
         process.kill()
         process.wait()
 
 
 def main(path: Path, parent: int) -> None:
-    """Judges the rows that do not need the release, as long as the process ``parent`` lives."""
+    """Trains the networks that do not need the release, while the process ``parent`` lives."""
     _end_with_parent()
     if os.getppid() != parent:  # it ended before that
         return

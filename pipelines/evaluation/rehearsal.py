@@ -23,13 +23,13 @@ import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from medidd.allocator import keep_memory
 from medidd.data import RealSet
 from medidd.dicom.folder.cohort import Cohort
 from medidd.dicom.folder.duplicates import Film
 from medidd.distill import Classifies, Decodes
 from medidd.evaluate import Training, log_probabilities, train
 from medidd.experts.teachers import TEACHING
+from medidd.machine.allocator import keep_memory
 from medidd.split import Role, assign, tossed
 from medidd.starts import BASELINES, STARTS, begin
 from pipelines.evaluation.utility import class_means, recipient

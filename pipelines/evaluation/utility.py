@@ -1,6 +1,7 @@
 """Utility of the release: networks trained on it, compared with networks trained on baselines.
 
-Every finished row is stored, so a run that was stopped repeats none of them.
+What every network says of the test films is stored, so a run that was stopped trains none of them
+again, and two processes share them.
 """
 
 from collections.abc import Callable, Generator
@@ -19,6 +20,7 @@ from medidd.distill import Classifies, distill
 from medidd.evaluate import NOISE, RECIPIENT, Training, log_probabilities, score, train
 from medidd.experts.teachers import TEACHING, Teachers
 from medidd.starts import BASELINES, STARTS, begin
+from pipelines.evaluation.pieces import Piece, shared
 from pipelines.learning.asking import asking
 from pipelines.learning.job import FrozenJob
 from pipelines.learning.learn import trained_teachers
@@ -58,7 +60,8 @@ def utility(
 
     Args:
         opened: the run; it stores the finished rows.
-        release: the release to judge; None to judge only the rows that do not need it.
+        release: the release to judge; None to train only the networks that do not need it, and
+            judge none.
         name: the recipient's architecture.
     """
     recipe, device, seed = opened.recipe, opened.frozen.device, opened.frozen.seed
@@ -100,31 +103,46 @@ def utility(
         return made
 
     how = recipient(opened.frozen)
-    rows = {start: on(how, baseline(start)) for start in BASELINES}
+    rows = {"full": on(TEACHING, lambda _: all_films)}  # first, for it takes longest
+    rows |= {start: on(how, baseline(start)) for start in BASELINES}
     if opened.frozen.budget is not None:
         rows["class-mean"] = on(how, class_means(opened, images, labels))
-    rows["full"] = on(TEACHING, lambda _: all_films)
     if release is not None:
         released = release.synthetic(device)
         rows["synthetic"] = on(how, lambda _: (released.images, released.labels))
         if method is not None and isinstance(method, Classifies) and name == "convnet":
             rows["own"] = partial(method.classifier, released)
-    done = {}
-    for number, (row, maker) in enumerate(rows.items()):
-        yield Progress("train networks", number, len(rows), f"on {row}")
 
-        def judged(row: str = row, maker: Maker = maker) -> Json:
-            classifiers = (
-                maker(generator(seed, "evaluate", name, row, net)) for net in range(NETWORKS)
-            )
-            predicted = [classifier(seen).cpu() for classifier in classifiers]
-            return _row(predicted, test, derived(seed, "bootstrap"))
+    folder, of_release = opened.run.private / "worth" / name, release_hash(opened.run)
 
-        path = opened.run.private / "worth" / name / f"{row}.json"
-        about = release_hash(opened.run) if row in _OF_RELEASE else ""
-        done[row] = kept(path, f"row {row} {about}", judged)
-    yield Progress("train networks", len(rows), len(rows))
-    return done
+    def about(row: str) -> str:
+        return of_release if row in _OF_RELEASE else ""
+
+    def piece(row: str, net: int) -> Piece:
+        def predicted() -> Json:
+            classifier = rows[row](generator(seed, "evaluate", name, row, net))
+            return {"probabilities": classifier(seen).cpu().tolist()}
+
+        purpose = f"network {net} of {row} {about(row)}"
+        return Piece(folder / f"{row}-{net}.json", purpose, predicted)
+
+    pieces = {row: [piece(row, net) for net in range(NETWORKS)] for row in rows}
+    # The second process goes through them from the first on, and the command from the last.
+    order = [one for of_row in pieces.values() for one in of_row]
+    yield Progress("train networks", 0, len(order))
+    for number, done in enumerate(shared(order if release is None else order[::-1])):
+        yield Progress("train networks", number + 1, len(order), f"on {done.path.stem}")
+    if release is None:
+        return {}
+
+    def judged(row: str) -> Json:
+        predicted = [torch.tensor(one.result["probabilities"]) for one in pieces[row]]
+        return _row(predicted, test, derived(seed, "bootstrap"))
+
+    return {
+        row: kept(folder / f"{row}.json", f"row {row} {about(row)}", partial(judged, row))
+        for row in rows
+    }
 
 
 def class_means(

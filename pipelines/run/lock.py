@@ -1,4 +1,4 @@
-"""One process at a time works on a run."""
+"""One process at a time works on a run, or on a part of it."""
 
 import fcntl
 import os
@@ -13,26 +13,41 @@ LOCK = ".lock"
 
 
 @contextmanager
-def alone(path: Path) -> Iterator[None]:
-    """Keeps other processes out of the body; the lock ends with the process.
+def held(path: Path, *, wait: bool) -> Iterator[bool]:
+    """Tells the body whether no other process is in it; the lock ends with the process.
 
     Args:
         path: file that is locked, in the private part of a run; made if need be.
+        wait: whether to wait until the other process has left.
+    """
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+    finally:
+        os.close(lock)
+
+
+@contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """Keeps other processes out of the body.
+
+    Args:
+        path: as in ``held``.
 
     Raises:
         Stop: another process is in it.
     """
-    path.parent.mkdir(mode=0o700, exist_ok=True)
-    lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+    with held(path, wait=False) as free:
+        if not free:
             raise Stop(
                 f"{path.parent.parent}: another process works on this run; wait for it, or name "
                 "another folder with --out",
                 Exit.USAGE,
-            ) from None
+            )
         yield
-    finally:
-        os.close(lock)
