@@ -135,9 +135,11 @@ class Moments:
         )
         row, column = torch.triu_indices(d, d, device=like.device)
         # Both halves of the matrix count in its norm, so that this vector's norm is the same.
-        twice = torch.where(row == column, 1.0, sqrt(2)).to(like)
+        twice = torch.where(row == column, 1.0, sqrt(2)).to(like.device, torch.double)
 
         def moments(x: Tensor, y: Tensor) -> Answer:
+            # Means are subtracted from moments later, which would cost single precision its digits.
+            x, y = x.double(), y.double()
             phi = self.features(x)
             square = phi.T @ phi / len(x)
             return {
@@ -151,7 +153,6 @@ class Moments:
         question = Question(moments, tuple(range(real.classes)), bound=bound)
         # A batch larger than T is the whole of it.
         (answer,) = real.means([question], size=sys.maxsize)
-        answer = {name: value.double() for name, value in answer.items()}
         second = torch.zeros(d, d).to(answer["second"])
         second[row, column] = second[column, row] = answer["second"] / twice / self.second
         shares = (answer["counts"] / self.counts).clamp(min=FEWEST)
