@@ -11,7 +11,7 @@ All that a step needs is asked in one call, because a private source clips and p
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Generic, Protocol, TypeVar, cast
+from typing import Generic, Protocol, TypeVar, cast, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -150,16 +150,27 @@ class Source(Protocol):
         """
 
 
+@runtime_checkable
+class Balances(Protocol):
+    """A source that need not answer class by class what is asked about all of them."""
+
+    def balanced(self, f: Callable[[Tensor, Tensor], Statistic], *, size: int) -> Statistic:
+        """Returns what the function of that name does."""
+
+
 def balanced(real: Source, f: Callable[[Tensor, Tensor], Statistic], *, size: int) -> Statistic:
     """Returns the mean over classes of the means of ``f``, asked in one call.
 
-    Every class weighs alike, however many images it has.
+    Every class weighs alike, however many images it has. A source that ``Balances`` passes images
+    of several classes to ``f`` at once; any other gets one question per class.
 
     Args:
         real: T.
         f: see ``Question``.
         size: images per class.
     """
+    if isinstance(real, Balances):
+        return real.balanced(f, size=size)
     answers = real.means([Question(f, (label,)) for label in range(real.classes)], size=size)
     return cast("Statistic", tree_map(lambda *parts: torch.stack(parts).mean(0), *answers))
 
@@ -170,7 +181,7 @@ network makes of more pixels does not fit the processor's caches, and needs more
 
 
 class RealSet:
-    """T, answered plainly: the mean over a batch drawn without replacement.
+    """T, answered plainly: the mean over a batch drawn without replacement. It ``Balances``.
 
     Args:
         images: standardised intensities, (n, C, H, W).
@@ -193,28 +204,53 @@ class RealSet:
         self._chunk = chunk or max(pixels // (images.shape[2] * images.shape[3]), 1)
         self._images = images
         self._labels = torch.nn.functional.one_hot(labels, classes).to(images.dtype)
-        self._class_of = labels
+        self._of_class = [(labels.cpu() == label).nonzero()[:, 0] for label in range(classes)]
         self._rng = rng
         self.classes = classes
 
     def means(self, questions: Sequence[Question[Statistic]], *, size: int) -> list[Statistic]:
         """Returns each ``f`` of a fresh batch; see ``Source.means``."""
-        return [self._answer(question, size) for question in questions]
+        return [
+            self._answer(question.f, [(self._drawn(question.classes, size), 1.0)])
+            for question in questions
+        ]
 
-    def _answer(self, question: Question[Statistic], size: int) -> Statistic:
-        asked = torch.tensor(question.classes, device=self._class_of.device)
-        rows = torch.isin(self._class_of, asked).nonzero().squeeze(1)
-        draw = torch.randperm(len(rows), generator=self._rng)[:size]
-        batch = rows[draw.to(rows.device)]
+    def balanced(self, f: Callable[[Tensor, Tensor], Statistic], *, size: int) -> Statistic:
+        """Returns the mean over classes of the means of ``f``; see the function of that name.
+
+        The batches are those that ``means`` draws for one class after another. Classes that give
+        equally many images are one batch, in which every image weighs alike.
+        """
+        batches: dict[int, list[Tensor]] = {}
+        for label in range(self.classes):
+            rows = self._drawn((label,), size)
+            batches.setdefault(len(rows), []).append(rows)
+        return self._answer(
+            f, [(torch.cat(alike), len(alike) / self.classes) for alike in batches.values()]
+        )
+
+    def _drawn(self, classes: tuple[int, ...], size: int) -> Tensor:
+        """Returns the rows of a fresh batch of images of some classes, on the CPU."""
+        if len(classes) == 1:
+            rows = self._of_class[classes[0]]
+        else:
+            rows = torch.cat([self._of_class[label] for label in sorted(set(classes))]).sort()[0]
+        return rows[torch.randperm(len(rows), generator=self._rng)[:size]]
+
+    def _answer(
+        self, f: Callable[[Tensor, Tensor], Statistic], batches: Sequence[tuple[Tensor, float]]
+    ) -> Statistic:
+        """Returns the mean of ``f`` over each batch of rows, added up with its weight."""
         total = None
         # Nothing in T is learned. If f needs a gradient, f enables grad itself.
         with torch.no_grad():
-            for rows in torch.split(batch, self._chunk):
-                part = question.f(self._images[rows], self._labels[rows])
-                share = len(rows) / len(batch)
-                total = (
-                    tree_map(lambda value, w=share: w * value, part)
-                    if total is None
-                    else tree_map(lambda old, new, w=share: old + w * new, total, part)
-                )
+            for batch, weight in batches:
+                for rows in torch.split(batch.to(self._images.device), self._chunk):
+                    part = f(self._images[rows], self._labels[rows])
+                    share = weight * len(rows) / len(batch)
+                    total = (
+                        tree_map(lambda value, w=share: w * value, part)
+                        if total is None
+                        else tree_map(lambda old, new, w=share: old + w * new, total, part)
+                    )
         return cast("Statistic", total)

@@ -7,8 +7,8 @@ nothing more, so that whatever it learns of the patients it learned here: made f
 the experts are private, and all that follows is post-processing.
 
 From the authors: plain SGD without momentum, augmented batches, the weights before training and
-after each epoch. Ours: every batch holds as many images of one class as of another, because a
-source, private or not, answers class by class; all of a batch see one augmentation, because the
+after each epoch. Ours: every batch holds as many images of one class as of another, because
+every class weighs alike in what a source is asked; all of a batch see one augmentation, because the
 answer to a batch must be the mean over its images; and the snapshots are copies (on a CPU those of
 the authors' code are all the same last weights).
 

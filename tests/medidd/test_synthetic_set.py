@@ -209,6 +209,52 @@ def test_in_a_balanced_answer_every_class_weighs_alike() -> None:
     assert y.tolist() == pytest.approx([0.5, 0.5])
 
 
+class ClassByClass:
+    """Asks a plain source about one class after another, as a private one is asked."""
+
+    def __init__(self, real: RealSet) -> None:
+        self.classes, self._real = real.classes, real
+        self.questions: list[Question] = []
+
+    def means(self, questions: list[Question], *, size: int) -> list:
+        self.questions += questions
+        return self._real.means(questions, size=size)
+
+
+@pytest.mark.parametrize("counts", [(6, 6, 6), (2, 9, 9), (1, 3, 5), (9, 2, 9), (4,)])
+@pytest.mark.parametrize("chunk", [1, 4, 100])
+def test_classes_answered_together_give_what_they_give_one_by_one(
+    counts: tuple[int, ...], chunk: int
+) -> None:
+    labels = torch.arange(len(counts)).repeat_interleave(torch.tensor(counts))
+    labels = labels[torch.randperm(len(labels), generator=torch.Generator().manual_seed(1))]
+    images = torch.randn(len(labels), 1, 4, 4, dtype=torch.double)
+    network = convnet(len(counts), 1, 4, width=2, depth=1)
+    theta = network.init(torch.Generator().manual_seed(2), like=images)
+    answers, states = [], []
+    for kind in (lambda real: real, ClassByClass):
+        rng = torch.Generator().manual_seed(3)
+        real = kind(RealSet(images, labels, len(counts), rng, chunk=chunk))
+        answers.append(balanced(real, lambda x, y: loss_and_gradient(network, theta, x, y), size=5))
+        states.append(rng.get_state())
+    assert [question.classes for question in real.questions] == [(c,) for c in range(len(counts))]
+    torch.testing.assert_close(*answers, rtol=1e-10, atol=1e-12)
+    assert torch.equal(*states)
+
+
+@pytest.mark.parametrize(
+    ("counts", "batches"), [((7, 7, 7), [15]), ((5, 3, 8), [10, 3]), ((1, 2, 3), [1, 2, 3])]
+)
+def test_classes_that_give_equally_many_images_share_one_pass(
+    counts: tuple[int, ...], batches: list[int]
+) -> None:
+    labels = torch.arange(3).repeat_interleave(torch.tensor(counts))
+    seen: list[int] = []
+    real = real_set(torch.zeros(len(labels), 1, 2, 2), labels, classes=3)
+    balanced(real, lambda x, _: seen.append(len(x)) or x.mean(), size=5)
+    assert seen == batches
+
+
 def test_the_answer_carries_no_graph(films: Callable) -> None:
     images, labels = films(3)
     weight = torch.ones((), requires_grad=True)

@@ -429,6 +429,10 @@ class Counting(RealSet):
         self.asked += 1
         return super().means(questions, size=size)
 
+    def balanced(self, f: Callable, *, size: int) -> Any:
+        self.asked += 1
+        return super().balanced(f, size=size)
+
 
 PATHS: dict[str, list[dict[str, Any]]] = {
     # Four paths of six updates, and a last one that ends in the middle of its third answer.
