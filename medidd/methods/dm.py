@@ -72,23 +72,34 @@ class DM:
         """Yields the squared distance between mean embeddings, summed over classes."""
         # theta ~ P_theta
         thetas = [self.network.init(rng, like=synthetic.images) for _ in range(self.bank or 1)]
-        asked = [
-            partial(self._embedding, [(theta, draw(rng, self.augment)) for theta in thetas])
-            for _ in range(real.classes)
+        omegas = [[draw(rng, self.augment) for _ in thetas] for _ in range(real.classes)]
+        questions = [
+            Question(partial(self._embedding, thetas, omega), (label,))
+            for label, omega in enumerate(omegas)
         ]
-        questions = [Question(of, (label,)) for label, of in enumerate(asked)]
-        targets = real.means(questions, size=self.batch)
+        targets = torch.stack(real.means(questions, size=self.batch))
         for _ in range(self.steps if self.bank else 1):
-            distances = [
-                (target - of(*synthetic.of_class(label))).square().sum()
-                for label, (of, target) in enumerate(zip(asked, targets, strict=True))
-            ]
-            yield torch.stack(distances).sum()  # the caller steps S here
+            embedded = self._embeddings(thetas, omegas, synthetic)
+            yield (targets - embedded).square().sum()  # the caller steps S here
 
-    def _embedding(self, seen_by: Sequence[tuple[Weights, Omega]], x: Tensor, _: Tensor) -> Tensor:
+    def _embedding(
+        self, thetas: Sequence[Weights], omegas: Sequence[Omega], x: Tensor, _: Tensor
+    ) -> Tensor:
         """Returns the mean embeddings of all networks (R * D,), scaled so that distances are means.
 
         Squared distances of the whole are then the mean over networks of those of each.
         """
+        seen_by = zip(thetas, omegas, strict=True)
         embedded = [self.network.embed(theta, omega(x)).mean(0) for theta, omega in seen_by]
         return torch.cat(embedded) / math.sqrt(len(embedded))
+
+    def _embeddings(
+        self, thetas: Sequence[Weights], omegas: Sequence[Sequence[Omega]], synthetic: SyntheticSet
+    ) -> Tensor:
+        """Returns the same of each class of S, (K, R * D); all pass a network together."""
+        embedded = []
+        for theta, siamese in zip(thetas, zip(*omegas, strict=True), strict=True):
+            parts = [omega(synthetic.of_class(c)[0]) for c, omega in enumerate(siamese)]
+            features = self.network.embed(theta, torch.cat(parts))
+            embedded.append(features.view(len(parts), -1, features.shape[1]).mean(1))
+        return torch.cat(embedded, 1) / math.sqrt(len(embedded))

@@ -62,9 +62,11 @@ def test_both_sides_of_a_class_share_a_draw_and_classes_do_not(
     f, seen = watched()
     s = started(images, ipc=2)
     next(DM(f, augment=("brightness",)).losses(s, RealSet(images, labels, 2, rng), rng))
+    # One batch of T for each class, and one of the whole of S.
+    assert [len(batch) for batch in seen] == [3, 3, 4]
     shifts = []
     for label in range(2):
-        real, ours = seen[label::2]
+        real, ours = seen[label], seen[2][2 * label : 2 * label + 2]
         amounts = (ours - s.of_class(label)[0]).flatten()
         shifts.append(amounts[0].item())
         assert amounts.tolist() == pytest.approx([shifts[-1]] * len(amounts))
@@ -72,7 +74,6 @@ def test_both_sides_of_a_class_share_a_draw_and_classes_do_not(
         assert (real - shifts[-1]).mean().item() == pytest.approx(
             images[labels == label].mean().item(), abs=1e-9
         )
-    assert len(seen) == 4
     assert shifts[0] != pytest.approx(shifts[1])
 
 
