@@ -57,8 +57,10 @@ def leaves(theta: Weights) -> Weights:
 
 
 def minus(theta: Weights, lr: float | Tensor, step: Weights) -> Weights:
-    """Returns theta - lr * step."""
-    return {name: weight - lr * step[name] for name, weight in theta.items()}
+    """Returns theta - lr * step, in one pass over each weight."""
+    if isinstance(lr, Tensor):
+        return {n: torch.addcmul(weight, lr, step[n], value=-1) for n, weight in theta.items()}
+    return {n: torch.sub(weight, step[n], alpha=lr) for n, weight in theta.items()}
 
 
 def batches(n: int, size: int, rng: torch.Generator) -> Iterator[Tensor]:

@@ -122,10 +122,10 @@ class IDC:
         """Yields the distance between gradients of one class after another."""
         f = self.network
         theta = f.init(rng, like=synthetic.images)
-        velocity = {name: torch.zeros_like(weight) for name, weight in theta.items()}
+        sgd = torch.optim.SGD(theta.values(), lr=self.lr_net, momentum=MOMENTUM, weight_decay=DECAY)
         for t in range(self.inner_steps):
             for _ in range(self.net_steps if t else 0):
-                theta, velocity = self._trained(theta, velocity, real, rng)
+                self._train(theta, sgd, real, rng)
             yield from self._round(theta, synthetic, real, rng)
 
     def _round(
@@ -159,15 +159,16 @@ class IDC:
             return LayerSketch.drawn(theta, self.sketch, rng, above=2)
         return lambda found: {name: found[name] for name in convolutions}
 
-    def _trained(
-        self, theta: Weights, velocity: Weights, real: Source, rng: torch.Generator
-    ) -> tuple[Weights, Weights]:
-        """Returns weights and velocity after one step of SGD on real images of all classes."""
+    def _train(
+        self, theta: Weights, sgd: torch.optim.Optimizer, real: Source, rng: torch.Generator
+    ) -> None:
+        """Takes one step of SGD on real images of all classes."""
         omega = draw_each(rng, tuple(name for name in self.augment if name != "cutout"))
         per_class = max(self.batch // real.classes, 1)
         _, step = real_loss(self.network, theta, real, per_class, omega)
-        velocity = {n: MOMENTUM * velocity[n] + step[n] + DECAY * theta[n] for n in theta}
-        return {n: theta[n] - self.lr_net * velocity[n] for n in theta}, velocity
+        for name, weight in theta.items():
+            weight.grad = step[name]
+        sgd.step()
 
     def encode(self, synthetic: SyntheticSet) -> SyntheticSet:
         """Returns S with mosaics of ``shown`` images each, taken from neighbouring rows."""
