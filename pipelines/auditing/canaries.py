@@ -8,6 +8,7 @@ them was there.
 """
 
 from collections.abc import Generator
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -31,25 +32,33 @@ OPACITY = 0.5
 """Share of the pattern in a film."""
 
 
-def canary_releases(opened: OpenedRun) -> Generator[Progress, None, Canaries]:
-    """Makes the distillations: each has all members, and the canaries that a coin selects."""
+def canary_releases(
+    opened: OpenedRun, *, beside: bool = False
+) -> Generator[Progress, None, Canaries]:
+    """Makes the distillations: each has all members, and the canaries that a coin selects.
+
+    Args:
+        opened: the run.
+        beside: whether this is the second process of an audit.
+    """
     frozen, members = opened.frozen, opened.patients.members
     films = planted(
         opened.patients.controls, opened.recipe.classes, generator(frozen.seed, "canaries")
     )
     coins = torch.rand(RUNS, len(films.ids), generator=generator(frozen.seed, "canary coins"))
     included = coins < 0.5
-    together = (
-        members.beside(films.at(rows)) if rows else members
-        for rows in (drawn.nonzero().flatten().tolist() for drawn in included)
-    )
+
+    def together(drawn: Tensor) -> Films:
+        rows = drawn.nonzero().flatten().tolist()
+        return members.beside(films.at(rows)) if rows else members
+
     releases = yield from redistill(
         opened,
-        together,
-        RUNS,
+        [partial(together, drawn) for drawn in included],
         purpose="canary run",
         stage="planted distillation",
         folder=opened.run.private / "canaries",
+        beside=beside,
     )
     return Canaries(films, included, releases)
 

@@ -4,7 +4,7 @@ They are made of the run's controls, or of the films of another folder.
 """
 
 import hashlib
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Generator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -32,16 +32,23 @@ def can_calibrate(controls: Films, members: Films, recipe: Recipe, policy: Polic
     return enough and min(len(controls.ids), len(members.ids)) >= policy.least_controls
 
 
-def null_releases(opened: OpenedRun) -> Generator[Progress, None, Nulls]:
-    """Makes null releases of controls only; each leaves out one fold."""
+def null_releases(opened: OpenedRun, *, beside: bool = False) -> Generator[Progress, None, Nulls]:
+    """Makes null releases of controls only; each leaves out one fold.
+
+    Args:
+        opened: the run.
+        beside: whether this is the second process of an audit.
+    """
     frozen, members, controls = opened.frozen, opened.patients.members, opened.patients.controls
     draw = partial(folds, rng=generator(frozen.seed, "folds"), k=COUNT)
     fold_of = draw(controls) | draw(members)
-    others = (
-        controls.of({one for one in controls.ids if fold_of[one] != number})
-        for number in range(COUNT)
-    )
-    return Nulls((yield from _learned(opened, others, opened.run.private / "nulls")), fold_of)
+
+    def others(number: int) -> Films:
+        return controls.of({one for one in controls.ids if fold_of[one] != number})
+
+    folder = opened.run.private / "nulls"
+    several = [partial(others, number) for number in range(COUNT)]
+    return Nulls((yield from _learned(opened, several, folder, beside=beside)), fold_of)
 
 
 def reference_releases(opened: OpenedRun, reference: Films) -> Generator[Progress, None, Nulls]:
@@ -69,7 +76,13 @@ def reference_releases(opened: OpenedRun, reference: Films) -> Generator[Progres
     pixels = hashlib.sha256(reference.images.numpy().tobytes())
     pixels.update(reference.labels.numpy().tobytes())
     folder = opened.run.private / "nulls" / f"reference-{pixels.hexdigest()[:16]}"
-    return Nulls((yield from _learned(opened, drawn, folder)), None)
+    several = [partial(_same, films) for films in drawn]
+    # Only this process has the reference.
+    return Nulls((yield from _learned(opened, several, folder, shared=False)), None)
+
+
+def _same(films: Films) -> Films:
+    return films
 
 
 def _by_class(films: Films) -> dict[int, list[Any]]:
@@ -93,10 +106,10 @@ def _drawn(films: Films, like: dict[int, list[Any]], rng: torch.Generator) -> se
 
 
 def _learned(
-    opened: OpenedRun, others: Iterable[Films], folder: Path
+    opened: OpenedRun, several: Sequence[Callable[[], Films]], folder: Path, **how: bool
 ) -> Generator[Progress, None, tuple[Release, ...]]:
     return (
         yield from redistill(
-            opened, others, COUNT, purpose="null", stage="null release", folder=folder
+            opened, several, purpose="null", stage="null release", folder=folder, **how
         )
     )

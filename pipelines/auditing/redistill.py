@@ -1,49 +1,64 @@
 """The run's own recipe on other films. Audits compare the run's release with the results."""
 
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Generator, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 import torch
 
 from medidd.fields import values
+from pipelines.evaluation.second import second
 from pipelines.learning.asking import asking
 from pipelines.learning.experts import about, train_experts
 from pipelines.learning.learn import learn
 from pipelines.learning.opened_run import OpenedRun
 from pipelines.learning.recipe import Recipe
 from pipelines.learning.step_time import seconds_per_step, spoken
+from pipelines.run.lock import held
 from pipelines.run.progress import Progress
 from pipelines.run.release_file import quantized
 from pipelines.run.seeds import derived
 from privacy.release import Films, Release
 
+ALONE = 60.0
+"""Seconds that one process works alone: a second one takes some ten seconds to begin."""
+
 
 def redistill(
     opened: OpenedRun,
-    several: Iterable[Films],
-    count: int,
+    several: Sequence[Callable[[], Films]],
     *,
     purpose: str,
     stage: str,
     folder: Path,
+    beside: bool = False,
+    shared: bool = True,
 ) -> Generator[Progress, None, tuple[Release, ...]]:
     """Learns a release from each of ``several``, as the run learned its own.
 
-    Finished releases stay in ``folder`` and are not learned again.
+    Finished releases stay in ``folder`` and are not learned again. If they take long, a second
+    process learns some of them.
 
     Args:
         opened: the run.
-        several: films, one set for each release, taken one at a time.
-        count: number of sets.
+        several: gives the films of each release; they are asked for one after another, for they
+            may be many.
         purpose: name of the seeds.
         stage: name of a release in the progress.
         folder: folder of checkpoints and experts.
+        beside: whether this is the second process, which begins with the last.
+        shared: whether a second process can find out what is to be made.
     """
-    releases = []
-    for number, films in enumerate(several):
-        if not number:
-            missing = sum(not (folder / f"{one}.safetensors").exists() for one in range(count))
-            yield Progress(f"{stage}s", 0, count, _estimate(opened, films, missing))
+    count = len(several)
+    missing = [one for one in range(count) if not (folder / f"{one}.safetensors").exists()]
+    seconds = 0.0 if beside else _estimate(opened, several, len(missing))
+    besides = "" if opened.frozen.experts is None else ", plus their experts"
+    yield Progress(f"{stage}s", 0, count, f"about {spoken(seconds)}{besides}" if seconds else "")
+    long = shared and seconds > ALONE and len(missing) > 1
+    help_ = second(opened.run, "pipelines.auditing.beside", purpose) if long else nullcontext()
+
+    def learned(number: int) -> Generator[Progress, None, Release]:
+        films = several[number]()
         recipe = yield from on_its_own_experts(
             opened,
             films,
@@ -62,22 +77,30 @@ def redistill(
             asking=asking(opened.frozen.budget, folder / f"{number}-answers"),
         )
         made = quantized(synthetic, {}, recipe.digits)
-        releases.append(Release(made.display, made.labels))
-    return tuple(releases)
+        return Release(made.display, made.labels)
+
+    releases: dict[int, Release] = {}
+    with help_:
+        order = range(count)[:: -1 if beside else 1]
+        for wait in (False, True):  # first what no other process is learning
+            for number in (one for one in order if one not in releases):
+                with held(folder / f"{number}.lock", wait=wait) as free:
+                    if free:
+                        releases[number] = yield from learned(number)
+    return tuple(releases[number] for number in range(count))
 
 
-def _estimate(opened: OpenedRun, films: Films, missing: int) -> str:
-    """Returns how long the missing releases will take; '' if that is not known."""
+def _estimate(opened: OpenedRun, several: Sequence[Callable[[], Films]], missing: int) -> float:
+    """Returns the seconds that the missing releases will take one after another, 0 if not known."""
     recipe, frozen = opened.recipe, opened.frozen
     if not missing:
-        return ""
-    largest = int(torch.bincount(films.labels).max())
+        return 0.0
+    largest = int(torch.bincount(several[0]().labels).max())
     try:
         step = seconds_per_step(recipe, largest, frozen.size, frozen.device)
     except (ValueError, FloatingPointError):  # settings that work on films may fail on noise
-        return ""
-    besides = "" if frozen.experts is None else ", plus their experts"
-    return f"about {spoken(missing * recipe.steps * step)}{besides}"
+        return 0.0
+    return missing * recipe.steps * step
 
 
 def on_its_own_experts(

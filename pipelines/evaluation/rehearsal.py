@@ -109,7 +109,7 @@ class Need:
 
     Attributes:
         stages: of the command, up to the end of each of its stages.
-        beside: of the process that judges the baselines while the first stage lasts.
+        beside: of the second process, which trains networks meanwhile.
         device: of the GPU, both processes together; 0 without one.
     """
 
@@ -124,15 +124,13 @@ class Need:
 
     @property
     def together(self) -> int:
-        """The peak of both processes together; the second one ends with the first stage."""
-        return max(self.stages[LEARN] + self.beside, self.command)
+        """The peak of both processes together, if both have theirs at once."""
+        return self.command + self.beside
 
     @property
     def largest(self) -> str:
         """Which work takes most of it."""
-        if self.command > self.stages[LEARN] + self.beside:
-            return max(self.stages, key=lambda stage: self.stages[stage])
-        return LEARN if self.stages[LEARN] > self.beside else ALL_FILMS
+        return max(self.stages, key=lambda stage: self.stages[stage])
 
     def fits(self, free: int | None, device: int | None = None) -> bool:
         """Tells whether it is within what is free; what is not known is enough."""
@@ -208,6 +206,8 @@ def _command(frozen: FrozenJob, crowd: Crowd, later: Mapping[str, Stage]) -> Pea
         stages[LEARN] = taken()
         _judged(opened, recipe)
         stages[JUDGE] = taken()
+        _taught(recipe, *standardized(opened.patients.members, frozen.device))
+        stages[ALL_FILMS] = taken()
         for name, stage in later.items():
             stage(opened, recipe)
             stages[name] = taken()

@@ -36,6 +36,7 @@ def _ahead(command: list[str], **options: Any) -> "subprocess.Popen[bytes]":
 
 def main(name: str, *arguments: str) -> None:
     import pipelines.evaluation.baselines
+    import pipelines.evaluation.second
     from pipelines.cli.main import main as medidd
 
     for module, constant, value in shortened():
@@ -43,7 +44,7 @@ def main(name: str, *arguments: str) -> None:
     if name == "pipelines.evaluation.baselines":
         pipelines.evaluation.baselines.main(Path(arguments[0]), int(arguments[1]))
         return
-    pipelines.evaluation.baselines.subprocess = SimpleNamespace(
+    pipelines.evaluation.second.subprocess = SimpleNamespace(
         Popen=_ahead, DEVNULL=subprocess.DEVNULL
     )
     medidd([name, *arguments])

@@ -96,16 +96,13 @@ def test_films_that_are_held_are_in_the_estimate_and_not_overrated_by_the_check(
         assert least(frozen, films) < need.beside
 
 
-def test_the_second_process_counts_only_while_it_is_there() -> None:
-    first, second = ({"images are learned": 5, "judged": many} for many in (6, 20))
-    assert Need(first, 9).together == 14
-    assert Need(first, 9).largest == ALL_FILMS
-    assert Need(first, 4).largest == "images are learned"
-    assert (Need(second, 9).together, Need(second, 9).largest) == (20, "judged")
-    assert Need(first, 9).fits(14)
-    assert not Need(first, 9).fits(13)
-    assert not Need(first, 9, device=3).fits(14, 2)
-    assert Need(first, 9).fits(None)
+def test_both_processes_count_and_the_largest_stage_is_named() -> None:
+    need = Need({"images are learned": 5, "judged": 20, ALL_FILMS: 20}, 9)
+    assert (need.command, need.together, need.largest) == (20, 29, "judged")
+    assert need.fits(29)
+    assert not need.fits(28)
+    assert not Need({"judged": 5}, 9, device=3).fits(14, 2)
+    assert need.fits(None)
 
 
 @pytest.mark.parametrize("films", [40, 400, 40_000])

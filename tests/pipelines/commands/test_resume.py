@@ -1,8 +1,10 @@
 """A run that was stopped and continued is, byte for byte, one that was not."""
 
 import json
+import os
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,7 @@ from invented_cohort import (
 import pipelines.learning.learn
 from pipelines.commands import audit
 from pipelines.commands.distill import run
+from pipelines.run.lock import held
 from pipelines.run.progress import seconds_of
 from pipelines.run.store import Run
 
@@ -280,6 +283,30 @@ def test_an_audit_stopped_between_null_releases_continues_to_the_same_bytes(
     said = json.loads((place / "audit.json").read_text())
     (membership,) = [f for f in said["findings"] if f["audit"] == "A2"]
     assert membership["details"]["null releases"] is True
+
+
+def test_null_releases_of_a_second_process_are_those_of_the_audit(
+    ready_for_nulls: Path, everybody: Made, tmp_path: Path
+) -> None:
+    place = copied(everybody.path, tmp_path / "run")
+    program = [sys.executable, "-P", "-m", "pipelines.auditing.beside"]
+    folder = Run(place).private / "nulls"
+    with held(folder / "1.lock", wait=False):  # as the audit does that is at the second one
+        process = subprocess.Popen([*program, str(place), str(os.getpid()), "null"])
+        while process.poll() is None and not (folder / "0.safetensors").exists():
+            time.sleep(0.01)
+        assert {path.stem for path in folder.glob("*.safetensors")} == {"0", "2", "3", "4"}
+        assert process.poll() is None
+    assert process.wait() == 0
+    made = {path: path.stat().st_mtime_ns for path in folder.glob("*.safetensors")}
+    assert len(made) == 5
+    for _ in audit.run(audit.Audit(place)):
+        pass
+    assert made == {path: path.stat().st_mtime_ns for path in made}
+    if not Run(ready_for_nulls).private.joinpath("nulls").exists():
+        for _ in audit.run(audit.Audit(ready_for_nulls)):
+            pass
+    assert public(place) == public(ready_for_nulls)
 
 
 def test_films_that_changed_since_do_not_change_the_cohort_under_a_release(
