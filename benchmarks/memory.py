@@ -73,7 +73,7 @@ def _measured(method: str, size: int, dicom_dir: Path, ipc: int, place: Path) ->
     said = json.loads(_called(place, "distill", *asked, "--dry-run", "--json"))["memory_bytes"]
     _called(place, "distill", *asked)
     took = {path.stem: int(path.read_text()) for path in (place / "peaks").iterdir()}
-    took["together"] = max(took.pop("learned") + took["second process"], took["command"])
+    took["together"] = took["command"] + took["second process"]
     mib = {name: size >> 20 for name, size in said.items()}
     return {
         "method": method,
@@ -124,7 +124,6 @@ def _shortened(peaks: Path, *arguments: str) -> None:
             [sys.executable, __file__, "shortened", str(peaks), "baselines", str(run.path)]
         ) as second:
             yield
-            note("learned")
             if second.wait():
                 sys.exit("the second process failed")
 
@@ -137,7 +136,7 @@ def _shortened(peaks: Path, *arguments: str) -> None:
     auditing.matched = partial(auditing.matched, networks=1)
     privacy.likeness.clearness.STRANGERS = 60
     if arguments[0] == "baselines":
-        pipelines.evaluation.baselines.main(Path(arguments[1]))
+        pipelines.evaluation.baselines.main(Path(arguments[1]), os.getppid())
         note("second process")
         return
     pipelines.commands.distill.baselines_ahead = ahead
