@@ -180,6 +180,15 @@ CHUNK = 2**17
 network makes of more pixels does not fit the processor's caches, and needs more memory."""
 
 
+def at_once(images: Tensor) -> int:
+    """Returns how many images (n, C, H, W) a network should see at once, at least one.
+
+    These are ``CHUNK`` pixels on a CPU, and 32 times as many on a GPU.
+    """
+    pixels = CHUNK * (32 if images.is_cuda else 1)
+    return max(pixels // (images.shape[2] * images.shape[3]), 1)
+
+
 class RealSet:
     """T, answered plainly: the mean over a batch drawn without replacement. It ``Balances``.
 
@@ -188,8 +197,7 @@ class RealSet:
         labels: hard labels, (n,), int64.
         classes: K.
         rng: the generator that batches are drawn from.
-        chunk: images given to a function at once; by default ``CHUNK`` pixels on a CPU, 32 times as
-            many on a GPU, and at least one image.
+        chunk: images given to a function at once; by default ``at_once``.
     """
 
     def __init__(
@@ -200,8 +208,7 @@ class RealSet:
         rng: torch.Generator,
         chunk: int | None = None,
     ) -> None:
-        pixels = CHUNK * (32 if images.is_cuda else 1)
-        self._chunk = chunk or max(pixels // (images.shape[2] * images.shape[3]), 1)
+        self._chunk = chunk or at_once(images)
         self._images = images
         self._labels = torch.nn.functional.one_hot(labels, classes).to(images.dtype)
         self._of_class = [(labels.cpu() == label).nonzero()[:, 0] for label in range(classes)]

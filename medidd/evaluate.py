@@ -19,6 +19,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from medidd.augment import Augmentation, draw
+from medidd.data import at_once
 from medidd.descent import batches
 from medidd.network import Network, Weights
 
@@ -111,9 +112,12 @@ def train(
 
 
 @torch.no_grad()
-def log_probabilities(f: Network, theta: Weights, images: Tensor, chunk: int = 256) -> Tensor:
-    """Returns log class probabilities, (n, K)."""
-    return torch.cat([f(theta, x).log_softmax(1) for x in torch.split(images, chunk)])
+def log_probabilities(
+    f: Network, theta: Weights, images: Tensor, chunk: int | None = None
+) -> Tensor:
+    """Returns log class probabilities, (n, K), of ``chunk`` images at once, or ``at_once``."""
+    parts = torch.split(images, chunk or at_once(images))
+    return torch.cat([f(theta, x).log_softmax(1) for x in parts])
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ from medidd.augment import Augmentation
 from medidd.data import Source, SyntheticSet, balanced
 from medidd.descent import Batch, Unrolled, bearable, loss_and_gradient, toward
 from medidd.distill import Preset
+from medidd.evaluate import log_probabilities
 from medidd.network import Network, Weights
 from medidd.project import projected
 
@@ -134,7 +135,7 @@ class DD:
         lr = s.log_lr.detach().exp()
         program = self.program(s)
         end = Unrolled(f, theta, s.images, s.labels, lr=lr, program=program, memory=0).end
-        return lambda x: f(end, x).softmax(1)
+        return lambda x: log_probabilities(f, end, x).exp()
 
 
 def begun(f: Network, seed: int | None, rng: torch.Generator, like: Tensor) -> Weights:

@@ -27,6 +27,7 @@ from torch import Tensor
 from medidd.data import Source, SyntheticSet
 from medidd.descent import Batch, Unrolled, descend, toward
 from medidd.distill import Preset
+from medidd.evaluate import log_probabilities
 from medidd.methods.dd import begun, first_lr, real_loss
 from medidd.network import Network
 from medidd.project import CONSTRAINTS, projected
@@ -131,4 +132,4 @@ class SoftLabel:
         theta = begun(f, self.weights_seed, rng, like=s.images)
         lr = s.log_lr.exp().detach()
         end = descend(f, theta, s.images, s.labels, lr=lr, steps=self.horizon)
-        return lambda x: f(end, x).softmax(1)
+        return lambda x: log_probabilities(f, end, x).exp()
