@@ -7,7 +7,7 @@ parameter. In the training of a network, each image gets its own parameter. Flip
 used only on request: a mirrored chest has its heart on the wrong side.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -91,6 +91,32 @@ def draw(rng: torch.Generator, operations: Operations = RADIOGRAPH, *, images: i
 def draw_each(rng: torch.Generator, operations: Operations, *, images: int = 1) -> Chain:
     """Draws parameters for each of ``operations``, which are applied in their order."""
     return Chain(tuple(draw(rng, (name,), images=images) for name in operations))
+
+
+def each_its_own(augmentations: Sequence[Augmentation], x: Tensor) -> Tensor:
+    """Returns batches (R, n, C, H, W), each after its own augmentation.
+
+    Batches for which the same operation was drawn go through it together.
+
+    Args:
+        augmentations: R of them.
+        x: the batches.
+    """
+    alike: dict[str | int, list[int]] = {}
+    for number, omega in enumerate(augmentations):
+        alike.setdefault(omega.name if isinstance(omega, Omega) else number, []).append(number)
+    done = torch.empty_like(x)
+    for numbers in alike.values():
+        drawn = [augmentations[number] for number in numbers]
+        seen = x[numbers]
+        omegas = [omega for omega in drawn if isinstance(omega, Omega)]
+        if omegas:
+            u = torch.cat([omega.u.expand(-1, x.shape[1]) for omega in omegas], 1)
+            seen = Omega(omegas[0].name, u)(seen.flatten(0, 1)).view_as(seen)
+        else:
+            seen = drawn[0](seen[0])[None]
+        done[numbers] = seen
+    return done
 
 
 # The operations take images (n, C, H, W) and draws (3, 1 or n, 1, 1, 1).

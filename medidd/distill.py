@@ -6,6 +6,7 @@ state, and at each ``yield`` the caller takes one step on S.
 
 from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
+from math import isfinite
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import torch
@@ -139,6 +140,7 @@ def distill(
     rng: torch.Generator,
     optimizer: torch.optim.Optimizer | None = None,
     between: Callable[[int], None] = lambda _: None,
+    read_every: int = 1,
 ) -> Iterator[float]:
     """Minimises the method's losses, changing ``synthetic`` in place.
 
@@ -150,25 +152,52 @@ def distill(
         rng: the run's generator.
         optimizer: one restored from a checkpoint; by default a fresh one of the method.
         between: called with the number of updates so far after each path, and after all steps;
-            there the run can be saved.
+            there the run can be saved, for all losses so far have been read and are finite.
+        read_every: updates after which losses are read, and at the end of each path. A GPU waits
+            wherever one is read. With 1, each is read before its step on S.
 
     Yields:
-        The value of each loss, after the step on S.
+        The value of each loss, after the step on S, and after as many more as losses are read at
+        once.
 
     Raises:
-        FloatingPointError: a loss is not finite; the step on S is not taken.
+        FloatingPointError: a loss is not finite. The step on S that follows the reading is not
+            taken; with ``read_every`` above 1, S may have taken others since, and is of no use.
     """
     optimizer = optimizer or method.optimizer(synthetic)
     for tensor in learned(optimizer):
         tensor.requires_grad_()
-    taken = 0
+    taken, unread = 0, list[Tensor]()
     while taken < steps:
-        for loss in islice(method.losses(synthetic, real, rng), steps - taken):
-            if not loss.isfinite():
+        try:
+            for loss in islice(method.losses(synthetic, real, rng), steps - taken):
+                unread.append(loss.detach())
+                values = _read(unread) if len(unread) == read_every else []
+                if not all(map(isfinite, values)):
+                    break
+                optimizer.zero_grad()
+                loss.backward()  # type: ignore[no-untyped-call]
+                optimizer.step()
+                taken += 1
+                if values:
+                    unread.clear()
+                    yield from values
+        except RuntimeError:  # as of a matrix of what a loss that nobody has read yet left behind
+            if all(map(isfinite, _read(unread))):
+                raise
+        for value in _read(unread):
+            if not isfinite(value):
                 raise FloatingPointError("the loss is not finite; lower the learning rate")
-            optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
-            taken += 1
-            yield loss.item()
+            yield value
+        unread.clear()
         between(taken)
+
+
+READ_EVERY = 10
+"""Updates after which a run on a GPU reads its losses."""
+
+
+def _read(losses: list[Tensor]) -> list[float]:
+    """Returns the values of losses, for which a device is waited for once."""
+    values: list[float] = torch.stack(losses).tolist() if losses else []
+    return values

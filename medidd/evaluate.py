@@ -16,9 +16,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.func import vmap
 from torch.nn.functional import cross_entropy
 
-from medidd.augment import Augmentation, draw
+from medidd.augment import Augmentation, draw, each_its_own
 from medidd.data import at_once
 from medidd.descent import batches
 from medidd.network import Network, Weights
@@ -109,6 +110,69 @@ def train(
             for name, weight in theta.items():
                 mean[name] += (weight.detach() - mean[name]) / (step - how.steps + last + 1)
     return mean
+
+
+def train_together(
+    f: Network,
+    sets: Sequence[tuple[Tensor, Tensor]],
+    how: Training,
+    rngs: Sequence[torch.Generator],
+) -> list[Weights]:
+    """Trains a network on each set, all of them at once; the weights are those of ``train``.
+
+    Where a GPU would wait for the next operator, R networks need about as many as one. On a CPU it
+    is no gain.
+
+    Args:
+        f: the architecture; not several, for they differ in their weights.
+        sets: images and soft labels of each, as in ``train``; all of one shape. They may be the
+            same tensors.
+        how: the protocol.
+        rngs: one for each set; each draws what ``train`` draws.
+
+    Returns:
+        The weights of each network.
+
+    Raises:
+        ValueError: the sets, or the networks drawn, are not of one shape.
+    """
+    starts = [f.init(rng, like=x) for (x, _), rng in zip(sets, rngs, strict=True)]
+    if len({(x.shape, y.shape) for x, y in sets}) > 1 or len({tuple(of) for of in starts}) > 1:
+        raise ValueError("networks of one shape on sets of one shape alone are trained together")
+    theta = {n: torch.stack([of[n] for of in starts]).requires_grad_() for n in starts[0]}
+    optimizer = torch.optim.SGD(
+        theta.values(), lr=how.lr, momentum=how.momentum, weight_decay=how.weight_decay
+    )
+    schedule = torch.optim.lr_scheduler.MultiStepLR(optimizer, [how.steps // 2], gamma=0.1)
+    mean = {name: torch.zeros_like(weight) for name, weight in theta.items()}
+    last = max(round(how.averaged * how.steps), 1)
+    images, labels = (_stacked(parts) for parts in zip(*sets, strict=True))
+    number = torch.arange(len(sets), device=images.device)[:, None]
+    drawn = zip(*(batches(images.shape[1], how.batch, rng) for rng in rngs), strict=True)
+    losses = vmap(lambda weights, x, y: cross_entropy(f(weights, x), y))
+    for step, of_each in enumerate(islice(drawn, how.steps)):
+        rows = torch.stack(of_each).to(images.device)
+        x, y = images[number, rows], labels[number, rows]
+        if how.augment is not None:
+            x = each_its_own([how.augment(rng, images=rows.shape[1]) for rng in rngs], x)
+        if how.noise:
+            noise = [torch.randn(x.shape[1:], generator=rng, dtype=x.dtype) for rng in rngs]
+            x = x + how.noise * torch.stack(noise).to(x)
+        optimizer.zero_grad()
+        losses(theta, x, y).sum().backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        schedule.step()
+        if step >= how.steps - last:
+            for name, weight in theta.items():
+                mean[name] += (weight.detach() - mean[name]) / (step - how.steps + last + 1)
+    return [{name: weight[r] for name, weight in mean.items()} for r in range(len(sets))]
+
+
+def _stacked(parts: Sequence[Tensor]) -> Tensor:
+    """Returns tensors as one, without a copy if all are the same."""
+    if all(part is parts[0] for part in parts):
+        return parts[0].expand(len(parts), *parts[0].shape)
+    return torch.stack(list(parts))
 
 
 @torch.no_grad()

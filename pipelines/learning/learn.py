@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 
 from medidd.data import SyntheticSet
-from medidd.distill import Decodes, distill
+from medidd.distill import READ_EVERY, Decodes, distill
 from medidd.experts.teachers import Teachers, teachers
 from pipelines.learning.asking import Asking, plainly, standardized
 from pipelines.learning.checkpoint import load_checkpoint, save_checkpoint
@@ -95,6 +95,7 @@ def learn(
             rng=rng,
             optimizer=optimizer,
             between=between,
+            read_every=READ_EVERY if device.type == "cuda" else 1,
         )
         try:
             for loss in losses:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -13,8 +14,8 @@ from sklearn.metrics import balanced_accuracy_score, recall_score, roc_auc_score
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from medidd.architectures import convnet, mlp
-from medidd.augment import Omega, draw
+from medidd.architectures import alexnet, convnet, lenet, mlp
+from medidd.augment import OPERATIONS, Omega, draw, draw_each
 from medidd.evaluate import (
     METRICS,
     Interval,
@@ -23,9 +24,10 @@ from medidd.evaluate import (
     published,
     score,
     train,
+    train_together,
     weighted_auc,
 )
-from medidd.network import Network, Weights
+from medidd.network import Network, Several, Weights
 
 
 def seeded(seed: int = 0) -> torch.Generator:
@@ -37,6 +39,8 @@ def soft(labels: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
 
 
 # Training.
+
+EVERY = tuple(OPERATIONS)
 
 
 @pytest.mark.parametrize("f", [convnet(2, 1, 16, width=4), mlp(2, 1, 16, width=8)])
@@ -60,6 +64,50 @@ def test_training_is_momentum_and_decay_with_a_step_cut_half_way(
         theta = {name: (w - lr * velocity[name]).detach() for name, w in theta.items()}
     for name, weight in theta.items():
         torch.testing.assert_close(trained[name], weight, rtol=1e-8, atol=1e-10)
+
+
+ALONE_AND_TOGETHER = [
+    (convnet, Training(steps=9, batch=4, augment=draw, noise=0.2, averaged=0.5)),
+    (convnet, Training(steps=6, augment=partial(draw_each, operations=("crop", "cutout")))),
+    (mlp, Training(steps=5, batch=3, lr=0.1)),
+    (lenet, Training(steps=4, augment=partial(draw, operations=EVERY))),
+    (alexnet, Training(steps=2, batch=2, noise=0.1)),
+]
+
+
+@pytest.mark.parametrize("shared", [True, False])
+@pytest.mark.parametrize(("dtype", "limit"), [(torch.float64, 1e-9), (torch.float32, 1e-5)])
+@pytest.mark.parametrize(("kind", "how"), ALONE_AND_TOGETHER)
+def test_networks_trained_together_are_those_trained_alone(
+    films: Callable, kind: Callable, how: Training, dtype: torch.dtype, limit: float, shared: bool
+) -> None:
+    f = kind(2, 1, 16)
+    sets = [films(3, dtype=dtype, seed=seed) for seed in range(4)]
+    sets = [(images, soft(labels, dtype) * 0.8 + 0.1) for images, labels in sets]
+    sets = [sets[0]] * 4 if shared else sets
+    alone, together = ([seeded(seed) for seed in range(4)] for _ in range(2))
+    theirs = [train(f, x, y, how, rng) for (x, y), rng in zip(sets, alone, strict=True)]
+    ours = train_together(f, sets, how, together)
+    for one, other in zip(ours, theirs, strict=True):
+        assert list(one) == list(other)
+        for name, weight in one.items():
+            assert not weight.requires_grad
+            assert (weight - other[name]).abs().max() <= limit * other[name].abs().max()
+    first, second = (torch.cat([w.flatten() for w in of.values()]) for of in ours[:2])
+    assert not torch.allclose(first, second)
+    for rng, replay in zip(together, alone, strict=True):
+        assert torch.equal(rng.get_state(), replay.get_state())
+
+
+def test_what_is_not_of_one_shape_is_not_trained_together(films: Callable) -> None:
+    images, labels = films(3)
+    whole, part = (images, soft(labels)), (images[:-1], soft(labels)[:-1])
+    rngs, how = [seeded(seed) for seed in range(2)], Training(steps=1)
+    with pytest.raises(ValueError, match="of one shape alone are trained together"):
+        train_together(mlp(2, 1, 16, width=4), [whole, part], how, rngs)
+    several = Several((mlp(2, 1, 16, width=4), convnet(2, 1, 16, width=4)))
+    with pytest.raises(ValueError, match="of one shape alone are trained together"):
+        train_together(several, [whole] * 8, how, [seeded(seed) for seed in range(8)])
 
 
 def test_training_tells_two_templates_apart(films: Callable) -> None:

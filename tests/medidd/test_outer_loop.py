@@ -106,6 +106,67 @@ def test_s_is_not_stepped_down_a_loss_that_is_not_finite(
     assert torch.equal(synthetic.images, before)
 
 
+@pytest.mark.parametrize("read_every", [1, 2, 3, 10])
+def test_losses_read_a_few_at_a_time_are_the_same_and_read_before_the_run_is_saved(
+    synthetic: SyntheticSet, real: RealSet, rng: torch.Generator, read_every: int
+) -> None:
+    bowl, got, asked, saved = Bowl(path=5), [], [], []
+
+    def between(taken: int) -> None:
+        saved.append((taken, len(got)))
+
+    for loss in distill(
+        bowl, synthetic, real, steps=7, rng=rng, between=between, read_every=read_every
+    ):
+        got.append(loss)
+        asked.append(bowl.asked)
+    assert got == [0.25**step for step in range(7)]
+    assert saved == [(5, 5), (7, 7)]
+    # Losses of one reading are handed out where the last of them has been asked for.
+    ends = [min(end, 5) for end in range(read_every, 5 + read_every, read_every)]
+    assert asked[:5] == [next(end for end in ends if end > step) for step in range(5)]
+
+
+@pytest.mark.parametrize("bad", [0, 1, 2, 4, 6])
+@pytest.mark.parametrize("read_every", [1, 3, 10])
+@pytest.mark.parametrize("fails", [False, True])
+def test_nothing_is_saved_or_handed_out_after_a_loss_that_is_not_finite(
+    synthetic: SyntheticSet,
+    real: RealSet,
+    rng: torch.Generator,
+    bad: int,
+    read_every: int,
+    fails: bool,
+) -> None:
+    class Cliff(Bowl):
+        def losses(self, synthetic: SyntheticSet, *_: object) -> Iterator[Tensor]:
+            for step in range(7):
+                if fails and step > bad:
+                    torch.linalg.eigh(torch.full((2, 2), torch.nan))
+                yield synthetic.images.sum() * (torch.nan if step == bad else 1)
+
+    got, saved = [], []
+    run = distill(
+        Cliff(), synthetic, real, steps=7, rng=rng, between=saved.append, read_every=read_every
+    )
+    with pytest.raises(FloatingPointError, match=r"not finite; lower the learning rate"):
+        got.extend(run)
+    assert len(got) == bad
+    assert saved == []
+
+
+def test_another_failure_is_not_taken_for_a_loss_that_is_not_finite(
+    synthetic: SyntheticSet, real: RealSet, rng: torch.Generator
+) -> None:
+    class Broken(Bowl):
+        def losses(self, synthetic: SyntheticSet, *_: object) -> Iterator[Tensor]:
+            yield synthetic.images.sum()
+            raise RuntimeError("out of memory")
+
+    with pytest.raises(RuntimeError, match="out of memory"):
+        list(distill(Broken(), synthetic, real, steps=7, rng=rng, read_every=4))
+
+
 @pytest.mark.parametrize(
     ("ipc", "value"), [(1, "a"), (2, "b"), (9, "b"), (10, "c"), (49, "c"), (50, "d"), (999, "d")]
 )
