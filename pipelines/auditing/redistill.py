@@ -55,7 +55,7 @@ def redistill(
     besides = "" if opened.frozen.experts is None else ", plus their experts"
     yield Progress(f"{stage}s", 0, count, f"about {spoken(seconds)}{besides}" if seconds else "")
     long = shared and seconds > ALONE and len(missing) > 1
-    help_ = second(opened.run, "pipelines.auditing.beside", purpose) if long else nullcontext()
+    company = second(opened.run, "pipelines.auditing.beside", purpose) if long else nullcontext()
 
     def learned(number: int) -> Generator[Progress, None, Release]:
         films = several[number]()
@@ -80,7 +80,7 @@ def redistill(
         return Release(made.display, made.labels)
 
     releases: dict[int, Release] = {}
-    with help_:
+    with company:
         order = range(count)[:: -1 if beside else 1]
         for wait in (False, True):  # first what no other process is learning
             for number in (one for one in order if one not in releases):

@@ -4,7 +4,7 @@ What every network says of the test films is stored, so a run that was stopped t
 again, and two processes share them.
 """
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import asdict, replace
 from functools import cache, partial
 from typing import Any
@@ -17,8 +17,17 @@ from torch import Tensor
 from medidd.augment import RADIOGRAPH
 from medidd.data import NORMALIZATION
 from medidd.distill import Classifies, distill
-from medidd.evaluate import NOISE, RECIPIENT, Training, log_probabilities, score, train
+from medidd.evaluate import (
+    NOISE,
+    RECIPIENT,
+    Training,
+    log_probabilities,
+    score,
+    train,
+    train_together,
+)
 from medidd.experts.teachers import TEACHING, Teachers
+from medidd.network import Weights
 from medidd.starts import BASELINES, STARTS, begin
 from pipelines.evaluation.pieces import Piece, shared
 from pipelines.learning.asking import asking
@@ -44,8 +53,8 @@ Labelled = tuple[Tensor, Tensor]
 Classifier = Callable[[Tensor], Tensor]
 """Standardised images (n, C, H, W) to class probabilities (n, K)."""
 
-Maker = Callable[[torch.Generator], Classifier]
-"""Trains a classifier; the generator draws everything random."""
+Maker = Callable[[Sequence[torch.Generator]], list[Classifier]]
+"""Trains a classifier for each generator, which draws everything random."""
 
 
 def recipient(frozen: FrozenJob) -> Training:
@@ -95,12 +104,19 @@ def utility(
     all_films = (images, torch.eye(classes, device=device)[labels])
 
     def on(how: Training, data: Callable[[torch.Generator], Labelled]) -> Maker:
-        def made(rng: torch.Generator) -> Classifier:
+        def made(rngs: Sequence[torch.Generator]) -> list[Classifier]:
             # Each network gets a new draw, so that one lucky draw does not decide the baseline.
-            theta = train(network, *data(rng), how, rng)
-            return lambda x: log_probabilities(network, theta, x).exp()
+            sets = [data(rng) for rng in rngs]
+            if len(rngs) > 1:
+                thetas = train_together(network, sets, how, rngs)
+            else:
+                thetas = [train(network, *of, how, rng) for of, rng in zip(sets, rngs, strict=True)]
+            return [partial(classified, theta) for theta in thetas]
 
         return made
+
+    def classified(theta: Weights, x: Tensor) -> Tensor:
+        return log_probabilities(network, theta, x).exp()
 
     how = recipient(opened.frozen)
     rows = {"full": on(TEACHING, lambda _: all_films)}  # first, for it takes longest
@@ -111,22 +127,26 @@ def utility(
         released = release.synthetic(device)
         rows["synthetic"] = on(how, lambda _: (released.images, released.labels))
         if method is not None and isinstance(method, Classifies) and name == "convnet":
-            rows["own"] = partial(method.classifier, released)
+            own = partial(method.classifier, released)
+            rows["own"] = lambda rngs: [own(rng) for rng in rngs]
 
     folder, of_release = opened.run.private / "worth" / name, release_hash(opened.run)
 
     def about(row: str) -> str:
         return of_release if row in _OF_RELEASE else ""
 
-    def piece(row: str, net: int) -> Piece:
+    def piece(row: str, nets: Sequence[int]) -> Piece:
         def predicted() -> Json:
-            classifier = rows[row](generator(seed, "evaluate", name, row, net))
-            return {"probabilities": classifier(seen).cpu().tolist()}
+            rngs = [generator(seed, "evaluate", name, row, net) for net in nets]
+            return {"probabilities": [of(seen).cpu().tolist() for of in rows[row](rngs)]}
 
-        purpose = f"network {net} of {row} {about(row)}"
-        return Piece(folder / f"{row}-{net}.json", purpose, predicted)
+        numbers = " ".join(map(str, nets))
+        purpose = f"networks {numbers} of {row} {about(row)}"
+        return Piece(folder / f"{row}-{nets[0]}.json", purpose, predicted)
 
-    pieces = {row: [piece(row, net) for net in range(NETWORKS)] for row in rows}
+    each = networks_at_once(device)
+    several = [range(NETWORKS)[first : first + each] for first in range(0, NETWORKS, each)]
+    pieces = {row: [piece(row, nets) for nets in several] for row in rows}
     # The second process goes through them from the first on, and the command from the last.
     order = [one for of_row in pieces.values() for one in of_row]
     yield Progress("train networks", 0, len(order))
@@ -136,13 +156,18 @@ def utility(
         return {}
 
     def judged(row: str) -> Json:
-        predicted = [torch.tensor(one.result["probabilities"]) for one in pieces[row]]
+        predicted = [torch.tensor(net) for of in pieces[row] for net in of.result["probabilities"]]
         return _row(predicted, test, derived(seed, "bootstrap"))
 
     return {
         row: kept(folder / f"{row}.json", f"row {row} {about(row)}", partial(judged, row))
         for row in rows
     }
+
+
+def networks_at_once(device: torch.device) -> int:
+    """Returns how many networks of a row are trained at once: on a GPU, which would wait, all."""
+    return NETWORKS if device.type == "cuda" else 1
 
 
 def class_means(
