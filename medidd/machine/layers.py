@@ -31,8 +31,8 @@ class FewChannelConvolution(nn.Conv2d):
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - its name in Conv2d
         """Returns (n, filters, H, W) for images (n, C, H, W)."""
-        if input.is_cuda or self.bias is None:
-            return super().forward(input)
+        if input.is_cuda or not torch.is_grad_enabled() or self.bias is None:
+            return super().forward(input)  # without a gradient it is the faster one
         n, _, height, width = input.shape
         # As products of matrices with the 9 C values under each filter. One matrix for each image,
         # for the gradient of a product that broadcasts would first copy all images. The bias is the
