@@ -1,5 +1,6 @@
 """Says what a distillation would do, how long it would take and how much memory; writes nothing."""
 
+import os
 import time
 from collections import Counter
 from dataclasses import replace
@@ -61,7 +62,9 @@ def run(job: Distill) -> Answer:
         raise Stop(f"a trial on noise failed: {error}", Exit.USAGE) from None
     network = _network(recipe, studies.size)
     full = TEACHING.steps * TEACHING.batch / (RECIPIENT.steps * recipe.shown * len(films))
-    trainings = NETWORKS * (1 + len(BASELINES) + full) + len(RECIPIENTS)
+    # Two processes share the networks; the audit trains its own in one.
+    trainings = NETWORKS * (1 + len(BASELINES) + full) / min(os.cpu_count() or 1, 2)
+    trainings += len(RECIPIENTS)
     seconds = {
         "distil": recipe.steps * step,
         "train and audit": trainings * network,
