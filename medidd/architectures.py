@@ -15,7 +15,7 @@ from typing import Literal
 
 from torch import nn
 
-from medidd.machine.layers import FEW, FewChannelConvolution, HalvedReLU, InstanceNorm
+from medidd.machine.layers import HalvedReLU, InstanceNorm, convolution
 from medidd.network import Architecture
 
 Norm = Literal["instance", "group", "layer", "none"]
@@ -30,11 +30,11 @@ NORMS: dict[Norm, Callable[[int], nn.Module]] = {
 """Normalisations by name, made for a number of filters. Each sees one image at a time."""
 
 POOLINGS: dict[Pooling, Callable[[], nn.Module]] = {
-    "average": lambda: nn.AvgPool2d(2),
-    "max": lambda: nn.MaxPool2d(2),
-    "none": nn.Identity,
+    "average": HalvedReLU,
+    "max": lambda: nn.Sequential(nn.ReLU(), nn.MaxPool2d(2)),
+    "none": nn.ReLU,
 }
-"""Poolings by name; all but the last halve an image, rounding down."""
+"""ReLU and pooling by the pooling's name; all but the last halve an image, rounding down."""
 
 SMALLEST = 16
 """Pixels below which LeNet, AlexNet, VGG and ResNet are refused: little is left for their last
@@ -78,13 +78,8 @@ def convnet(
     def make() -> nn.Module:
         parts: dict[str, nn.Module] = {}
         for block in range(blocks_deep):
-            inputs = width if block else channels
-            few = inputs <= FEW
-            convolution = (
-                FewChannelConvolution if few else partial(nn.Conv2d, kernel_size=3, padding=1)
-            )
-            layers = [convolution(inputs, width), NORMS[norm](width)]
-            layers += [HalvedReLU()] if pooling == "average" else [nn.ReLU(), POOLINGS[pooling]()]
+            first = convolution(width if block else channels, width)
+            layers = (first, NORMS[norm](width), POOLINGS[pooling]())
             # Numbered by four, whatever a block is made of: weights on disk have these names.
             parts |= {str(4 * block + place): layer for place, layer in enumerate(layers)}
         features = nn.Sequential(OrderedDict(parts, flat=nn.Flatten()))

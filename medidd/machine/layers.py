@@ -42,6 +42,13 @@ class FewChannelConvolution(nn.Conv2d):
         return torch.bmm(weight.expand(n, -1, -1), under).view(n, -1, height, width)
 
 
+def convolution(channels: int, filters: int) -> nn.Module:
+    """Returns a convolution of 3 x 3 pixels, padded with zeros, as fast as its channels allow."""
+    if channels <= FEW:
+        return FewChannelConvolution(channels, filters)
+    return nn.Conv2d(channels, filters, 3, padding=1)
+
+
 class InstanceNorm(nn.GroupNorm):
     """Each channel of each image to mean 0 and variance 1, then a scale and a shift per channel.
 
@@ -138,7 +145,6 @@ class _Norm(torch.autograd.Function):
     @staticmethod
     def forward(x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> tuple[Tensor, ...]:
         n, channels, height, width = x.shape
-        # Not a view of anything: what follows may change it in its place.
         return torch.native_group_norm(
             x.contiguous(), weight, bias, n, channels, height * width, channels, eps
         )
