@@ -112,8 +112,8 @@ def _shortened(peaks: Path, *arguments: str) -> None:
     import pipelines.evaluation.baselines
     import pipelines.evaluation.utility
     import privacy.likeness.clearness
+    from medidd.machine.memory import taken
     from pipelines.cli.main import main as medidd
-    from pipelines.learning.memory import taken
 
     def note(name: str) -> None:
         (peaks / name).write_text(str(taken()))

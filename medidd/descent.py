@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from medidd.machine.memory import Held, spare
+from medidd.machine.graphs import holding, spare
 from medidd.network import Network, Weights
 
 
@@ -218,9 +218,9 @@ class Unrolled:
         of_step = 0
         for t, (batch, rate) in enumerate(zip(program, self._rates(), strict=True)):
             if left > of_step:
-                with Held() as held:
+                with holding() as held:
                     self._graphs[t] = self._graph(t)
-                of_step = held.bytes
+                of_step = sum(held.values())
                 left -= of_step
                 step = self._graphs[t][1]
             else:

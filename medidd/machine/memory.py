@@ -1,56 +1,72 @@
-"""How much memory a graph holds, and how much there is for graphs."""
+"""How much memory a process has taken, and how much there is for others: read from Linux.
 
-import os
-from types import TracebackType
-from typing import Self
+Where the system says nothing, nothing is known: a run must not be refused for that.
+"""
 
-import torch
-from torch import Tensor
+import re
+from pathlib import Path
 
-GRAPHS = 2**29
-"""Bytes of graphs that are kept at most on a CPU."""
+PROC, CGROUPS = Path("/proc"), Path("/sys/fs/cgroup")
 
 
-class Held:
-    """Counts what graphs that are made in its body hold for their backward pass.
+def taken(what: str = "VmHWM", proc: Path = PROC) -> int:
+    """Returns bytes of this process by a name of /proc/self/status; 0 if that is not known.
 
-    Attributes:
-        bytes: so far; a tensor that is held by several operations counts once.
+    Args:
+        what: "VmHWM" for the most that was ever resident, "VmRSS" for what is, "RssAnon" for what
+            of it is no page of a file.
+        proc: where Linux tells.
     """
-
-    def __init__(self) -> None:
-        self._seen: dict[int, int] = {}
-        self._hooks = torch.autograd.graph.saved_tensors_hooks(self._pack, lambda held: held)
-
-    @property
-    def bytes(self) -> int:
-        """Bytes so far."""
-        return sum(self._seen.values())
-
-    def __enter__(self) -> Self:
-        self._hooks.__enter__()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._hooks.__exit__(kind, error, trace)
-
-    def _pack(self, tensor: Tensor) -> Tensor:
-        storage = tensor.untyped_storage()
-        self._seen[storage.data_ptr()] = storage.nbytes()
-        return tensor
+    return _kib(proc / "self" / "status", what) or 0
 
 
-def spare(device: torch.device) -> int:
-    """Returns the bytes that graphs may take: on a GPU half of what is free.
+def at_hand(proc: Path = PROC, cgroups: Path = CGROUPS) -> int | None:
+    """Returns the bytes that this process can still take; None if that is not known.
 
-    On a CPU these are ``GRAPHS``, or a quarter of what is free if that is less.
+    It is the least of what the computer has available and what each cgroup above this process has
+    left, of version 1 or 2. Pages of files that nobody needs count as free.
     """
-    if device.type == "cuda":
-        return torch.cuda.mem_get_info(device)[0] // 2
-    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    return min(GRAPHS, free // 4)
+    known = [_kib(proc / "meminfo", "MemAvailable"), *_left(proc, cgroups)]
+    return min((one for one in known if one is not None), default=None)
+
+
+def _left(proc: Path, cgroups: Path) -> list[int]:
+    """Returns what each cgroup with a limit has left, bytes."""
+    found = []
+    for line in _text(proc / "self" / "cgroup").splitlines():
+        _, _, rest = line.partition(":")
+        controllers, _, path = rest.partition(":")
+        if not controllers:
+            root, limit, used, idle = cgroups, "memory.max", "memory.current", "inactive_file"
+        elif "memory" in controllers.split(","):
+            root, limit, used = cgroups / "memory", "memory.limit_in_bytes", "memory.usage_in_bytes"
+            idle = "total_inactive_file"
+        else:
+            continue
+        # A container may not see the folders that its own path names, but the root is always there.
+        inside = Path(path.lstrip("/"))
+        for folder in (root / inside, *(root / above for above in inside.parents)):
+            most, now = _number(folder / limit), _number(folder / used)
+            if most is not None and now is not None:
+                idly = re.search(rf"^{idle} (\d+)$", _text(folder / "memory.stat"), re.MULTILINE)
+                found.append(max(most - now + (int(idly[1]) if idly else 0), 0))
+    return found
+
+
+def _number(path: Path) -> int | None:
+    """Returns the number in a file; None if there is none, as in "max"."""
+    text = _text(path).strip()
+    return int(text) if text.isdecimal() else None
+
+
+def _kib(path: Path, name: str) -> int | None:
+    """Returns what a line such as "VmHWM:  1234 kB" says, in bytes; None without such a line."""
+    found = re.search(rf"^{name}:\s+(\d+) kB$", _text(path), re.MULTILINE)
+    return int(found[1]) * 1024 if found else None
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text()
+    except OSError:
+        return ""

@@ -7,13 +7,13 @@ import torch
 
 from medidd.evaluate import RECIPIENT, log_probabilities
 from medidd.experts.teachers import TEACHING
+from medidd.machine.memory import at_hand, taken
 from medidd.split import LARGEST_SHARE
 from pipelines.auditing.matched_statistics import matched
 from pipelines.auditing.recipients import RECIPIENTS
 from pipelines.evaluation.rehearsal import LEARN, Crowd, Need, rehearsed
 from pipelines.learning.asking import standardized
 from pipelines.learning.job import FrozenJob
-from pipelines.learning.memory import at_hand, taken
 from pipelines.learning.opened_run import OpenedRun
 from pipelines.learning.recipe import Recipe
 from pipelines.run.errors import Exit, Stop

@@ -30,13 +30,13 @@ from medidd.distill import Classifies, Decodes
 from medidd.evaluate import Training, log_probabilities, train
 from medidd.experts.teachers import TEACHING
 from medidd.machine.allocator import keep_memory
+from medidd.machine.memory import taken
 from medidd.split import Role, assign, tossed
 from medidd.starts import BASELINES, STARTS, begin
 from pipelines.evaluation.utility import class_means, recipient
 from pipelines.learning.asking import standardized
 from pipelines.learning.job import FrozenJob
 from pipelines.learning.making import made
-from pipelines.learning.memory import taken
 from pipelines.learning.opened_run import OpenedRun
 from pipelines.learning.recipe import Recipe
 from pipelines.learning.step_time import on_trial_experts, shortened

@@ -21,7 +21,7 @@ from medidd.descent import (
     toward,
 )
 from medidd.descent import leaves as learned
-from medidd.machine.memory import Held
+from medidd.machine.graphs import holding
 from medidd.network import Architecture, Network, Weights
 
 NETWORKS = {
@@ -132,10 +132,10 @@ def test_how_many_graphs_are_kept_does_not_change_a_bit(
         pull = path.pull(adjoint, through_weights=through_weights)
         return (pull.images, pull.labels, pull.lr, *path.end.values())
 
-    with Held() as held:
+    with holding() as held:
         gradient(f, learned(theta), *program[0].of(x, y), create_graph=True)
     forwards, results = [], []
-    for memory in (0, 3 * held.bytes, 10**9):
+    for memory in (0, 3 * sum(held.values()), 10**9):
         results.append(pulled(memory))
         forwards.append(seen)
     assert forwards[0] == 2 * len(program)

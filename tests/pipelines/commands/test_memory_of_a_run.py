@@ -12,11 +12,11 @@ import pytest
 from invented_cohort import ROOT, SMALL, Source, called, small_job
 
 import pipelines.commands.memory
+from medidd.machine.memory import at_hand, taken
 from medidd.split import Role
 from pipelines.commands.memory import least, needed, remedy, require_room, smaller
 from pipelines.evaluation.rehearsal import ALL_FILMS, Crowd, Need
 from pipelines.learning.job import FrozenJob
-from pipelines.learning.memory import at_hand, taken
 from pipelines.run.errors import Exit, Stop
 
 MIB = 2**20
@@ -26,7 +26,7 @@ import sys
 from pathlib import Path
 sys.path.insert(0, {tests!r})
 from short_trainings import main
-from pipelines.learning.memory import taken
+from medidd.machine.memory import taken
 main(*sys.argv[2:])
 Path(sys.argv[1]).write_text(str(taken()))
 """

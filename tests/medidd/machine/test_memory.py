@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from pipelines.learning.memory import at_hand, taken
+from medidd.machine.memory import at_hand, taken
 
 MIB = 2**20
 
