@@ -42,12 +42,11 @@ def null_releases(opened: OpenedRun, *, beside: bool = False) -> Generator[Progr
     frozen, members, controls = opened.frozen, opened.patients.members, opened.patients.controls
     draw = partial(folds, rng=generator(frozen.seed, "folds"), k=COUNT)
     fold_of = draw(controls) | draw(members)
-
-    def others(number: int) -> Films:
-        return controls.of({one for one in controls.ids if fold_of[one] != number})
-
+    several = [
+        partial(controls.of, {one for one in controls.ids if fold_of[one] != number})
+        for number in range(COUNT)
+    ]
     folder = opened.run.private / "nulls"
-    several = [partial(others, number) for number in range(COUNT)]
     return Nulls((yield from _learned(opened, several, folder, beside=beside)), fold_of)
 
 
@@ -59,12 +58,16 @@ def reference_releases(opened: OpenedRun, reference: Films) -> Generator[Progres
     """
     controls, shown = opened.patients.controls, opened.recipe.shown
     wanted = _by_class(controls)
-    drawn = [
-        reference.of(_drawn(reference, wanted, generator(opened.frozen.seed, "reference", number)))
+    several = [
+        partial(
+            reference.of,
+            _drawn(reference, wanted, generator(opened.frozen.seed, "reference", number)),
+        )
         for number in range(COUNT)
     ]
     fewest = min(
-        int(torch.bincount(films.labels, minlength=opened.recipe.classes).min()) for films in drawn
+        int(torch.bincount(films().labels, minlength=opened.recipe.classes).min())
+        for films in several
     )
     if fewest < shown:
         raise Stop(
@@ -76,13 +79,8 @@ def reference_releases(opened: OpenedRun, reference: Films) -> Generator[Progres
     pixels = hashlib.sha256(reference.images.numpy().tobytes())
     pixels.update(reference.labels.numpy().tobytes())
     folder = opened.run.private / "nulls" / f"reference-{pixels.hexdigest()[:16]}"
-    several = [partial(_same, films) for films in drawn]
     # Only this process has the reference.
     return Nulls((yield from _learned(opened, several, folder, shared=False)), None)
-
-
-def _same(films: Films) -> Films:
-    return films
 
 
 def _by_class(films: Films) -> dict[int, list[Any]]:

@@ -1,7 +1,7 @@
 """The run's own recipe on other films. Audits compare the run's release with the results."""
 
 from collections.abc import Callable, Generator, Sequence
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from pathlib import Path
 
 import torch
@@ -14,7 +14,7 @@ from pipelines.learning.learn import learn
 from pipelines.learning.opened_run import OpenedRun
 from pipelines.learning.recipe import Recipe
 from pipelines.learning.step_time import seconds_per_step, spoken
-from pipelines.run.lock import held
+from pipelines.run.lock import turns
 from pipelines.run.progress import Progress
 from pipelines.run.release_file import quantized
 from pipelines.run.seeds import derived
@@ -79,14 +79,12 @@ def redistill(
         made = quantized(synthetic, {}, recipe.digits)
         return Release(made.display, made.labels)
 
+    order = range(count)[:: -1 if beside else 1]
+    locks = [folder / f"{number}.lock" for number in order]
     releases: dict[int, Release] = {}
-    with company:
-        order = range(count)[:: -1 if beside else 1]
-        for wait in (False, True):  # first what no other process is learning
-            for number in (one for one in order if one not in releases):
-                with held(folder / f"{number}.lock", wait=wait) as free:
-                    if free:
-                        releases[number] = yield from learned(number)
+    with company, closing(turns(locks)) as ours:
+        for place in ours:
+            releases[order[place]] = yield from learned(order[place])
     return tuple(releases[number] for number in range(count))
 
 

@@ -5,10 +5,11 @@ it was at, and another one does that.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipelines.run.lock import held
+from pipelines.run.lock import turns
 from pipelines.run.results import kept
 from pipelines.run.store import Json
 
@@ -39,12 +40,7 @@ def shared(pieces: Sequence[Piece]) -> Iterator[Piece]:
     Yields:
         Each piece when its result is there.
     """
-    left = list(pieces)
-    for wait in (False, True):
-        for piece in tuple(left):
-            with held(piece.path.with_suffix(".lock"), wait=wait) as free:
-                if free:
-                    _ = piece.result
-            if free:
-                left.remove(piece)
-                yield piece
+    with closing(turns([piece.path.with_suffix(".lock") for piece in pieces])) as ours:
+        for number in ours:
+            _ = pieces[number].result
+            yield pieces[number]

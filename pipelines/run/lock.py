@@ -2,7 +2,7 @@
 
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -31,6 +31,24 @@ def held(path: Path, *, wait: bool) -> Iterator[bool]:
             yield True
     finally:
         os.close(lock)
+
+
+def turns(locks: Sequence[Path]) -> Generator[int, None, None]:
+    """Yields the number of each lock once, while no other process holds it.
+
+    First come those that are free, in their order, and at last those that others held. The lock is
+    given back when the next one is asked for, or the generator is closed.
+
+    Args:
+        locks: files as in ``held``.
+    """
+    left = list(range(len(locks)))
+    for wait in (False, True):
+        for number in tuple(left):
+            with held(locks[number], wait=wait) as free:
+                if free:
+                    left.remove(number)
+                    yield number
 
 
 @contextmanager
