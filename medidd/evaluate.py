@@ -7,7 +7,7 @@ intervals is the patient, because two films of one patient are not two observati
 is ever chosen by its score on the test patients.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Protocol
@@ -89,27 +89,18 @@ def train(
     Returns:
         The weights after the last step, or the mean of those of the last steps.
     """
-    theta = {name: weight.requires_grad_() for name, weight in f.init(rng, like=images).items()}
-    optimizer = torch.optim.SGD(
-        theta.values(), lr=how.lr, momentum=how.momentum, weight_decay=how.weight_decay
-    )
-    schedule = torch.optim.lr_scheduler.MultiStepLR(optimizer, [how.steps // 2], gamma=0.1)
-    mean = {name: torch.zeros_like(weight) for name, weight in theta.items()}
-    last = max(round(how.averaged * how.steps), 1)
-    for step, rows in enumerate(islice(batches(len(images), how.batch, rng), how.steps)):
-        x, y = images[rows], labels[rows]
-        if how.augment is not None:
-            x = how.augment(rng, images=len(x))(x)
-        if how.noise:
-            x = x + how.noise * torch.randn(x.shape, generator=rng, dtype=x.dtype).to(x)
-        optimizer.zero_grad()
-        cross_entropy(f(theta, x), y).backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
-        schedule.step()
-        if step >= how.steps - last:
-            for name, weight in theta.items():
-                mean[name] += (weight.detach() - mean[name]) / (step - how.steps + last + 1)
-    return mean
+    theta = f.init(rng, like=images)
+
+    def losses() -> Iterator[Tensor]:
+        for rows in batches(len(images), how.batch, rng):
+            x, y = images[rows], labels[rows]
+            if how.augment is not None:
+                x = how.augment(rng, images=len(x))(x)
+            if how.noise:
+                x = x + how.noise * torch.randn(x.shape, generator=rng, dtype=x.dtype).to(x)
+            yield cross_entropy(f(theta, x), y)
+
+    return _descended(theta, losses(), how)
 
 
 def train_together(
@@ -139,33 +130,50 @@ def train_together(
     starts = [f.init(rng, like=x) for (x, _), rng in zip(sets, rngs, strict=True)]
     if len({(x.shape, y.shape) for x, y in sets}) > 1 or len({tuple(of) for of in starts}) > 1:
         raise ValueError("networks of one shape on sets of one shape alone are trained together")
-    theta = {n: torch.stack([of[n] for of in starts]).requires_grad_() for n in starts[0]}
+    theta = {name: torch.stack([of[name] for of in starts]) for name in starts[0]}
+    images, labels = (_stacked(parts) for parts in zip(*sets, strict=True))
+    number = torch.arange(len(sets), device=images.device)[:, None]
+    each = vmap(lambda weights, x, y: cross_entropy(f(weights, x), y))
+
+    def losses() -> Iterator[Tensor]:
+        drawn = (batches(images.shape[1], how.batch, rng) for rng in rngs)
+        for of_each in zip(*drawn, strict=True):
+            rows = torch.stack(of_each).to(images.device)
+            x, y = images[number, rows], labels[number, rows]
+            if how.augment is not None:
+                x = each_its_own([how.augment(rng, images=rows.shape[1]) for rng in rngs], x)
+            if how.noise:
+                noise = [torch.randn(x.shape[1:], generator=rng, dtype=x.dtype) for rng in rngs]
+                x = x + how.noise * torch.stack(noise).to(x)
+            yield each(theta, x, y).sum()
+
+    mean = _descended(theta, losses(), how)
+    return [{name: weight[r] for name, weight in mean.items()} for r in range(len(sets))]
+
+
+def _descended(theta: Weights, losses: Iterator[Tensor], how: Training) -> Weights:
+    """Takes ``how.steps`` steps of SGD, each down the next loss at theta, which is changed.
+
+    Returns:
+        The weights after the last step, or the mean of those of the last steps.
+    """
+    for weight in theta.values():
+        weight.requires_grad_()
     optimizer = torch.optim.SGD(
         theta.values(), lr=how.lr, momentum=how.momentum, weight_decay=how.weight_decay
     )
     schedule = torch.optim.lr_scheduler.MultiStepLR(optimizer, [how.steps // 2], gamma=0.1)
     mean = {name: torch.zeros_like(weight) for name, weight in theta.items()}
     last = max(round(how.averaged * how.steps), 1)
-    images, labels = (_stacked(parts) for parts in zip(*sets, strict=True))
-    number = torch.arange(len(sets), device=images.device)[:, None]
-    drawn = zip(*(batches(images.shape[1], how.batch, rng) for rng in rngs), strict=True)
-    losses = vmap(lambda weights, x, y: cross_entropy(f(weights, x), y))
-    for step, of_each in enumerate(islice(drawn, how.steps)):
-        rows = torch.stack(of_each).to(images.device)
-        x, y = images[number, rows], labels[number, rows]
-        if how.augment is not None:
-            x = each_its_own([how.augment(rng, images=rows.shape[1]) for rng in rngs], x)
-        if how.noise:
-            noise = [torch.randn(x.shape[1:], generator=rng, dtype=x.dtype) for rng in rngs]
-            x = x + how.noise * torch.stack(noise).to(x)
+    for step, loss in enumerate(islice(losses, how.steps)):
         optimizer.zero_grad()
-        losses(theta, x, y).sum().backward()  # type: ignore[no-untyped-call]
+        loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         schedule.step()
         if step >= how.steps - last:
             for name, weight in theta.items():
                 mean[name] += (weight.detach() - mean[name]) / (step - how.steps + last + 1)
-    return [{name: weight[r] for name, weight in mean.items()} for r in range(len(sets))]
+    return mean
 
 
 def _stacked(parts: Sequence[Tensor]) -> Tensor:
