@@ -21,9 +21,9 @@ import torch
 from torch import Tensor
 
 from benchmarks.counters import Kernels, memory, on_gpu, wait, within_memory
-from benchmarks.textbook import Films, outcomes
+from benchmarks.textbook import Films, Outcome, outcomes
 from medidd.architectures import convnet
-from medidd.data import RealSet, SyntheticSet
+from medidd.data import RealSet, Source, SyntheticSet
 from medidd.distill import Method, Prepares, learned
 from medidd.experts.trajectories import Experts, Trajectories
 from medidd.features import FEATURES
@@ -242,10 +242,10 @@ def _expert(f: Any, t: Films, folder: Path) -> Trajectories:
     return Trajectories(folder / "experts", f, {})
 
 
-def _ours(
-    method: Method, s: SyntheticSet, t: Films, rng: torch.Generator
-) -> Iterator[dict[str, Tensor]]:
-    real = RealSet(t.images, t.labels, t.classes, rng)
+def along_a_path(
+    method: Method, s: SyntheticSet, real: Source, rng: torch.Generator
+) -> Iterator[Outcome]:
+    """Yields what a method itself finds along one path, as ``outcomes`` does for its textbook."""
     wanted = learned(method.optimizer(s))
     names = {id(tensor): name for name, tensor in s.tensors().items()}
     for tensor in wanted:
@@ -254,7 +254,16 @@ def _ours(
         for tensor in wanted:
             tensor.grad = None
         loss.backward()
-        yield {names[id(tensor)]: tensor.grad.clone() for tensor in wanted}
+        grads = {names[id(tensor)]: tensor.grad.clone() for tensor in wanted}
+        yield Outcome(loss.detach(), grads)
+
+
+def _ours(
+    method: Method, s: SyntheticSet, t: Films, rng: torch.Generator
+) -> Iterator[dict[str, Tensor]]:
+    real = RealSet(t.images, t.labels, t.classes, rng)
+    for outcome in along_a_path(method, s, real, rng):
+        yield outcome.gradients
 
 
 def _textbook(

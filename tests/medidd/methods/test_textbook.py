@@ -10,11 +10,12 @@ import pytest
 import torch
 from one_expert import Expert, seeded
 
+from benchmarks.measuring import along_a_path
 from benchmarks.textbook import TEXTBOOK, Films, Outcome, outcomes
 from medidd.architectures import convnet, mlp
 from medidd.augment import OPERATIONS
 from medidd.data import RealSet, SyntheticSet
-from medidd.distill import Method, Prepares, learned
+from medidd.distill import Method, Prepares
 from medidd.features import LowFrequencies
 from medidd.fields import fields, make
 from medidd.kernels import ConvKernel, FCKernel
@@ -116,18 +117,9 @@ def test_every_method_has_its_textbook_form() -> None:
 
 
 def ours(method: Method, s: SyntheticSet, films: Films, rng: torch.Generator) -> Iterator[Outcome]:
-    """What a method finds along one path."""
+    """What a method finds along one path, looking at three films at once."""
     real = RealSet(films.images, films.labels, films.classes, rng, chunk=3)
-    names = {id(tensor): name for name, tensor in s.tensors().items()}
-    wanted = learned(method.optimizer(s))
-    for tensor in wanted:
-        tensor.requires_grad_()
-    for loss in method.losses(s, real, rng):
-        for tensor in wanted:
-            tensor.grad = None
-        loss.backward()
-        grads = {names[id(tensor)]: tensor.grad.clone() for tensor in wanted}
-        yield Outcome(loss.detach(), grads)
+    return along_a_path(method, s, real, rng)
 
 
 def error(one: Outcome, other: Outcome) -> float:
