@@ -94,6 +94,10 @@ def test_seconds_of_a_run_add_up_beside_its_job(
     for _ in timed(place, work("learn", "audit")):
         pass
     assert list(seconds_of(place).items()) == [("read", 4), ("learn", 3), ("audit", 6)]
+    at(monkeypatch, [0, 0, *range(1, 10)])
+    for _ in timed(place, work("learn", "audit")):
+        pass
+    assert list(seconds_of(place).items()) == [("read", 4), ("learn", 6), ("audit", 12)]
     after = read_json(place.job)
     del after["stages"]
     assert after == before
