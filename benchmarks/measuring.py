@@ -32,8 +32,8 @@ from medidd.kernels import KERNELS
 from medidd.machine.allocator import keep_memory
 from medidd.methods import METHODS
 
-PROCESSES = multiprocessing.get_context("forkserver")
-"""Fresh processes in which torch has been imported, and nothing else has happened."""
+PROCESSES = multiprocessing.get_context("spawn")
+"""Fresh processes. The server of forks is one for a whole program, and serves the ingest."""
 
 FORMS = ("medidd", "textbook", "textbook, tuned")
 """The methods as the command line runs them, and their textbook form with either allocator."""
@@ -119,7 +119,6 @@ def measured(
         RuntimeError: it failed otherwise.
     """
     os.environ["OMP_NUM_THREADS"] = str(threads)
-    PROCESSES.set_forkserver_preload(["torch._dynamo", "benchmarks.measuring"])
     here, there = PROCESSES.Pipe(duplex=False)
     child = PROCESSES.Process(target=_answer, args=(there, step, form, folder, device, threads))
     child.start()
