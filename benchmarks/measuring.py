@@ -30,6 +30,7 @@ from medidd.features import FEATURES
 from medidd.fields import fields, make
 from medidd.kernels import KERNELS
 from medidd.machine.allocator import keep_memory
+from medidd.machine.precision import convolve_in
 from medidd.methods import METHODS
 
 PROCESSES = multiprocessing.get_context("spawn")
@@ -101,7 +102,13 @@ class Cost:
 
 
 def measured(
-    step: Step, form: str, folder: Path, *, device: str, threads: int
+    step: Step,
+    form: str,
+    folder: Path,
+    *,
+    device: str,
+    threads: int,
+    precision: str = "float32",
 ) -> tuple[Cost, Gradients] | str:
     """Measures a step in a process of its own.
 
@@ -111,6 +118,7 @@ def measured(
         folder: where experts are kept for other processes.
         device: "cpu" or "cuda".
         threads: of torch.
+        precision: of convolutions, in every form.
 
     Returns:
         What it cost, and what its gradients are; or "out of memory".
@@ -120,7 +128,8 @@ def measured(
     """
     os.environ["OMP_NUM_THREADS"] = str(threads)
     here, there = PROCESSES.Pipe(duplex=False)
-    child = PROCESSES.Process(target=_answer, args=(there, step, form, folder, device, threads))
+    how = (device, threads, precision)
+    child = PROCESSES.Process(target=_answer, args=(there, step, form, folder, *how))
     child.start()
     there.close()
     try:
@@ -136,11 +145,19 @@ def measured(
 
 
 def _answer(
-    there: Connection, step: Step, form: str, folder: Path, device: str, threads: int
+    there: Connection,
+    step: Step,
+    form: str,
+    folder: Path,
+    device: str,
+    threads: int,
+    precision: str,
 ) -> None:
     answer: Cost | MemoryError | str
+    torch.set_num_threads(threads)
+    convolve_in(precision)
     try:
-        answer = _cost(step, form, folder, torch.device(device), threads)
+        answer = _cost(step, form, folder, torch.device(device))
     except MemoryError as error:
         answer = error
     except Exception as error:  # torch raises a RuntimeError where memory is short
@@ -148,11 +165,10 @@ def _answer(
     there.send(answer)
 
 
-def _cost(step: Step, form: str, folder: Path, device: torch.device, threads: int) -> Cost:
+def _cost(step: Step, form: str, folder: Path, device: torch.device) -> Cost:
     """Measures a step in this process, and keeps its gradients in the folder."""
     if form != "textbook":
         keep_memory()
-    torch.set_num_threads(threads)
     if device.type == "cpu":
         within_memory()
     small = replace(step, size=16, width=4, batch=4)

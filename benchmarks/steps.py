@@ -14,16 +14,18 @@ import contextlib
 import datetime
 import platform
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import click
 import torch
 
 from benchmarks.measuring import FORMS, Cost, Gradients, Step, measured
 from medidd.fields import fields
+from medidd.machine.precision import PRECISIONS
 from medidd.methods import METHODS
 
 DIGITS = {"size": 32, "channels": 3, "classes": 10}
@@ -73,6 +75,7 @@ HEAD = ("step", "form", "seconds", "process seconds", "kernels", "peak MiB", "GP
 @click.option("--repeats", type=click.IntRange(1), default=3, show_default=True)
 @click.option("--width", type=int, default=128, show_default=True, help="Filters of the ConvNet.")
 @click.option("--batch", type=int, default=256, show_default=True, help="Real images per class.")
+@click.option("--precision", type=click.Choice(PRECISIONS), default="float32", show_default=True)
 @click.option("--quick", is_flag=True, help="Tiny shapes, to see that it runs.")
 @click.option("--to", type=click.Path(path_type=Path), help="Where the table is written as well.")
 def main(
@@ -82,6 +85,7 @@ def main(
     repeats: int,
     width: int,
     batch: int,
+    precision: str,
     quick: bool,
     to: Path | None,
 ) -> None:
@@ -98,17 +102,18 @@ def main(
     if quick:
         width, batch = 4, 4
     said(f"{datetime.date.today()}, torch {torch.__version__}, {_processor(device)},")
-    said(f"threads {threads}, width {width}, batch {batch}, median of {repeats}\n")
+    said(f"threads {threads}, {precision}, width {width}, batch {batch}, median of {repeats}\n")
     said(_line(HEAD))
     said(_line(["---"] * len(HEAD)))
     for name in names or ROWS:
         step = replace(ROWS[name], width=width, batch=batch)
         step = _tiny(step) if quick else step
-        for line in _row(step, repeats, device=device, threads=threads):
+        how = {"device": device, "threads": threads, "precision": precision}
+        for line in _row(step, repeats, how):
             said(line)
 
 
-def _row(step: Step, repeats: int, *, device: str, threads: int) -> list[str]:
+def _row(step: Step, repeats: int, how: Mapping[str, Any]) -> list[str]:
     """Returns the lines of one step, one for each form."""
     costs: dict[str, list[Cost]] = {form: [] for form in FORMS}
     gradients: dict[str, Gradients] = {}
@@ -118,7 +123,7 @@ def _row(step: Step, repeats: int, *, device: str, threads: int) -> list[str]:
             for form in FORMS:
                 if form in failed:
                     continue
-                found = measured(step, form, Path(folder), device=device, threads=threads)
+                found = measured(step, form, Path(folder), **how)
                 if isinstance(found, str):
                     failed[form] = found
                 else:

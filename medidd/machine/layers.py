@@ -14,12 +14,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, pad, relu, unfold
 
+from medidd.machine.precision import narrow
+
 FEW = 3
 """Input channels up to which a convolution is limited by memory, not by arithmetic."""
 
 
-class FewChannelConvolution(nn.Conv2d):
-    """A convolution of 3 x 3 pixels, padded with zeros, of images with few channels.
+class Convolution(nn.Conv2d):
+    """A convolution of 3 x 3 pixels, padded with zeros, in the precision of this process.
 
     Args:
         channels: C of the images.
@@ -31,8 +33,30 @@ class FewChannelConvolution(nn.Conv2d):
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - its name in Conv2d
         """Returns (n, filters, H, W) for images (n, C, H, W)."""
-        if input.is_cuda or not torch.is_grad_enabled() or self.bias is None:
-            return super().forward(input)  # without a gradient it is the faster one
+        dtype = narrow()
+        if dtype is None:
+            return super().forward(input)
+        bias = None if self.bias is None else self.bias.to(dtype)
+        found: Tensor = self._conv_forward(input.to(dtype), self.weight.to(dtype), bias)
+        return found.to(input.dtype)
+
+
+class FewChannelConvolution(Convolution):
+    """A convolution of 3 x 3 pixels, padded with zeros, of images with few channels.
+
+    Args:
+        channels: C of the images.
+        filters: channels of the output.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - its name in Conv2d
+        """Returns (n, filters, H, W) for images (n, C, H, W)."""
+        if input.is_cuda:
+            return super().forward(input)
+        if not torch.is_grad_enabled() or self.bias is None:
+            # Without a gradient it is the faster one.
+            found: Tensor = self._conv_forward(input, self.weight, self.bias)
+            return found
         n, _, height, width = input.shape
         # As products of matrices with the 9 C values under each filter. One matrix for each image,
         # for the gradient of a product that broadcasts would first copy all images. The bias is the
@@ -46,7 +70,7 @@ def convolution(channels: int, filters: int) -> nn.Module:
     """Returns a convolution of 3 x 3 pixels, padded with zeros, as fast as its channels allow."""
     if channels <= FEW:
         return FewChannelConvolution(channels, filters)
-    return nn.Conv2d(channels, filters, 3, padding=1)
+    return Convolution(channels, filters)
 
 
 class InstanceNorm(nn.GroupNorm):

@@ -241,8 +241,18 @@ _threads = click.option(
     panel=MACHINE,
 )
 
+_precision = click.option(
+    "--precision",
+    type=click.Choice(["float32", "tf32", "bfloat16"]),
+    default="float32",
+    show_default=True,
+    help="Precision of convolutions. tf32 is faster on a GPU; bfloat16 on a GPU, and on a CPU with "
+    "AMX.",
+    panel=MACHINE,
+)
+
 machine = options(_device, _threads)
-computing = options(seed, _device, _width, _threads)
+computing = options(seed, _device, _width, _threads, _precision)
 
 resume = click.option("--resume", is_flag=True, help="Continue a run that was stopped.", panel=RUN)
 as_json = click.option(

@@ -96,7 +96,7 @@ def run(job: Audit) -> Generator[Progress, None, Json]:
 
 def _audited(job: Audit, policy: Policy, place: Run) -> Generator[Progress, None, Json]:
     opened = open_run(place)
-    torch.set_num_threads(opened.frozen.threads)  # another number rounds differently
+    opened.frozen.settle()
     ledger.entries()  # finds a damaged ledger before the work, not after it
     encoder = read_encoder(job.encoder, opened.patients.members.images.shape[1:])
     reference = None

@@ -13,8 +13,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from medidd.dicom.folder.cohort import Cohort
 from medidd.dicom.folder.patients import Unit
 from medidd.dicom.labels.labelling import Labelling
@@ -28,7 +26,8 @@ from pipelines.commands.audit import Audit, identifier_of, judged
 from pipelines.foreign.arrays import Scale, UnusableError
 from pipelines.foreign.films import read_side, sides
 from pipelines.foreign.release import Found, chosen, content, null_release, read, released
-from pipelines.learning.recipe import Recipe, built, device
+from pipelines.learning.processor import device, use
+from pipelines.learning.recipe import Recipe, built
 from pipelines.reports.internal import FOLDER, PAGE, write_internal
 from pipelines.run.errors import Exit, Stop
 from pipelines.run.films import Studies, source_of
@@ -83,6 +82,7 @@ class Foreign:
         seed: of everything random.
         device: "auto", "cpu" or "cuda".
         threads: of the CPU.
+        precision: of convolutions: "float32", "tf32" or "bfloat16".
         policy: the user's own policy; None for medidd's.
         encoder: network, as ONNX, that tells whether two films show one person; None if there is
             none.
@@ -105,6 +105,7 @@ class Foreign:
     seed: int = 0
     device: str = "auto"
     threads: int = 1
+    precision: str = "float32"
     policy: Path | None = None
     encoder: Path | None = None
     out: Path | None = None
@@ -137,6 +138,7 @@ class Foreign:
             "seed": self.seed,
             "device": device(self.device).type,
             "threads": self.threads,
+            "precision": self.precision,
         }
 
     def place(self, asked: Json) -> Run:
@@ -151,7 +153,7 @@ def run(job: Foreign) -> Generator[Progress, None, Answer]:
     Raises:
         Stop: with one line that says what is wrong and what to do.
     """
-    torch.set_num_threads(job.threads)
+    use(device(job.device), job.threads, job.precision)
     policy = read_policy(job.policy)
     how = job.scale()
     data = content(job.release)

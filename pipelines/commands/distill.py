@@ -5,8 +5,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from pipelines.bundle.declared import facts, keep_guarantee
 from pipelines.commands.audit import examine
 from pipelines.commands.memory import read_if_room
@@ -17,8 +15,9 @@ from pipelines.learning.job import FrozenJob
 from pipelines.learning.making import made, note_machine
 from pipelines.learning.opened_run import OpenedRun
 from pipelines.learning.plan import planned, too_few
+from pipelines.learning.processor import device
 from pipelines.learning.promise import of_experts, promised
-from pipelines.learning.recipe import Recipe, device, usual_start
+from pipelines.learning.recipe import Recipe, usual_start
 from pipelines.reports.report import write_report
 from pipelines.run import ledger
 from pipelines.run.budget import Budget
@@ -55,6 +54,7 @@ class Distill:
         experts: folder of the experts that a method matches; None if it needs none.
         width: filters per block of the ConvNet.
         threads: of the CPU.
+        precision: of convolutions: "float32", "tf32" or "bfloat16".
         out: the run's folder; None for one named after the job.
         resume: continue a run that was stopped.
         budget: the guarantee; None for a release without one.
@@ -73,6 +73,7 @@ class Distill:
     experts: Path | None = None
     width: int = 32
     threads: int = 1
+    precision: str = "float32"
     out: Path | None = None
     resume: bool = False
     budget: Budget | None = None
@@ -102,6 +103,7 @@ class Distill:
             seed=self.seed,
             device_name=device(self.device).type,
             threads=self.threads,
+            precision=self.precision,
             max_refused=self.studies.max_refused,
             reading=self.studies.reading,
             budget=self.budget,
@@ -124,8 +126,8 @@ def run(job: Distill) -> Generator[Progress, None, Run]:
     Raises:
         Stop: with one line that says what is wrong and what to do.
     """
-    torch.set_num_threads(job.threads)
     frozen = job.frozen()
+    frozen.settle()
     ledger.entries()  # finds a damaged ledger before the work, not after it
     place = job.place(frozen)
     return (yield from timed(place, _made(job, frozen, place)))

@@ -54,7 +54,7 @@ def run(job: Distill) -> Answer:
         raise Stop(str(error), Exit.DATA) from None
     films = Counter(film.label for film in plan.films)
     recipe = frozen.recipe(len(films))
-    torch.set_num_threads(job.threads)
+    frozen.settle()
     try:
         step = seconds_per_step(recipe, max(films.values()), studies.size, frozen.device)
         memory, need = said(frozen, Crowd.of(plan.films, frozen))

@@ -31,6 +31,7 @@ def run(job: Evaluate) -> Generator[Progress, None, Json]:
         Stop: there is no finished run, or its films were deleted.
     """
     opened = open_run(require(job.run))
+    opened.frozen.settle()
     rows = yield from utility(opened, read_release(opened.run), job.network)
     metrics = {row: value["metrics"] for row, value in rows.items()}
     write_json(opened.run.path / f"metrics-{job.network}.json", metrics)

@@ -15,8 +15,9 @@ from medidd.network import Network
 from pipelines.learning.asking import asking
 from pipelines.learning.experts import Training, built_experts, made_for, train_experts
 from pipelines.learning.plan import Plan
+from pipelines.learning.processor import device, use
 from pipelines.learning.promise import promised, state_experts
-from pipelines.learning.recipe import built, device
+from pipelines.learning.recipe import built
 from pipelines.run.budget import Budget
 from pipelines.run.films import Studies
 from pipelines.run.patients import Patients, read_patients
@@ -43,6 +44,7 @@ class Experts:
             draws who is held out.
         device: "auto", "cpu" or "cuda".
         threads: of the CPU.
+        precision: of convolutions: "float32", "tf32" or "bfloat16".
         resume: continue a training that was stopped.
         budget: the guarantee; None for experts without one.
     """
@@ -60,6 +62,7 @@ class Experts:
     seed: int = 0
     device: str = "auto"
     threads: int = 1
+    precision: str = "float32"
     resume: bool = False
     budget: Budget | None = None
 
@@ -81,8 +84,8 @@ def run(job: Experts) -> Generator[Progress, None, Path]:
 
 
 def _trained(job: Experts, place: Run) -> Generator[Progress, None, None]:
-    torch.set_num_threads(job.threads)
     where = device(job.device)
+    use(where, job.threads, job.precision)
     own = {name: value for name, value in vars(job).items() if name not in _UNASKED}
     asked = own | job.studies.asked() | {"device": where.type}
     if job.budget is not None:

@@ -190,7 +190,7 @@ def _on_device(frozen: FrozenJob) -> int:
 
 def _command(frozen: FrozenJob, crowd: Crowd, later: Mapping[str, Stage]) -> Peaks:
     """Rehearses the command itself."""
-    torch.set_num_threads(frozen.threads)
+    frozen.settle()
     stages = {}
     with TemporaryDirectory() as folder:
         run = Run(Path(folder))
@@ -242,7 +242,7 @@ def _judged(opened: OpenedRun, recipe: Recipe) -> None:
 
 def _beside(frozen: FrozenJob, crowd: Crowd) -> Peaks:
     """Rehearses the process that judges the baselines and trains on all films."""
-    torch.set_num_threads(frozen.threads)
+    frozen.settle()
     with TemporaryDirectory() as folder:
         opened = OpenedRun(Run(Path(folder)), frozen, crowd.drawn(frozen.size))
         recipe, rng = opened.recipe, generator(0)

@@ -61,8 +61,6 @@ def opened(path: Path, parent: int) -> "OpenedRun | None":
     if os.getppid() != parent:  # it ended before that
         return None
     # Only now: while they load, which takes seconds, the parent may end.
-    import torch
-
     from medidd.machine.allocator import keep_memory
     from pipelines.learning.opened_run import open_run
     from pipelines.run import installation
@@ -70,5 +68,5 @@ def opened(path: Path, parent: int) -> "OpenedRun | None":
     installation.harden()
     keep_memory()
     run = open_run(Run(path))
-    torch.set_num_threads(run.frozen.threads)
+    run.frozen.settle()
     return run

@@ -12,6 +12,7 @@ import torch
 
 from medidd.dicom.folder.patients import Unit
 from medidd.dicom.reading import DEFAULT, Reading
+from pipelines.learning.processor import use
 from pipelines.learning.recipe import Recipe, recipe
 from pipelines.run.budget import Budget
 from pipelines.run.errors import Exit, Stop
@@ -42,6 +43,7 @@ class FrozenJob:
         reading: how films are read.
         budget: the guarantee that was asked for; None for a release without one.
         teachers: networks trained on the films that label S; 0 for none.
+        precision: of convolutions, one of ``medidd.machine.precision.PRECISIONS``.
     """
 
     source: str
@@ -63,11 +65,20 @@ class FrozenJob:
     reading: Reading = DEFAULT
     budget: Budget | None = None
     teachers: int = 0
+    precision: str = "float32"
 
     @property
     def device(self) -> torch.device:
         """Where the run computes."""
         return torch.device(self.device_name)
+
+    def settle(self) -> None:
+        """Has this process compute as the run was asked to; another way rounds differently.
+
+        Raises:
+            Stop: the device has no such precision.
+        """
+        use(self.device, self.threads, self.precision)
 
     def recipe(self, classes: int) -> Recipe:
         """Returns the recipe for so many classes."""

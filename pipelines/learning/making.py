@@ -60,7 +60,7 @@ def note_machine(opened: OpenedRun, experts: Path | None) -> None:
     """Writes down on what the run computes; one that was resumed elsewhere has several entries."""
     path = machines(opened.run)
     known = read_json(path) if path.exists() else []
-    here = _machine(None if experts is None else _asked(Run(experts)))
+    here = _machine(opened.frozen.precision, None if experts is None else _asked(Run(experts)))
     if here not in known:
         write_json(path, [*known, here])
 
@@ -72,8 +72,12 @@ def elsewhere(opened: OpenedRun) -> list[str]:
         return ["a GPU does not always round alike"]
     if not path.exists():
         return ["it is not known what the run was made on"]
-    how = {"threads": frozen.threads, "device": frozen.device_name}
-    here = _machine(None if frozen.experts is None else how)
+    how = {
+        "threads": frozen.threads,
+        "device": frozen.device_name,
+        "precision": frozen.precision,
+    }
+    here = _machine(frozen.precision, None if frozen.experts is None else how)
     return [
         f"{name}: {then.get(name, 'unknown')} then, {here.get(name, 'unknown')} now"
         for then in read_json(path)
@@ -87,17 +91,27 @@ def _asked(run: Run) -> Json:
     return read_json(run.job)["job"] if run.job.exists() else {}
 
 
-def _machine(experts: Json) -> Json:
+def _machine(precision: str, experts: Json) -> Json:
     """Returns what may change how a job rounds.
 
     Args:
-        experts: number of threads and device that the run's experts were trained with; None if it
+        precision: of the run's convolutions.
+        experts: threads, device and precision that the run's experts were trained with; None if it
             has none.
     """
     processor = f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}"
+    if precision == "bfloat16":  # there are several ways to multiply such numbers
+        processor = " ".join([processor, *_of_bfloat16()])
     here = versions() | {"processor": processor}
     if experts is not None:
-        names = ("threads", "device")
+        names = ("threads", "device", "precision")
         here |= {f"{name} of the experts": experts.get(name, "unknown") for name in names}
     del here["pydicom"]  # the films are read already
     return here
+
+
+def _of_bfloat16() -> list[str]:
+    """Returns what the processor itself can do with bfloat16, as Linux names it."""
+    told = Path("/proc/cpuinfo")
+    flags = told.read_text().split() if told.exists() else []
+    return sorted({flag for flag in flags if flag.endswith("_bf16")})

@@ -210,15 +210,3 @@ def built(classes: int, size: int, width: int) -> Mapping[str, Architecture]:
         }
     except ValueError as error:
         raise Stop(f"--size: {error}", Exit.USAGE) from None
-
-
-def device(name: str) -> torch.device:
-    """Returns the device that "auto", "cpu" or "cuda" stands for.
-
-    Raises:
-        Stop: CUDA is asked for and there is none.
-    """
-    available = torch.cuda.is_available()
-    if name == "cuda" and not available:
-        raise Stop("no CUDA device is usable here; use --device cpu or auto", Exit.USAGE)
-    return torch.device("cuda" if available and name != "cpu" else "cpu")

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 from medidd.dicom.errors import HARMLESS, REASONS
-from pipelines.learning.recipe import device
+from pipelines.learning.processor import device
 from pipelines.models.films import OwnFilms, Unlabelled, read_unlabelled
 from pipelines.models.model import Model
 from pipelines.models.model_file import read_model

@@ -8,7 +8,7 @@ import torch
 
 from medidd.evaluate import METRICS
 from pipelines.bundle.checksums import SUMS
-from pipelines.learning.recipe import device
+from pipelines.learning.processor import device
 from pipelines.models.films import OwnFilms, read_own, to_test
 from pipelines.models.model import Model
 from pipelines.models.model_file import is_model, read_model

@@ -9,7 +9,7 @@ import torch
 
 from medidd.dicom.folder.cohort import Cohort
 from medidd.evaluate import Training
-from pipelines.learning.recipe import device
+from pipelines.learning.processor import device
 from pipelines.models.films import OwnFilms, read_own, to_learn
 from pipelines.models.model import Model, trained
 from pipelines.models.model_card import privacy
