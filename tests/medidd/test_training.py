@@ -81,9 +81,10 @@ def test_networks_trained_together_are_those_trained_alone(
     ours = train_together(f, sets, how, together)
     for one, other in zip(ours, theirs, strict=True):
         assert list(one) == list(other)
+        largest = max(weight.abs().max() for weight in other.values())  # a bias begins at nothing
         for name, weight in one.items():
             assert not weight.requires_grad
-            assert (weight - other[name]).abs().max() <= limit * other[name].abs().max()
+            assert (weight - other[name]).abs().max() <= limit * largest
     first, second = (torch.cat([w.flatten() for w in of.values()]) for of in ours[:2])
     assert not torch.allclose(first, second)
     for rng, replay in zip(together, alone, strict=True):
