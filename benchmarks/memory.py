@@ -109,7 +109,7 @@ def _shortened(peaks: Path, *arguments: str) -> None:
     import pipelines.commands.audit
     import pipelines.commands.distill
     import pipelines.commands.dry_run
-    import pipelines.evaluation.baselines
+    import pipelines.evaluation.networks_ahead
     import pipelines.evaluation.utility
     import privacy.likeness.clearness
     from medidd.machine.memory import taken
@@ -119,7 +119,7 @@ def _shortened(peaks: Path, *arguments: str) -> None:
         (peaks / name).write_text(str(taken()))
 
     @contextmanager
-    def ahead(run: object) -> Iterator[None]:
+    def ahead(run: object, _: object) -> Iterator[None]:
         with subprocess.Popen(
             [sys.executable, __file__, "shortened", str(peaks), "baselines", str(run.path)]
         ) as second:
@@ -136,10 +136,10 @@ def _shortened(peaks: Path, *arguments: str) -> None:
     auditing.matched = partial(auditing.matched, networks=1)
     privacy.likeness.clearness.STRANGERS = 60
     if arguments[0] == "baselines":
-        pipelines.evaluation.baselines.main(Path(arguments[1]), os.getppid())
+        pipelines.evaluation.networks_ahead.main(Path(arguments[1]), os.getppid(), "convnet")
         note("second process")
         return
-    pipelines.commands.distill.baselines_ahead = ahead
+    pipelines.commands.distill.networks_ahead = ahead
     if "--dry-run" in arguments:  # a step is not timed here
         pipelines.commands.dry_run.seconds_per_step = lambda *_: 0.0
         pipelines.commands.dry_run._network = lambda *_: 0.0

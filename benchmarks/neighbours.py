@@ -233,7 +233,7 @@ def main(epsilons: tuple[float, ...], runs: int, simulated: int) -> None:
     brief = replace(pipelines.evaluation.utility.RECIPIENT, steps=4)
     pipelines.evaluation.utility.RECIPIENT = pipelines.auditing.recipients.RECIPIENT = brief
     pipelines.evaluation.utility.TEACHING = replace(TEACHING, steps=4)
-    distill.baselines_ahead = lambda _: contextlib.nullcontext()
+    distill.networks_ahead = lambda *_: contextlib.nullcontext()
     with TemporaryDirectory() as name:
         root = Path(name)
         os.environ[HOME] = str(root)

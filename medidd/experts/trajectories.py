@@ -19,7 +19,7 @@ their owner alone and must not leave the hospital.
 import hashlib
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
@@ -90,6 +90,7 @@ class Experts:
         source: Callable[[int, torch.Generator], Source],
         about: Mapping[str, Any],
         like: Tensor | None = None,
+        numbers: Iterable[int] | None = None,
     ) -> Iterator[tuple[int, int]]:
         """Makes those experts that are not there yet.
 
@@ -102,6 +103,7 @@ class Experts:
             about: what the experts are for, such as the network's name and width and a digest of
                 the films; ``Trajectories`` is asked for the same.
             like: a tensor whose device and dtype the weights take in training.
+            numbers: which experts; None for all. Processes that share the work give each its own.
 
         Yields:
             The number of the expert and the number of the epoch it has finished.
@@ -114,7 +116,7 @@ class Experts:
         folder.chmod(0o700)
         self._record(folder, about)
         shape = (self.epochs + 1, sum(map(math.prod, _shapes(self.network).values())))
-        for number in range(self.count):
+        for number in range(self.count) if numbers is None else numbers:
             path = expert_file(folder, number)
             if path.exists():
                 continue

@@ -1,14 +1,14 @@
-"""Makes null releases, or planted distillations, in a second process beside an audit."""
+"""Makes null releases, or planted distillations, in a process beside an audit."""
 
 import sys
 from pathlib import Path
 
-from pipelines.evaluation.second import opened
+from pipelines.evaluation.joined import joined
 
 
 def main(path: Path, parent: int, purpose: str) -> None:
     """Makes those that the audit is not making, from the last on, while ``parent`` lives."""
-    run = opened(path, parent)
+    run = joined(path, parent)
     if run is None:
         return
     from pipelines.auditing.canaries import canary_releases

@@ -18,6 +18,7 @@ from pipelines.auditing.redistill import redistill
 from pipelines.learning.opened_run import OpenedRun
 from pipelines.run.progress import Progress
 from pipelines.run.seeds import generator
+from pipelines.workers.helping import TWO, Workers
 from privacy.attacks.tail import atypicality
 from privacy.evidence import Canaries
 from privacy.release import Films
@@ -33,13 +34,14 @@ OPACITY = 0.5
 
 
 def canary_releases(
-    opened: OpenedRun, *, beside: bool = False
+    opened: OpenedRun, *, workers: Workers = TWO, beside: bool = False
 ) -> Generator[Progress, None, Canaries]:
     """Makes the distillations: each has all members, and the canaries that a coin selects.
 
     Args:
         opened: the run.
-        beside: whether this is the second process of an audit.
+        workers: who helps.
+        beside: whether this process helps an audit.
     """
     frozen, members = opened.frozen, opened.patients.members
     films = planted(
@@ -58,6 +60,7 @@ def canary_releases(
         purpose="canary run",
         stage="planted distillation",
         folder=opened.run.private / "canaries",
+        workers=workers,
         beside=beside,
     )
     return Canaries(films, included, releases)

@@ -17,6 +17,7 @@ from pipelines.learning.recipe import Recipe
 from pipelines.run.errors import Exit, Stop
 from pipelines.run.progress import Progress
 from pipelines.run.seeds import generator
+from pipelines.workers.helping import TWO, Workers
 from privacy.nulls import Nulls, folds
 from privacy.policy import Policy
 from privacy.release import Films, Release
@@ -32,12 +33,15 @@ def can_calibrate(controls: Films, members: Films, recipe: Recipe, policy: Polic
     return enough and min(len(controls.ids), len(members.ids)) >= policy.least_controls
 
 
-def null_releases(opened: OpenedRun, *, beside: bool = False) -> Generator[Progress, None, Nulls]:
+def null_releases(
+    opened: OpenedRun, *, workers: Workers = TWO, beside: bool = False
+) -> Generator[Progress, None, Nulls]:
     """Makes null releases of controls only; each leaves out one fold.
 
     Args:
         opened: the run.
-        beside: whether this is the second process of an audit.
+        workers: who helps.
+        beside: whether this process helps an audit.
     """
     frozen, members, controls = opened.frozen, opened.patients.members, opened.patients.controls
     draw = partial(folds, rng=generator(frozen.seed, "folds"), k=COUNT)
@@ -47,7 +51,9 @@ def null_releases(opened: OpenedRun, *, beside: bool = False) -> Generator[Progr
         for number in range(COUNT)
     ]
     folder = opened.run.private / "nulls"
-    return Nulls((yield from _learned(opened, several, folder, beside=beside)), fold_of)
+    return Nulls(
+        (yield from _learned(opened, several, folder, workers=workers, beside=beside)), fold_of
+    )
 
 
 def reference_releases(opened: OpenedRun, reference: Films) -> Generator[Progress, None, Nulls]:
@@ -104,7 +110,7 @@ def _drawn(films: Films, like: dict[int, list[Any]], rng: torch.Generator) -> se
 
 
 def _learned(
-    opened: OpenedRun, several: Sequence[Callable[[], Films]], folder: Path, **how: bool
+    opened: OpenedRun, several: Sequence[Callable[[], Films]], folder: Path, **how: Any
 ) -> Generator[Progress, None, tuple[Release, ...]]:
     return (
         yield from redistill(

@@ -7,7 +7,6 @@ from pathlib import Path
 import torch
 
 from medidd.fields import values
-from pipelines.evaluation.second import second
 from pipelines.learning.asking import asking
 from pipelines.learning.experts import about, train_experts
 from pipelines.learning.learn import learn
@@ -18,10 +17,8 @@ from pipelines.run.lock import turns
 from pipelines.run.progress import Progress
 from pipelines.run.release_file import quantized
 from pipelines.run.seeds import derived
+from pipelines.workers.helping import ALONE, TWO, Workers
 from privacy.release import Films, Release
-
-ALONE = 60.0
-"""Seconds that one process works alone: a second one takes some ten seconds to begin."""
 
 
 def redistill(
@@ -31,13 +28,14 @@ def redistill(
     purpose: str,
     stage: str,
     folder: Path,
+    workers: Workers = TWO,
     beside: bool = False,
     shared: bool = True,
 ) -> Generator[Progress, None, tuple[Release, ...]]:
     """Learns a release from each of ``several``, as the run learned its own.
 
-    Finished releases stay in ``folder`` and are not learned again. If they take long, a second
-    process learns some of them.
+    Finished releases stay in ``folder`` and are not learned again. If they take long, other
+    processes learn some of them.
 
     Args:
         opened: the run.
@@ -46,8 +44,9 @@ def redistill(
         purpose: name of the seeds.
         stage: name of a release in the progress.
         folder: folder of checkpoints and experts.
-        beside: whether this is the second process, which begins with the last.
-        shared: whether a second process can find out what is to be made.
+        workers: who helps.
+        beside: whether this process helps another one, and so begins with the last.
+        shared: whether other processes can find out what is to be made.
     """
     count = len(several)
     missing = [one for one in range(count) if not (folder / f"{one}.safetensors").exists()]
@@ -55,7 +54,13 @@ def redistill(
     besides = "" if opened.frozen.experts is None else ", plus their experts"
     yield Progress(f"{stage}s", 0, count, f"about {spoken(seconds)}{besides}" if seconds else "")
     long = shared and seconds > ALONE and len(missing) > 1
-    company = second(opened.run, "pipelines.auditing.beside", purpose) if long else nullcontext()
+    company = (
+        workers.helping(
+            opened.run.path, "pipelines.auditing.beside", purpose, most=len(missing) - 1
+        )
+        if long
+        else nullcontext()
+    )
 
     def learned(number: int) -> Generator[Progress, None, Release]:
         films = several[number]()

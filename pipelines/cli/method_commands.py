@@ -22,6 +22,7 @@ from pipelines.cli.options import (
     finite,
     network,
     resume,
+    workers,
 )
 from pipelines.cli.show import followed, show
 
@@ -91,6 +92,7 @@ def methods_command(*, markdown: bool) -> None:
 )
 @guaranteed
 @computing
+@workers
 @resume
 @as_json
 @config
@@ -105,13 +107,14 @@ def experts_command(*, as_json: bool, **options: Any) -> None:
 @click.command("evaluate")
 @click.argument("run", type=FOLDER)
 @network("resnet18")
+@workers
 @as_json
 @grouped
-def evaluate_command(run: Path, network: str, *, as_json: bool) -> None:
+def evaluate_command(run: Path, network: str, workers: Any, *, as_json: bool) -> None:
     """Evaluate a finished run with another network architecture."""
     from pipelines.commands import evaluate, summary
 
-    result = followed(evaluate.run(evaluate.Evaluate(run, network)))
+    result = followed(evaluate.run(evaluate.Evaluate(run, network, workers)))
     show(summary.of_metrics(network, result), as_json=as_json)
 
 

@@ -15,11 +15,10 @@ from typing import Any, TypeVar, cast
 
 import rich_click as click
 import yaml
-from click.core import ParameterSource
 
 from pipelines.cli.groups import FILMS, MACHINE, METHOD, RUN
 from pipelines.cli.label_options import labelled
-from pipelines.cli.reading_options import NAMES, reading
+from pipelines.cli.reading_options import reading
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -78,18 +77,6 @@ def finite(_: click.Context, __: click.Parameter, value: float) -> float:
     if not math.isfinite(value):
         raise click.BadParameter(f"{value} is not a finite number.")
     return value
-
-
-def named(context: click.Context) -> dict[str, str]:
-    """Returns the options that the user named, by parameter, as they are written.
-
-    The choices of ``reading`` stand under this name.
-    """
-    return {
-        "reading" if parameter.name in NAMES else str(parameter.name): max(parameter.opts, key=len)
-        for parameter in context.command.params
-        if context.get_parameter_source(str(parameter.name)) is not ParameterSource.DEFAULT
-    }
 
 
 def options(*chosen: Callable[[Command], Command]) -> Callable[[Command], Command]:
@@ -248,6 +235,28 @@ _precision = click.option(
     show_default=True,
     help="Precision of convolutions. tf32 is faster on a GPU; bfloat16 on a GPU, and on a CPU with "
     "AMX.",
+    panel=MACHINE,
+)
+
+
+def shared(_: click.Context, __: click.Parameter, text: object) -> Any:
+    """Returns who shares the work; see ``pipelines.workers.choice``."""
+    from pipelines.workers.choice import workers
+
+    try:
+        return workers(str(text))
+    except ValueError as error:
+        raise click.BadParameter(f"{error}.") from None
+
+
+workers = click.option(
+    "--workers",
+    callback=shared,
+    default="2",
+    show_default=True,
+    metavar="N|local|ray",
+    help="Processes that share the work. local is one per processor; ray is the cluster of "
+    "RAY_ADDRESS, or a new one of this computer; ray://HOST:PORT is another cluster.",
     panel=MACHINE,
 )
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import rich_click as click
+from click.core import ParameterSource
 
 from pipelines.cli.audit_options import (
     accepting,
@@ -27,12 +28,69 @@ from pipelines.cli.options import (
     computing,
     config,
     films,
-    named,
+    options,
     resume,
     settings,
     unit,
+    workers,
 )
+from pipelines.cli.reading_options import NAMES
 from pipelines.cli.show import followed, show
+
+
+def named(context: click.Context) -> dict[str, str]:
+    """Returns the options that the user named, by parameter, as they are written.
+
+    The choices of ``reading`` stand under this name.
+    """
+    return {
+        "reading" if parameter.name in NAMES else str(parameter.name): max(parameter.opts, key=len)
+        for parameter in context.command.params
+        if context.get_parameter_source(str(parameter.name)) is not ParameterSource.DEFAULT
+    }
+
+
+_learning = options(
+    click.option(
+        "--start",
+        help="What the images are before the first step. Default: the method's own, mostly noise.",
+        panel=METHOD,
+    ),
+    click.option(
+        "--steps",
+        type=click.IntRange(min=1),
+        help="Updates of the images. Default: the method's own.",
+        panel=METHOD,
+    ),
+    click.option(
+        "--preset",
+        type=click.Choice(["default", "paper"]),
+        default="default",
+        show_default=True,
+        help="Where fields that are not set come from: the method's defaults, or the values of its "
+        "paper for this ipc.",
+        panel=METHOD,
+    ),
+    settings,
+    click.option(
+        "--experts",
+        type=FOLDER,
+        help="Folder that medidd experts wrote. mtt and tesla need it.",
+        panel=METHOD,
+    ),
+    click.option(
+        "--teachers",
+        type=click.IntRange(min=0),
+        default=0,
+        show_default=True,
+        help="Label the images by the mean prediction of so many networks trained on the films.",
+        panel=METHOD,
+    ),
+    guaranteed,
+    computing,
+    workers,
+)
+"""How a synthetic set is learned, but for the method, the images per class and the folder."""
 
 
 @click.command("distill")
@@ -46,43 +104,7 @@ from pipelines.cli.show import followed, show
     "moments; with --epsilon none, rfad.",
     panel=METHOD,
 )
-@click.option(
-    "--start",
-    help="What the images are before the first step. Default: the method's own, mostly noise.",
-    panel=METHOD,
-)
-@click.option(
-    "--steps",
-    type=click.IntRange(min=1),
-    help="Updates of the images. Default: the method's own.",
-    panel=METHOD,
-)
-@click.option(
-    "--preset",
-    type=click.Choice(["default", "paper"]),
-    default="default",
-    show_default=True,
-    help="Where fields that are not set come from: the method's defaults, or the values of its "
-    "paper for this ipc.",
-    panel=METHOD,
-)
-@settings
-@click.option(
-    "--experts",
-    type=FOLDER,
-    help="Folder that medidd experts wrote. mtt and tesla need it.",
-    panel=METHOD,
-)
-@click.option(
-    "--teachers",
-    type=click.IntRange(min=0),
-    default=0,
-    show_default=True,
-    help="Label the images by the mean prediction of so many networks trained on the films.",
-    panel=METHOD,
-)
-@guaranteed
-@computing
+@_learning
 @click.option(
     "--out", type=ANY_PATH, help="Folder of the run. Default: a new one in runs.", panel=RUN
 )
@@ -110,6 +132,53 @@ def distill_command(*, as_json: bool, dry: bool, **options: Any) -> None:
     show(summary.of(made, watch.seconds()), as_json=as_json)
 
 
+@click.command("sweep")
+@films
+@click.option(
+    "--ipc",
+    "ipcs",
+    type=click.IntRange(min=1),
+    multiple=True,
+    required=True,
+    help="Images per class; can be given several times.",
+    panel=METHOD,
+)
+@click.option(
+    "--method",
+    "methods",
+    multiple=True,
+    help="Distillation method, or a start as a baseline; can be given several times. Default: as "
+    "for medidd distill.",
+    panel=METHOD,
+)
+@click.option(
+    "--seeds",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Runs of each method and ipc; they have the seeds from --seed on.",
+    panel=RUN,
+)
+@_learning
+@click.option(
+    "--out", type=ANY_PATH, required=True, help="Folder of the runs and of their table.", panel=RUN
+)
+@resume
+@as_json
+@config
+@grouped
+def sweep_command(*, as_json: bool, **options: Any) -> None:
+    """Learn a synthetic set with each method, ipc and seed, and compare them in a table."""
+    from pipelines.commands import distill, sweep
+
+    own = {name: options.pop(name) for name in ("ipcs", "methods", "seeds")}
+    place = {name: options[name] for name in ("out", "resume", "workers")}
+    job = distill.Distill(**options, ipc=own["ipcs"][0])
+    answer = followed(sweep.run(sweep.Sweep(job, **own, **place)))
+    show(answer, as_json=as_json)
+    sweep.require_all(answer)
+
+
 @click.command("audit")
 @click.argument("run", type=FOLDER, required=False)
 @click.option(
@@ -125,6 +194,7 @@ def distill_command(*, as_json: bool, dry: bool, **options: Any) -> None:
 @encoder
 @reference
 @redo
+@workers
 @foreign_set
 @unit
 @computing
@@ -140,8 +210,9 @@ def distill_command(*, as_json: bool, dry: bool, **options: Any) -> None:
 def audit_command(context: click.Context, /, *, as_json: bool, **options: Any) -> None:
     """Audit the release of a RUN, or a set that somebody else made.
 
-    For a set made elsewhere, give --release, --members and --controls, and no RUN. --level, --redo
-    and --reference need a RUN. --policy and --encoder work with both. All other options need a set.
+    For a set made elsewhere, give --release, --members and --controls, and no RUN. --level, --redo,
+    --reference and --workers need a RUN. --policy and --encoder work with both. All other options
+    need a set.
     """
     from pipelines.commands import audit, audit_foreign, summary
 
@@ -170,4 +241,4 @@ def export_command(*, as_json: bool, **options: Any) -> None:
     show(summary.of_bundle(bundle), as_json=as_json)
 
 
-COMMANDS = (distill_command, audit_command, export_command)
+COMMANDS = (distill_command, sweep_command, audit_command, export_command)

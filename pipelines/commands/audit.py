@@ -33,6 +33,7 @@ from pipelines.run.release_file import read_release
 from pipelines.run.results import write_audit
 from pipelines.run.seeds import generator
 from pipelines.run.store import Json, Run, require
+from pipelines.workers.helping import TWO, Workers
 from privacy.decision import Decision, decide
 from privacy.evidence import Evidence
 from privacy.finding import Finding
@@ -62,6 +63,7 @@ class Audit:
         encoder: network, as ONNX, that tells whether two films show one person; None if there is
             none.
         redo: make the release again, and compare.
+        workers: who makes null releases and planted distillations.
     """
 
     run: Path
@@ -71,6 +73,7 @@ class Audit:
     reference_labels: Path | None = None
     encoder: Path | None = None
     redo: bool = False
+    workers: Workers = TWO
 
     def __post_init__(self) -> None:
         if self.reference_labels is not None and self.reference is None:
@@ -104,7 +107,9 @@ def _audited(job: Audit, policy: Policy, place: Run) -> Generator[Progress, None
         reference = yield from read_reference(opened, job.reference, job.reference_labels)
     if job.redo:
         require_possible(opened)
-    result = yield from examine(opened, Level(job.level), policy, reference, encoder, redo=job.redo)
+    result = yield from examine(
+        opened, Level(job.level), policy, reference, encoder, job.workers, redo=job.redo
+    )
     write_report(opened.run, opened.patients, networks=NETWORKS)
     return result
 
@@ -115,6 +120,7 @@ def examine(
     policy: Policy | None = None,
     reference: Films | None = None,
     encoder: Encoder | None = None,
+    workers: Workers = TWO,
     *,
     redo: bool = False,
 ) -> Generator[Progress, None, Json]:
@@ -128,10 +134,11 @@ def examine(
         policy: what is required; None for medidd's own.
         reference: films of other people for null releases; None for the run's controls.
         encoder: network that tells people apart; None if there is none.
+        workers: who makes null releases and planted distillations.
         redo: make the release again, and compare.
     """
     policy = policy or load_policy()
-    evidence = yield from _gather(opened, level, policy, reference, encoder)
+    evidence = yield from _gather(opened, level, policy, reference, encoder, workers)
     if redo:
         evidence = replace(evidence, again=(yield from made_again(opened)))
     yield Progress(f"audit ({level.value})", 0, 1)
@@ -153,13 +160,14 @@ def _gather(
     policy: Policy,
     reference: Films | None,
     encoder: Encoder | None,
+    workers: Workers,
 ) -> Generator[Progress, None, Evidence]:
     """Collects everything that the audits look at; a standard audit also makes null releases."""
     run, frozen, recipe = opened.run, opened.frozen, opened.recipe
-    nulls = yield from _nulls(opened, level, policy, reference)
+    nulls = yield from _nulls(opened, level, policy, reference, workers)
     canaries = None
     if level is Level.FULL:
-        canaries = yield from canary_releases(opened)
+        canaries = yield from canary_releases(opened, workers=workers)
     outgoing, may = contents(run), declared(opened)
     return Evidence(
         release=decode(outgoing),
@@ -205,7 +213,7 @@ def _report(opened: OpenedRun, evidence: Evidence, policy: Policy, result: Json)
 
 
 def _nulls(
-    opened: OpenedRun, level: Level, policy: Policy, reference: Films | None
+    opened: OpenedRun, level: Level, policy: Policy, reference: Films | None, workers: Workers
 ) -> Generator[Progress, None, Nulls | None]:
     """Makes null releases of the reference, or of the controls if that is useful."""
     if level is Level.SCREEN:
@@ -214,7 +222,7 @@ def _nulls(
         return (yield from reference_releases(opened, reference))
     controls, members = opened.patients.controls, opened.patients.members
     if can_calibrate(controls, members, opened.recipe, policy):
-        return (yield from null_releases(opened))
+        return (yield from null_releases(opened, workers=workers))
     return None
 
 

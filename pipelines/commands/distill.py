@@ -1,6 +1,7 @@
 """Makes a synthetic set from films, measures its utility and audits it."""
 
 from collections.abc import Generator, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 from pipelines.bundle.declared import facts, keep_guarantee
 from pipelines.commands.audit import examine
 from pipelines.commands.memory import read_if_room
-from pipelines.evaluation.baselines import baselines_ahead
+from pipelines.evaluation.networks_ahead import networks_ahead
 from pipelines.evaluation.utility import NETWORKS, utility
 from pipelines.learning.experts import about, recorded
 from pipelines.learning.job import FrozenJob
@@ -22,11 +23,12 @@ from pipelines.reports.report import write_report
 from pipelines.run import ledger
 from pipelines.run.budget import Budget
 from pipelines.run.films import Studies
-from pipelines.run.patients import read_patients, require_enough
+from pipelines.run.patients import Patients, read_patients, require_enough
 from pipelines.run.progress import Progress, timed
 from pipelines.run.release_file import read_release, write_release
 from pipelines.run.results import has_metrics, write_metrics
 from pipelines.run.store import RUNS, Json, Run, claimed
+from pipelines.workers.helping import TWO, Workers
 from privacy.policy import Level
 
 METHOD, METHOD_WITHOUT = "moments", "rfad"
@@ -59,6 +61,7 @@ class Distill:
         resume: continue a run that was stopped.
         budget: the guarantee; None for a release without one.
         teachers: networks trained on the films that label S; 0 for none.
+        workers: who trains the networks of the table.
     """
 
     studies: Studies
@@ -78,6 +81,7 @@ class Distill:
     resume: bool = False
     budget: Budget | None = None
     teachers: int = 0
+    workers: Workers = TWO
 
     def frozen(self) -> FrozenJob:
         """Returns everything that decides the run's bytes.
@@ -130,18 +134,53 @@ def run(job: Distill) -> Generator[Progress, None, Run]:
     frozen.settle()
     ledger.entries()  # finds a damaged ledger before the work, not after it
     place = job.place(frozen)
-    return (yield from timed(place, _made(job, frozen, place)))
+    reading = read_patients(place, job.studies, seed=job.seed, held_out=frozen.held_out)
+    made = finished(
+        frozen, place, reading, resume=job.resume, experts=job.experts, workers=job.workers
+    )
+    return (yield from made)
 
 
-def _made(job: Distill, frozen: FrozenJob, place: Run) -> Generator[Progress, None, Run]:
-    with claimed(place, frozen.to_json(), resume=job.resume):
-        reading = read_patients(place, job.studies, seed=job.seed, held_out=frozen.held_out)
+def finished(
+    frozen: FrozenJob,
+    place: Run,
+    reading: Generator[Progress, None, Patients],
+    *,
+    resume: bool,
+    experts: Path | None = None,
+    workers: Workers = TWO,
+) -> Generator[Progress, None, Run]:
+    """Makes or continues a run, with all that belongs to it; the generator's value is the run.
+
+    Args:
+        frozen: what is asked.
+        place: its folder.
+        reading: gives its films.
+        resume: whether it may have been begun.
+        experts: their folder; None if it needs none.
+        workers: who trains the networks of the table.
+
+    Raises:
+        Stop: with one line that says what is wrong and what to do.
+    """
+    return (yield from timed(place, _made(frozen, place, reading, resume, experts, workers)))
+
+
+def _made(
+    frozen: FrozenJob,
+    place: Run,
+    reading: Generator[Progress, None, Patients],
+    resume: bool,
+    experts: Path | None,
+    workers: Workers,
+) -> Generator[Progress, None, Run]:
+    with claimed(place, frozen.to_json(), resume=resume):
         patients = yield from read_if_room(reading, frozen)
         opened = OpenedRun(place, frozen, patients)
-        require_enough(patients, job.ipc, unfold=opened.recipe.shown // job.ipc)
-        recipe = _recipe(opened, job.experts)
-        with baselines_ahead(place):
-            yield from _release(opened, recipe, job.experts)
+        require_enough(patients, frozen.ipc, unfold=opened.recipe.shown // frozen.ipc)
+        recipe = _recipe(opened, experts)
+        with nullcontext() if place.metrics.exists() else networks_ahead(place, workers):
+            yield from _release(opened, recipe, experts)
             yield from _judge(opened)
     if not place.audit.exists():
         yield from examine(opened, Level.SCREEN)

@@ -6,23 +6,28 @@ experts on other patients.
 """
 
 import dataclasses
+import sys
+import time
 from collections.abc import Generator
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import torch
 
-from medidd.network import Network
+from medidd.machine.allocator import keep_memory
 from pipelines.learning.asking import asking
 from pipelines.learning.experts import Training, built_experts, made_for, train_experts
 from pipelines.learning.plan import Plan
 from pipelines.learning.processor import device, use
 from pipelines.learning.promise import promised, state_experts
 from pipelines.learning.recipe import built
+from pipelines.run import installation
 from pipelines.run.budget import Budget
-from pipelines.run.films import Studies
-from pipelines.run.patients import Patients, read_patients
+from pipelines.run.films import Studies, open_cohort
+from pipelines.run.patients import Patients, assigned, read_patients
 from pipelines.run.progress import Progress, timed
-from pipelines.run.store import Run, claimed
+from pipelines.run.store import Json, Run, claimed, own
+from pipelines.workers.helping import ALONE, TWO, Workers, begun
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,6 +52,7 @@ class Experts:
         precision: of convolutions: "float32", "tf32" or "bfloat16".
         resume: continue a training that was stopped.
         budget: the guarantee; None for experts without one.
+        workers: who trains them.
     """
 
     studies: Studies
@@ -65,11 +71,11 @@ class Experts:
     precision: str = "float32"
     resume: bool = False
     budget: Budget | None = None
+    workers: Workers = TWO
 
     def training(self) -> Training:
         """Returns how the experts are trained."""
-        names = ("count", "epochs", "epoch_steps", "lr", "batch", "dtype", "seed")
-        return {name: getattr(self, name) for name in names}
+        return {name: getattr(self, name) for name in ("count", *_TRAINING)}
 
 
 def run(job: Experts) -> Generator[Progress, None, Path]:
@@ -85,42 +91,73 @@ def run(job: Experts) -> Generator[Progress, None, Path]:
 
 def _trained(job: Experts, place: Run) -> Generator[Progress, None, None]:
     where = device(job.device)
-    use(where, job.threads, job.precision)
-    own = {name: value for name, value in vars(job).items() if name not in _UNASKED}
-    asked = own | job.studies.asked() | {"device": where.type}
+    fields = {name: value for name, value in vars(job).items() if name not in _UNASKED}
+    asked = fields | job.studies.asked() | {"device": where.type}
     if job.budget is not None:
         # Their noise depends on how many there are, so none can be added later.
         asked |= {"budget": job.budget.to_json(), "count": job.count}
+    use(where, job.threads, job.precision)
     with claimed(place, asked, resume=job.resume):
         held_out = None if job.budget is None else job.budget.held_out
         patients = yield from read_patients(place, job.studies, seed=job.seed, held_out=held_out)
-        classes = len(patients.cohort.classes)
-        network = built(classes, job.studies.size, job.width)[job.network]
-        of = made_for(
-            patients.members, classes, network=job.network, width=job.width, size=job.studies.size
-        )
         if job.budget is not None:
-            _reserve(job, job.budget, place, patients, network)
-        yield from train_experts(
-            network,
-            job.training(),
-            patients.members,
-            classes,
-            of,
-            job.out,
-            device=where,
-            asked=asking(job.budget, place.answers),
-        )
+            _reserve(job, job.budget, place, patients)
+        steps = _made(place, patients, asked, job.count)
+        with ExitStack() as company, closing(steps):
+            # The answers of an account come one after another, so those experts do, too.
+            watch, called = _Watch(), job.budget is not None
+            for progress in steps:
+                yield progress
+                if not called and watch.left(progress) > ALONE:
+                    helpers = job.workers.helping(
+                        place.path, "pipelines.commands.experts", str(job.count), most=job.count - 1
+                    )
+                    company.enter_context(helpers)
+                    called = True
 
 
-def _reserve(
-    job: Experts, budget: Budget, place: Run, patients: Patients, network: Network
-) -> None:
+def _made(
+    place: Run, patients: Patients, asked: Json, count: int
+) -> Generator[Progress, None, None]:
+    """Makes those experts of a folder that nobody else is making."""
+    classes, budget = len(patients.cohort.classes), asked.get("budget")
+    names = ("network", "width", "size")
+    network, width, size = (asked[name] for name in names)
+    yield from train_experts(
+        built(classes, size, width)[network],
+        {**{name: asked[name] for name in _TRAINING}, "count": count},
+        patients.members,
+        classes,
+        made_for(patients.members, classes, network=network, width=width, size=size),
+        place.path,
+        device=torch.device(asked["device"]),
+        asked=asking(budget and Budget(**budget), place.answers),
+    )
+
+
+class _Watch:
+    """How long the rest of a stage will take, told by its pace since it began."""
+
+    def __init__(self) -> None:
+        self._first: tuple[int, float] | None = None
+
+    def left(self, progress: Progress) -> float:
+        """Returns seconds; 0 while that is not known."""
+        now = time.monotonic()
+        if self._first is None:
+            self._first = progress.done, now
+        done, since = progress.done - self._first[0], now - self._first[1]
+        return (progress.total - progress.done) * since / done if done > 0 else 0.0
+
+
+def _reserve(job: Experts, budget: Budget, place: Run, patients: Patients) -> None:
     """Reserves what the experts spend, and writes down their guarantee.
 
     Raises:
         Stop: there are far too few patients, or their account does not allow it.
     """
+    classes = len(patients.cohort.classes)
+    network = built(classes, job.studies.size, job.width)[job.network]
     releases = built_experts(network, job.training()).releases
     numbers = sum(w.numel() for w in network.init(torch.Generator()).values())
     plan = Plan(releases, numbers, budget.series(releases).sigma)
@@ -128,5 +165,30 @@ def _reserve(
     state_experts(place.path, promised(place, patients, budget, plan))
 
 
-_UNASKED = ("studies", "out", "resume", "count", "budget")
+_TRAINING = ("epochs", "epoch_steps", "lr", "batch", "dtype", "seed")
+"""Fields that say how each expert is trained."""
+
+_UNASKED = ("studies", "out", "resume", "count", "budget", "workers")
 """Fields that do not decide an expert's bytes, or may name a patient; experts can be added."""
+
+
+def main(path: Path, parent: int, count: int) -> None:
+    """Makes the experts that the command is not making, while the process ``parent`` lives."""
+    if not begun(parent):
+        return
+    installation.harden()
+    keep_memory()
+    place = Run(path)
+    asked = own(place)["job"]
+    use(torch.device(asked["device"]), asked["threads"], asked["precision"])
+    budget = asked.get("budget")
+    held_out = budget and Budget(**budget).held_out
+    patients = assigned(
+        place, open_cohort(place), key=installation.key(), seed=asked["seed"], held_out=held_out
+    )
+    for _ in _made(place, patients, asked, count):
+        pass
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), *map(int, sys.argv[2:]))

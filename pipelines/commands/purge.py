@@ -23,7 +23,7 @@ HOLD_FILMS = (
 
 KEPT = (
     *("ledger.json", "worth", "purged.json", ".lock", "machines.json"),
-    *("answers", "budget.json", "guarantee.json"),
+    *("answers", "budget.json", "guarantee.json", "locks"),
 )
 """What stays in it: who was held out, figures, a note that it was purged, and, with a guarantee,
 the noisy answers, which it covers, and the name of the run in the account."""

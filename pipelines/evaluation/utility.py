@@ -29,7 +29,6 @@ from medidd.evaluate import (
 from medidd.experts.teachers import TEACHING, Teachers
 from medidd.network import Weights
 from medidd.starts import BASELINES, STARTS, begin
-from pipelines.evaluation.pieces import Piece, shared
 from pipelines.learning.asking import asking
 from pipelines.learning.job import FrozenJob
 from pipelines.learning.learn import trained_teachers
@@ -39,6 +38,7 @@ from pipelines.run.release_file import Release
 from pipelines.run.results import kept, release_hash
 from pipelines.run.seeds import derived, generator
 from pipelines.run.store import Json
+from pipelines.workers.pieces import Piece, shared
 from privacy.release import Films
 
 NETWORKS = 3
@@ -63,15 +63,15 @@ def recipient(frozen: FrozenJob) -> Training:
 
 
 def utility(
-    opened: OpenedRun, release: Release | None, name: str
+    opened: OpenedRun, release: Release | None, name: str, *, beside: bool = False
 ) -> Generator[Progress, None, Json]:
     """Judges the release, each baseline and the full data; the generator's value is the rows.
 
     Args:
         opened: the run; it stores the finished rows.
-        release: the release to judge; None to train only the networks that do not need it, and
-            judge none.
+        release: the release to judge; None to train only the networks that do not need it.
         name: the recipient's architecture.
+        beside: whether this process helps another one: it only trains networks, and judges none.
     """
     recipe, device, seed = opened.recipe, opened.frozen.device, opened.frozen.seed
     network, classes = recipe.networks[name], recipe.classes
@@ -147,12 +147,12 @@ def utility(
     each = networks_at_once(device)
     several = [range(NETWORKS)[first : first + each] for first in range(0, NETWORKS, each)]
     pieces = {row: [piece(row, nets) for nets in several] for row in rows}
-    # The second process goes through them from the first on, and the command from the last.
+    # Others go through them from the first on, and the command from the last.
     order = [one for of_row in pieces.values() for one in of_row]
     yield Progress("train networks", 0, len(order))
-    for number, done in enumerate(shared(order if release is None else order[::-1])):
+    for number, done in enumerate(shared(order if beside else order[::-1])):
         yield Progress("train networks", number + 1, len(order), f"on {done.path.stem}")
-    if release is None:
+    if beside:
         return {}
 
     def judged(row: str) -> Json:

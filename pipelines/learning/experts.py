@@ -6,6 +6,7 @@ on other patients.
 
 import hashlib
 from collections.abc import Generator, Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,13 @@ import torch
 from medidd import fields
 from medidd.data import Source
 from medidd.experts import trajectories as library
-from medidd.experts.files import read_record
+from medidd.experts.files import expert_file, read_record
 from medidd.methods import METHODS
 from medidd.network import Network
 from pipelines.learning.asking import Asking, plainly
 from pipelines.learning.job import FrozenJob
 from pipelines.run.errors import Exit, Stop
+from pipelines.run.lock import turns
 from pipelines.run.progress import Progress
 from pipelines.run.store import Json, Run, own
 from privacy.dp.source import PrivateSource
@@ -41,7 +43,7 @@ def train_experts(
     stage: str = "train experts",
     asked: Asking = plainly,
 ) -> Generator[Progress, None, None]:
-    """Makes those experts that are not there yet, on films.
+    """Makes those experts that are not there yet, and that no other process makes, on films.
 
     Args:
         network: architecture.
@@ -69,8 +71,11 @@ def train_experts(
             return real
 
         yield Progress(stage, 0, total)
-        for number, epoch in experts.make(folder, source, about, like=like):
-            yield Progress(stage, number * experts.epochs + epoch, total)
+        locks = [folder / "private" / "locks" / f"{one}" for one in range(experts.count)]
+        with closing(turns(locks)) as ours:
+            for _, epoch in experts.make(folder, source, about, like=like, numbers=ours):
+                others = sum(expert_file(folder, one).exists() for one in range(experts.count))
+                yield Progress(stage, others * experts.epochs + epoch, total)
     except (ValueError, FloatingPointError) as error:
         raise Stop(str(error), Exit.USAGE) from None
     yield Progress(stage, total, total)

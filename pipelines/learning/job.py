@@ -114,6 +114,16 @@ class FrozenJob:
             "reading": self.reading.to_json(),
         }
 
+    @classmethod
+    def from_json(cls, asked: Json) -> "FrozenJob":
+        """Returns the job that ``to_json`` wrote.
+
+        Raises:
+            KeyError, TypeError, ValueError: it is of another version of medidd.
+        """
+        budget = asked["budget"] and Budget(**asked["budget"])
+        return cls(**(asked | {"reading": Reading.from_json(asked["reading"]), "budget": budget}))
+
     def facts(
         self, classes: tuple[str, ...], normalization: Json, guarantee: Json | None = None
     ) -> Json:
@@ -144,10 +154,7 @@ def read_job(run: Run) -> FrozenJob:
     """
     found = own(run)
     try:
-        asked = found["job"]
-        budget = asked["budget"] and Budget(**asked["budget"])
-        reading = Reading.from_json(asked["reading"])
-        return FrozenJob(**(asked | {"reading": reading, "budget": budget}))
+        return FrozenJob.from_json(found["job"])
     except (KeyError, TypeError, ValueError):
         raise Stop(
             f"{run.path}: made by another version of medidd; make it again with medidd distill",

@@ -3,6 +3,8 @@
 This loads neither torch nor monai, so a large ingest needs little memory.
 """
 
+import os
+import shutil
 from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
@@ -99,6 +101,22 @@ def read_films(
     for note in (unmatched(made.refused, made.unknown_keys), alike(made.classes)):
         if note:
             yield Progress(stage, total, total, note)
+
+
+def link_films(place: Path, made: Path) -> None:
+    """Makes ``place`` the same cohort as ``made``, without a copy of its films where that can be.
+
+    Nothing changes a file of a cohort that is whole, so two runs can have the same ones; each
+    deletes its own names.
+    """
+    part = place.with_name(f".{place.name}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    try:
+        shutil.copytree(made, part, copy_function=os.link)
+    except OSError:  # another file system, or one without links
+        shutil.rmtree(part, ignore_errors=True)
+        shutil.copytree(made, part)
+    part.rename(place)
 
 
 def open_cohort(run: Run) -> Cohort:

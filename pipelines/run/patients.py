@@ -2,13 +2,14 @@
 
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 
 from medidd.dicom.folder.cohort import Cohort
 from medidd.split import Role, assign, tossed
 from pipelines.run.errors import Exit, Stop
-from pipelines.run.films import Studies, open_cohort, read_films
+from pipelines.run.films import Studies, link_films, open_cohort, read_films
 from pipelines.run.installation import key
 from pipelines.run.progress import Progress
 from pipelines.run.store import Run, once
@@ -88,6 +89,23 @@ def read_patients(
             if stop.code != Exit.REFUSED_FILES:
                 raise
             raise Stop(f"{stop}; medidd ingest lists them by name", Exit.REFUSED_FILES) from None
+    return assigned(run, open_cohort(run), key=key(), seed=seed, held_out=held_out)
+
+
+def linked_patients(
+    run: Run, made: Path, *, seed: int, held_out: float | None = None
+) -> Generator[Progress, None, Patients]:
+    """Gives a run the films of a cohort; see ``read_patients``.
+
+    Args:
+        run: the run.
+        made: folder of the cohort.
+        seed: of the roles.
+        held_out: as for ``assigned``.
+    """
+    if not run.cohort.exists():
+        link_films(run.cohort, made)
+    yield Progress("take films", 1, 1)
     return assigned(run, open_cohort(run), key=key(), seed=seed, held_out=held_out)
 
 

@@ -20,6 +20,7 @@ from invented_cohort import (
 from short_trainings import shortened
 
 import pipelines.commands.distill
+import pipelines.commands.evaluate
 from pipelines.bundle.contents import contents
 from pipelines.commands.export import finished
 from pipelines.run.installation import SILENT
@@ -48,17 +49,18 @@ def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 def short_trainings() -> Iterator[None]:
     """Recipients that train for a moment.
 
-    The baselines are not judged ahead then, for that is done by a process of its own.
+    Nobody helps them then, for that is done by processes of their own.
     """
 
     @contextmanager
-    def nothing_ahead(_: object) -> Iterator[None]:
+    def nothing_ahead(*_: object) -> Iterator[None]:
         yield
 
     with pytest.MonkeyPatch.context() as patch:
         for module, name, value in shortened():
             patch.setattr(module, name, value)
-        patch.setattr(pipelines.commands.distill, "baselines_ahead", nothing_ahead)
+        for command in (pipelines.commands.distill, pipelines.commands.evaluate):
+            patch.setattr(command, "networks_ahead", nothing_ahead)
         yield
 
 

@@ -29,24 +29,23 @@ def shortened() -> Iterator[tuple[ModuleType, str, Any]]:
 
 def _ahead(command: list[str], **options: Any) -> "subprocess.Popen[bytes]":
     """Starts the process that judges the baselines, shortened too."""
-    python, *flags, module, run, parent = command
-    assert (flags, module) == (["-P", "-m"], "pipelines.evaluation.baselines")
-    return subprocess.Popen([python, __file__, module, run, parent], **options)
+    python, *flags, module, run, parent, network = command
+    assert (flags, module) == (["-P", "-m"], "pipelines.evaluation.networks_ahead")
+    return subprocess.Popen([python, __file__, module, run, parent, network], **options)
 
 
 def main(name: str, *arguments: str) -> None:
-    import pipelines.evaluation.baselines
-    import pipelines.evaluation.second
+    import pipelines.evaluation.networks_ahead
+    import pipelines.workers.helping
     from pipelines.cli.main import main as medidd
 
     for module, constant, value in shortened():
         setattr(module, constant, value)
-    if name == "pipelines.evaluation.baselines":
-        pipelines.evaluation.baselines.main(Path(arguments[0]), int(arguments[1]))
+    if name == "pipelines.evaluation.networks_ahead":
+        path, parent, network = arguments
+        pipelines.evaluation.networks_ahead.main(Path(path), int(parent), network)
         return
-    pipelines.evaluation.second.subprocess = SimpleNamespace(
-        Popen=_ahead, DEVNULL=subprocess.DEVNULL
-    )
+    pipelines.workers.helping.subprocess = SimpleNamespace(Popen=_ahead, DEVNULL=subprocess.DEVNULL)
     medidd([name, *arguments])
 
 

@@ -9,7 +9,6 @@ from invented_cohort import Made, copied
 from torch import Tensor
 
 import pipelines.evaluation.utility
-from pipelines.evaluation.pieces import Piece, shared
 from pipelines.evaluation.utility import utility
 from pipelines.learning.opened_run import open_run
 from pipelines.run.lock import held
@@ -17,6 +16,7 @@ from pipelines.run.release_file import read_release
 from pipelines.run.results import release_hash
 from pipelines.run.seal import read_sealed
 from pipelines.run.store import Json, Run
+from pipelines.workers.pieces import Piece, shared
 
 
 def pieces(folder: Path, done: list[int], purpose: str = "a test") -> list[Piece]:
