@@ -99,7 +99,8 @@ from pipelines.cli.show import followed, show
 @grouped
 def distill_command(*, as_json: bool, dry: bool, **options: Any) -> None:
     """Learn a synthetic set from a folder of DICOM studies."""
-    from pipelines.commands import distill, dry_run, summary
+    from pipelines.commands import distill, summary
+    from pipelines.planning import dry_run
 
     job = distill.Distill(**options)
     if dry:

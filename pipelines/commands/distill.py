@@ -7,7 +7,6 @@ from typing import Any
 
 from pipelines.bundle.declared import facts, keep_guarantee
 from pipelines.commands.audit import examine
-from pipelines.commands.memory import read_if_room
 from pipelines.evaluation.baselines import baselines_ahead
 from pipelines.evaluation.utility import NETWORKS, utility
 from pipelines.learning.experts import about, recorded
@@ -18,6 +17,7 @@ from pipelines.learning.plan import planned, too_few
 from pipelines.learning.processor import device
 from pipelines.learning.promise import of_experts, promised
 from pipelines.learning.recipe import Recipe, usual_start
+from pipelines.planning.memory import read_if_room
 from pipelines.reports.report import write_report
 from pipelines.run import ledger
 from pipelines.run.budget import Budget

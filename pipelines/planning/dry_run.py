@@ -4,6 +4,7 @@ import os
 import time
 from collections import Counter
 from dataclasses import replace
+from typing import Protocol
 
 import torch
 
@@ -17,22 +18,38 @@ from medidd.experts.teachers import TEACHING
 from medidd.starts import BASELINES
 from pipelines.auditing.null_releases import COUNT
 from pipelines.auditing.recipients import RECIPIENTS
-from pipelines.commands.distill import Distill
-from pipelines.commands.guarantee import promise
-from pipelines.commands.memory import said
 from pipelines.evaluation.rehearsal import Crowd
 from pipelines.evaluation.utility import NETWORKS
+from pipelines.learning.job import FrozenJob
 from pipelines.learning.plan import planned
+from pipelines.learning.promise import promise
 from pipelines.learning.recipe import Recipe
 from pipelines.learning.step_time import seconds_per_step, spoken
+from pipelines.planning.memory import said
 from pipelines.run import remarks
 from pipelines.run.errors import Exit, Stop
+from pipelines.run.films import Studies
 from pipelines.run.installation import key
 from pipelines.run.progress import Answer
 from pipelines.run.seeds import generator
+from pipelines.run.store import Run
 
 
-def run(job: Distill) -> Answer:
+class Asked(Protocol):
+    """A distillation that was asked for, such as ``pipelines.commands.distill.Distill``."""
+
+    @property
+    def studies(self) -> Studies:
+        """The folder, and how its films are read."""
+
+    def frozen(self) -> FrozenJob:
+        """Returns everything that decides the run's bytes."""
+
+    def place(self, frozen: FrozenJob) -> Run:
+        """Returns the run's folder."""
+
+
+def run(job: Asked) -> Answer:
     """Reads the headers, makes a few steps on noise, and estimates from them.
 
     Raises:
@@ -83,14 +100,14 @@ def run(job: Distill) -> Answer:
         f"a standard audit would take another {spoken(seconds['standard audit'])}",
         memory,
     ]
-    if job.budget is None:
+    if frozen.budget is None:
         lines.append("would have no guarantee (--epsilon none)")
     else:
         lines.append(f"would publish the names of the classes: {', '.join(sorted(films))}")
-        costs = planned(recipe, job.budget, studies.size)
-        lines.append(f"would guarantee {promise(job.budget)}")
+        costs = planned(recipe, frozen.budget, studies.size)
+        lines.append(f"would guarantee {promise(frozen.budget)}")
         if costs.releases:
-            lines.append(costs.sentence(round((1 - job.budget.held_out) * patients)))
+            lines.append(costs.sentence(round((1 - frozen.budget.held_out) * patients)))
     lines += remarks.of_labels(plan.refused, plan.unknown_keys)
     lines += remarks.of_evidence(plan.evidence)
     if studies.unit == "patient":
