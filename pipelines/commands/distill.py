@@ -16,7 +16,7 @@ from pipelines.learning.opened_run import OpenedRun
 from pipelines.learning.plan import planned, too_few
 from pipelines.learning.processor import device
 from pipelines.learning.promise import of_experts, promised
-from pipelines.learning.recipe import Recipe, usual_start
+from pipelines.learning.recipe import Recipe, usual_method, usual_start
 from pipelines.planning.memory import read_if_room
 from pipelines.reports.report import write_report
 from pipelines.run import ledger
@@ -28,9 +28,6 @@ from pipelines.run.release_file import read_release, write_release
 from pipelines.run.results import has_metrics, write_metrics
 from pipelines.run.store import RUNS, Json, Run, claimed
 from privacy.policy import Level
-
-METHOD, METHOD_WITHOUT = "moments", "rfad"
-"""The method by default, with a guarantee and without one: docs/guarantee.md has the comparison."""
 
 UNKNOWN_CLASSES = 2
 """Number of classes for checking the settings before any film is read."""
@@ -86,7 +83,7 @@ class Distill:
             Stop: a name or a setting does not exist.
         """
         asked, private = self.studies.asked(), self.budget is not None
-        method = self.method or (METHOD if private else METHOD_WITHOUT)
+        method = self.method or usual_method(private=private)
         frozen = FrozenJob(
             source=asked["source"],
             labelling=asked["labelling"],

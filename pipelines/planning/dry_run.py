@@ -3,17 +3,10 @@
 import os
 import time
 from collections import Counter
-from dataclasses import replace
 from typing import Protocol
 
-import torch
-
-from medidd.dicom.errors import CohortError, TooManyRefused
-from medidd.dicom.folder.gathering import Gathered
-from medidd.dicom.folder.patients import require_consistent
-from medidd.dicom.folder.plan import make_plan, unnamed
-from medidd.dicom.folder.scan import scan
-from medidd.evaluate import RECIPIENT, train
+from medidd.dicom.folder.plan import unnamed
+from medidd.evaluate import RECIPIENT
 from medidd.experts.teachers import TEACHING
 from medidd.starts import BASELINES
 from pipelines.auditing.null_releases import COUNT
@@ -23,15 +16,14 @@ from pipelines.evaluation.utility import NETWORKS
 from pipelines.learning.job import FrozenJob
 from pipelines.learning.plan import planned
 from pipelines.learning.promise import promise
-from pipelines.learning.recipe import Recipe
 from pipelines.learning.step_time import seconds_per_step, spoken
 from pipelines.planning.memory import said
+from pipelines.planning.study import looked_at
+from pipelines.planning.trial import trained
 from pipelines.run import remarks
 from pipelines.run.errors import Exit, Stop
 from pipelines.run.films import Studies
-from pipelines.run.installation import key
 from pipelines.run.progress import Answer
-from pipelines.run.seeds import generator
 from pipelines.run.store import Run
 
 
@@ -57,18 +49,7 @@ def run(job: Asked) -> Answer:
     """
     studies, frozen = job.studies, job.frozen()
     place = job.place(frozen)
-    try:
-        seen = Gathered.under(studies.folder, studies.labels, key(), studies.unit)
-        for found in scan(studies.folder, studies.reading):
-            seen.add(found)
-        plan = make_plan(studies.folder, seen, size=studies.size, reading=studies.reading)
-        plan.require_usable(studies.folder, studies.max_refused)
-        if studies.strict:
-            require_consistent(plan.evidence)
-    except TooManyRefused as error:
-        raise Stop(str(error), Exit.REFUSED_FILES) from None
-    except CohortError as error:
-        raise Stop(str(error), Exit.DATA) from None
+    plan = looked_at(studies)
     films = Counter(film.label for film in plan.films)
     recipe = frozen.recipe(len(films))
     frozen.settle()
@@ -77,7 +58,7 @@ def run(job: Asked) -> Answer:
         memory, need = said(frozen, Crowd.of(plan.films, frozen))
     except (ValueError, FloatingPointError) as error:
         raise Stop(f"a trial on noise failed: {error}", Exit.USAGE) from None
-    network = _network(recipe, studies.size)
+    network = trained(frozen, recipe, "convnet", time.monotonic)
     full = TEACHING.steps * TEACHING.batch / (RECIPIENT.steps * recipe.shown * len(films))
     # Two processes share the networks; the audit trains its own in one.
     trainings = NETWORKS * (1 + len(BASELINES) + full) / min(os.cpu_count() or 1, 2)
@@ -131,13 +112,3 @@ def run(job: Asked) -> Answer:
         },
     }
     return Answer(lines, value)
-
-
-def _network(recipe: Recipe, size: int) -> float:
-    """Seconds to train one network on the release, estimated from a tenth of its steps."""
-    rng = generator(0)
-    images = torch.randn(recipe.shown * recipe.classes, 1, size, size, generator=rng)
-    labels = torch.eye(recipe.classes).repeat_interleave(recipe.shown, 0)
-    begun = time.monotonic()
-    train(recipe.networks["convnet"], images, labels, replace(RECIPIENT, steps=30), rng)
-    return (time.monotonic() - begun) * RECIPIENT.steps / 30
