@@ -105,12 +105,14 @@ def _called(place: Path, *arguments: str) -> str:
 
 def _shortened(peaks: Path, *arguments: str) -> None:
     """Runs a command, or judges baselines, with few steps, and notes the peaks."""
+    import pipelines.commands.dry_run
+
     import pipelines.auditing.recipients
     import pipelines.commands.audit
     import pipelines.commands.distill
-    import pipelines.commands.dry_run
     import pipelines.evaluation.networks_ahead
     import pipelines.evaluation.utility
+    import pipelines.planning.dry_run
     import privacy.likeness.clearness
     from medidd.machine.memory import taken
     from pipelines.cli.main import main as medidd
@@ -141,8 +143,8 @@ def _shortened(peaks: Path, *arguments: str) -> None:
         return
     pipelines.commands.distill.networks_ahead = ahead
     if "--dry-run" in arguments:  # a step is not timed here
-        pipelines.commands.dry_run.seconds_per_step = lambda *_: 0.0
-        pipelines.commands.dry_run._network = lambda *_: 0.0
+        pipelines.planning.dry_run.seconds_per_step = lambda *_: 0.0
+        pipelines.planning.dry_run.trained = lambda *_: 0.0
     medidd(list(arguments))
     note("command")
 

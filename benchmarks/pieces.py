@@ -42,7 +42,9 @@ def main(count: int, who: str) -> None:
         os.environ.setdefault("MEDIDD_HOME", f"{folder}/home")
         place, before = Path(folder), taken("VmRSS")
         work, start, cpu = pieces(place, count), time.monotonic(), time.process_time()
-        click.echo("| pieces | seconds | processor seconds | resident MiB more |\n|---|---|---|---|")
+        click.echo(
+            "| pieces | seconds | processor seconds | resident MiB more |\n|---|---|---|---|"
+        )
         with workers(who).helping(place, "benchmarks.pieces", str(count), most=count):
             for number, _ in enumerate(shared(work[::-1]), 1):
                 if number % EVERY == 0:

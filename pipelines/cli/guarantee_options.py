@@ -109,12 +109,26 @@ def guaranteed(command: Command) -> Command:
         total_epsilon: float | None,
         **rest: Any,
     ) -> Any:
-        if epsilon is not None:
-            budget = _budget(epsilon, delta, patients, total_epsilon)
-            return command(*args, budget=budget, **rest)
-        if total_epsilon is not None:
-            raise click.UsageError("--total-epsilon: there is no total without an --epsilon.")
-        return command(*args, budget=None, **rest)
+        budget = _budget_or_none(epsilon, delta, patients, total_epsilon)
+        return command(*args, budget=budget, **rest)
+
+    return _guaranteed(cast("Command", gathered))
+
+
+def planned(command: Command) -> Command:
+    """Adds the same options; the command gets the number of patients beside the ``Budget``."""
+
+    @functools.wraps(command)
+    def gathered(
+        *args: Any,
+        epsilon: float | None,
+        delta: float,
+        patients: int,
+        total_epsilon: float | None,
+        **rest: Any,
+    ) -> Any:
+        budget = _budget_or_none(epsilon, delta, patients, total_epsilon)
+        return command(*args, budget=budget, patients=patients, **rest)
 
     return _guaranteed(cast("Command", gathered))
 
@@ -127,6 +141,14 @@ def claimed(command: Command) -> Command:
         return command(*args, budget=_budget(epsilon, delta, patients), **rest)
 
     return _claimed(cast("Command", gathered))
+
+
+def _budget_or_none(epsilon: float | None, delta: float, patients: int, total: float | None) -> Any:
+    if epsilon is not None:
+        return _budget(epsilon, delta, patients, total)
+    if total is not None:
+        raise click.UsageError("--total-epsilon: there is no total without an --epsilon.")
+    return None
 
 
 def _budget(epsilon: float, delta: float, patients: int, total: float | None = None) -> Any:

@@ -141,3 +141,13 @@ _ABOUT_LABELS = (
         panel=FILMS,
     ),
 )
+
+unit = click.option(
+    "--unit",
+    type=click.Choice(["patient", "study", "image"]),
+    default="patient",
+    show_default=True,
+    help="What counts as one patient. If films have no PatientID, no audit can pass with patient. "
+    "With study or image you confirm that no patient has two of them.",
+    panel=FILMS,
+)

@@ -17,7 +17,7 @@ import rich_click as click
 import yaml
 
 from pipelines.cli.groups import FILMS, MACHINE, METHOD, RUN
-from pipelines.cli.label_options import labelled
+from pipelines.cli.label_options import labelled, unit
 from pipelines.cli.reading_options import reading
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -120,47 +120,45 @@ settings = click.option(
     panel=METHOD,
 )
 
-unit = click.option(
-    "--unit",
-    type=click.Choice(["patient", "study", "image"]),
-    default="patient",
-    show_default=True,
-    help="What counts as one patient. If films have no PatientID, no audit can pass with patient. "
-    "With study or image you confirm that no patient has two of them.",
-    panel=FILMS,
-)
-
 
 def films(command: Command) -> Command:
     """Adds the options about films, which reach the command as one ``Studies``."""
 
     @functools.wraps(command)
-    def gathered(
-        *args: Any,
-        dicom_dir: Path | None,
-        images: Path | None,
-        labels: Any,
-        size: int,
-        unit: Any,
-        max_refused: float,
-        reading: Any,
-        strict: bool,
-        **rest: Any,
-    ) -> Any:
-        from pipelines.run.films import Studies
-
-        folder = dicom_dir or images
-        if folder is None or (dicom_dir and images):
+    def gathered(*args: Any, **given: Any) -> Any:
+        studies, rest = _studies(**given)
+        if studies is None:
             raise click.UsageError("Name the films by --dicom-dir or by --images, by one of both.")
-        if images:
-            reading = replace(reading, files="pictures")
-        try:
-            studies = Studies(folder, labels, size, unit, max_refused, reading, strict)
-        except ValueError as error:
-            raise click.UsageError(f"--unit: {error}.") from None
         return command(*args, studies=studies, **rest)
 
     return _about_films(cast("Command", gathered))
+
+
+def films_or_none(command: Command) -> Command:
+    """Adds the same options; without a folder the command gets None, and the size beside it."""
+
+    @functools.wraps(command)
+    def gathered(*args: Any, **given: Any) -> Any:
+        studies, rest = _studies(**given)
+        return command(*args, studies=studies, size=given["size"], **rest)
+
+    return _about_films(cast("Command", gathered))
+
+
+def _studies(*, dicom_dir: Path | None, images: Path | None, **given: Any) -> tuple[Any, Any]:
+    """Returns the ``Studies`` of the options, None without a folder, and all other options."""
+    from pipelines.run.films import Studies
+
+    own = ("labels", "size", "unit", "max_refused", "reading", "strict")
+    how, folder = {name: given.pop(name) for name in own}, dicom_dir or images
+    if dicom_dir and images:
+        raise click.UsageError("Name the films by --dicom-dir or by --images, by one of both.")
+    if images:
+        how["reading"] = replace(how["reading"], files="pictures")
+    try:
+        return folder and Studies(folder, **how), given
+    except ValueError as error:
+        raise click.UsageError(f"--unit: {error}.") from None
 
 
 _about_films = options(
@@ -261,7 +259,8 @@ workers = click.option(
 )
 
 machine = options(_device, _threads)
-computing = options(seed, _device, _width, _threads, _precision)
+processing = options(_device, _width, _threads, _precision)
+computing = options(seed, processing)
 
 resume = click.option("--resume", is_flag=True, help="Continue a run that was stopped.", panel=RUN)
 as_json = click.option(

@@ -14,7 +14,7 @@ import rich_click as click
 
 from medidd.dicom.reading import BURNED_IN, Files
 from pipelines.cli.groups import FILMS, METHOD, RECIPIENT, RUN, grouped
-from pipelines.cli.label_options import labelled
+from pipelines.cli.label_options import labelled, unit
 from pipelines.cli.options import (
     ANY_PATH,
     FILE,
@@ -26,7 +26,6 @@ from pipelines.cli.options import (
     network,
     options,
     seed,
-    unit,
 )
 from pipelines.cli.reading_options import accepted
 from pipelines.cli.show import followed, show

@@ -21,6 +21,7 @@ from pipelines.cli.audit_options import (
 )
 from pipelines.cli.groups import AUDIT, EXPORT, METHOD, RUN, grouped
 from pipelines.cli.guarantee_options import guaranteed
+from pipelines.cli.label_options import unit
 from pipelines.cli.options import (
     ANY_PATH,
     FOLDER,
@@ -31,7 +32,6 @@ from pipelines.cli.options import (
     options,
     resume,
     settings,
-    unit,
     workers,
 )
 from pipelines.cli.reading_options import NAMES
@@ -121,7 +121,8 @@ _learning = options(
 @grouped
 def distill_command(*, as_json: bool, dry: bool, **options: Any) -> None:
     """Learn a synthetic set from a folder of DICOM studies."""
-    from pipelines.commands import distill, dry_run, summary
+    from pipelines.commands import distill, summary
+    from pipelines.planning import dry_run
 
     job = distill.Distill(**options)
     if dry:

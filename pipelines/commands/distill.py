@@ -8,7 +8,6 @@ from typing import Any
 
 from pipelines.bundle.declared import facts, keep_guarantee
 from pipelines.commands.audit import examine
-from pipelines.commands.memory import read_if_room
 from pipelines.evaluation.networks_ahead import networks_ahead
 from pipelines.evaluation.utility import NETWORKS, utility
 from pipelines.learning.experts import about, recorded
@@ -18,7 +17,8 @@ from pipelines.learning.opened_run import OpenedRun
 from pipelines.learning.plan import planned, too_few
 from pipelines.learning.processor import device
 from pipelines.learning.promise import of_experts, promised
-from pipelines.learning.recipe import Recipe, usual_start
+from pipelines.learning.recipe import Recipe, usual_method, usual_start
+from pipelines.planning.memory import read_if_room
 from pipelines.reports.report import write_report
 from pipelines.run import ledger
 from pipelines.run.budget import Budget
@@ -30,9 +30,6 @@ from pipelines.run.results import has_metrics, write_metrics
 from pipelines.run.store import RUNS, Json, Run, claimed
 from pipelines.workers.helping import TWO, Workers
 from privacy.policy import Level
-
-METHOD, METHOD_WITHOUT = "moments", "rfad"
-"""The method by default, with a guarantee and without one: docs/guarantee.md has the comparison."""
 
 UNKNOWN_CLASSES = 2
 """Number of classes for checking the settings before any film is read."""
@@ -90,7 +87,7 @@ class Distill:
             Stop: a name or a setting does not exist.
         """
         asked, private = self.studies.asked(), self.budget is not None
-        method = self.method or (METHOD if private else METHOD_WITHOUT)
+        method = self.method or usual_method(private=private)
         frozen = FrozenJob(
             source=asked["source"],
             labelling=asked["labelling"],

@@ -5,12 +5,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pipelines.learning.plan import planned
+from pipelines.learning.promise import promise
 from pipelines.learning.recipe import recipe
 from pipelines.learning.worth import hint
 from pipelines.run.budget import Budget
 from pipelines.run.errors import Exit, Stop
 from pipelines.run.progress import Answer, Progress
-from privacy.dp.accounting import Guarantee, strength
 from privacy.dp.neighbours import PAIRS
 from privacy.dp.refute import ERROR, Attempt, Refutation, refute
 
@@ -102,16 +102,6 @@ def plan(job: Plan) -> Answer:
 
 def _hint(budget: Budget) -> str:
     return hint(budget.epsilon, round((1 - budget.held_out) * budget.patients))
-
-
-def promise(budget: Budget) -> str:
-    """Returns in one line what the guarantee means."""
-    made = Guarantee.of([budget.series(1)], budget.delta)
-    return (
-        f"epsilon {budget.epsilon:g}, delta {budget.delta:g} per patient "
-        f"({strength(budget.epsilon)}): an attacker's AUC is at most {made.auc:.2f}; at 1 % false "
-        f"alarms at most {made.tpr(0.01):.1%} of the members are caught"
-    )
 
 
 def audit(job: Audit) -> Generator[Progress, None, Answer]:

@@ -123,3 +123,13 @@ def stated(budget: Budget, plan: Plan, unit: str) -> Json:
             "rate at 5 %": made.tpr(0.05),
         },
     }
+
+
+def promise(budget: Budget) -> str:
+    """Returns in one line what the guarantee means."""
+    made = Guarantee.of([budget.series(1)], budget.delta)
+    return (
+        f"epsilon {budget.epsilon:g}, delta {budget.delta:g} per patient "
+        f"({strength(budget.epsilon)}): an attacker's AUC is at most {made.auc:.2f}; at 1 % false "
+        f"alarms at most {made.tpr(0.01):.1%} of the members are caught"
+    )

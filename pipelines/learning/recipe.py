@@ -128,6 +128,11 @@ class Recipe:
         return method.prepare(synthetic) if isinstance(method, Prepares) else synthetic
 
 
+def usual_method(*, private: bool) -> str:
+    """Returns the method by default, with a guarantee and without one; see docs/guarantee.md."""
+    return "moments" if private else "rfad"
+
+
 def usual_start(name: str, *, private: bool) -> str:
     """Returns where S begins unless the user says otherwise; a private source shows no start."""
     kind: Any = METHODS.get(name)

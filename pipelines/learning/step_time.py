@@ -1,7 +1,8 @@
 """How long a step of a distillation lasts, measured on noise."""
 
 import time
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -10,7 +11,7 @@ import torch
 from torch import Tensor
 
 from medidd import fields
-from medidd.data import NORMALIZATION, RealSet
+from medidd.data import NORMALIZATION, Question, RealSet
 from medidd.distill import Method, distill
 from medidd.experts.trajectories import Experts, Trajectories
 from pipelines.learning.recipe import Recipe
@@ -22,8 +23,59 @@ TRIAL_STEPS = 3
 TRIAL_REFINED = 5
 """Steps of a refinement that are timed; the others take as long."""
 
+TRIAL_FILMS = 512
+"""Films of noise per class, at most. Only an answer about all films takes longer with more."""
 
-def seconds_per_step(recipe: Recipe, per_class: int, size: int, device: torch.device) -> float:
+Clock = Callable[[], float]
+"""Returns seconds that only grow, such as ``time.monotonic`` or ``time.process_time``."""
+
+
+@dataclass
+class Watched:
+    """Films of noise that stand for more, and how long answers about all of them took.
+
+    Attributes:
+        real: the films.
+        held: of a class.
+        clock: what tells the time.
+        whole: seconds of the answers about all films so far.
+    """
+
+    real: RealSet
+    held: int
+    clock: Clock
+    whole: float = field(default=0.0, init=False)
+
+    @property
+    def classes(self) -> int:
+        """K, the number of classes."""
+        return self.real.classes
+
+    def means(self, questions: Sequence[Question[Any]], *, size: int) -> list[Any]:
+        """Answers as the films do."""
+        begun = self.clock()
+        answers = self.real.means(questions, size=size)
+        self._note(begun, size)
+        return answers
+
+    def balanced(self, f: Callable[[Tensor, Tensor], Any], *, size: int) -> Any:
+        """Answers as the films do."""
+        begun = self.clock()
+        answer = self.real.balanced(f, size=size)
+        self._note(begun, size)
+        return answer
+
+    def _note(self, begun: float, size: int) -> None:
+        self.whole += (self.clock() - begun) * (size > self.held)
+
+
+def seconds_per_step(
+    recipe: Recipe,
+    per_class: int,
+    size: int,
+    device: torch.device,
+    clock: Clock = time.monotonic,
+) -> float:
     """Returns the seconds of one step on noise of the right shape; 0 for a baseline.
 
     Args:
@@ -31,6 +83,7 @@ def seconds_per_step(recipe: Recipe, per_class: int, size: int, device: torch.de
         per_class: films of the largest class.
         size: height and width in pixels.
         device: where.
+        clock: what tells the time.
 
     Raises:
         ValueError: the network does not serve the method.
@@ -39,21 +92,28 @@ def seconds_per_step(recipe: Recipe, per_class: int, size: int, device: torch.de
     if recipe.method is None:
         return 0.0
     rng = generator(0)
-    batch = min(per_class, 512)
-    drawn = torch.randn(batch * recipe.classes, 1, size, size, generator=rng)
-    images = NORMALIZATION.standardize(drawn).to(device)
-    labels = torch.arange(recipe.classes, device=device).repeat_interleave(batch)
+    batch = min(per_class, TRIAL_FILMS)
+    images, labels = noise(recipe.classes, batch, size, device)
     synthetic = replace(recipe, start="noise").begun(images, labels, rng)
-    real = RealSet(images, labels, recipe.classes, rng)
+    real = Watched(RealSet(images, labels, recipe.classes, rng), batch, clock)
     with TemporaryDirectory() as folder:
-        whole = on_trial_experts(recipe.method, real, images, Path(folder))
+        whole = on_trial_experts(recipe.method, real.real, images, Path(folder))
         method, share = shortened(whole)
         steps = distill(method, synthetic, real, steps=TRIAL_STEPS + 1, rng=rng)
         next(steps)
-        begun = time.monotonic()
+        begun, before = clock(), real.whole
         for _ in steps:
             pass
-        return (time.monotonic() - begun) / TRIAL_STEPS / share
+        answers = real.whole - before
+        others = clock() - begun - answers
+        return (others / share + answers * per_class / batch) / TRIAL_STEPS
+
+
+def noise(classes: int, per_class: int, size: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Returns standardised images of noise, class after class, and their labels."""
+    drawn = torch.randn(per_class * classes, 1, size, size, generator=generator(0))
+    labels = torch.arange(classes, device=device).repeat_interleave(per_class)
+    return NORMALIZATION.standardize(drawn).to(device), labels
 
 
 def shortened(method: Any) -> tuple[Method, float]:

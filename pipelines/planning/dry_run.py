@@ -3,36 +3,45 @@
 import os
 import time
 from collections import Counter
-from dataclasses import replace
+from typing import Protocol
 
-import torch
-
-from medidd.dicom.errors import CohortError, TooManyRefused
-from medidd.dicom.folder.gathering import Gathered
-from medidd.dicom.folder.patients import require_consistent
-from medidd.dicom.folder.plan import make_plan, unnamed
-from medidd.dicom.folder.scan import scan
-from medidd.evaluate import RECIPIENT, train
+from medidd.dicom.folder.plan import unnamed
+from medidd.evaluate import RECIPIENT
 from medidd.experts.teachers import TEACHING
 from medidd.starts import BASELINES
 from pipelines.auditing.null_releases import COUNT
 from pipelines.auditing.recipients import RECIPIENTS
-from pipelines.commands.distill import Distill
-from pipelines.commands.guarantee import promise
-from pipelines.commands.memory import said
 from pipelines.evaluation.rehearsal import Crowd
 from pipelines.evaluation.utility import NETWORKS
+from pipelines.learning.job import FrozenJob
 from pipelines.learning.plan import planned
-from pipelines.learning.recipe import Recipe
+from pipelines.learning.promise import promise
 from pipelines.learning.step_time import seconds_per_step, spoken
+from pipelines.planning.memory import said
+from pipelines.planning.study import looked_at
+from pipelines.planning.trial import trained
 from pipelines.run import remarks
 from pipelines.run.errors import Exit, Stop
-from pipelines.run.installation import key
+from pipelines.run.films import Studies
 from pipelines.run.progress import Answer
-from pipelines.run.seeds import generator
+from pipelines.run.store import Run
 
 
-def run(job: Distill) -> Answer:
+class Asked(Protocol):
+    """A distillation that was asked for, such as ``pipelines.commands.distill.Distill``."""
+
+    @property
+    def studies(self) -> Studies:
+        """The folder, and how its films are read."""
+
+    def frozen(self) -> FrozenJob:
+        """Returns everything that decides the run's bytes."""
+
+    def place(self, frozen: FrozenJob) -> Run:
+        """Returns the run's folder."""
+
+
+def run(job: Asked) -> Answer:
     """Reads the headers, makes a few steps on noise, and estimates from them.
 
     Raises:
@@ -40,18 +49,7 @@ def run(job: Distill) -> Answer:
     """
     studies, frozen = job.studies, job.frozen()
     place = job.place(frozen)
-    try:
-        seen = Gathered.under(studies.folder, studies.labels, key(), studies.unit)
-        for found in scan(studies.folder, studies.reading):
-            seen.add(found)
-        plan = make_plan(studies.folder, seen, size=studies.size, reading=studies.reading)
-        plan.require_usable(studies.folder, studies.max_refused)
-        if studies.strict:
-            require_consistent(plan.evidence)
-    except TooManyRefused as error:
-        raise Stop(str(error), Exit.REFUSED_FILES) from None
-    except CohortError as error:
-        raise Stop(str(error), Exit.DATA) from None
+    plan = looked_at(studies)
     films = Counter(film.label for film in plan.films)
     recipe = frozen.recipe(len(films))
     frozen.settle()
@@ -60,7 +58,7 @@ def run(job: Distill) -> Answer:
         memory, need = said(frozen, Crowd.of(plan.films, frozen))
     except (ValueError, FloatingPointError) as error:
         raise Stop(f"a trial on noise failed: {error}", Exit.USAGE) from None
-    network = _network(recipe, studies.size)
+    network = trained(frozen, recipe, "convnet", time.monotonic)
     full = TEACHING.steps * TEACHING.batch / (RECIPIENT.steps * recipe.shown * len(films))
     # Two processes share the networks; the audit trains its own in one.
     trainings = NETWORKS * (1 + len(BASELINES) + full) / min(os.cpu_count() or 1, 2)
@@ -83,14 +81,14 @@ def run(job: Distill) -> Answer:
         f"a standard audit would take another {spoken(seconds['standard audit'])}",
         memory,
     ]
-    if job.budget is None:
+    if frozen.budget is None:
         lines.append("would have no guarantee (--epsilon none)")
     else:
         lines.append(f"would publish the names of the classes: {', '.join(sorted(films))}")
-        costs = planned(recipe, job.budget, studies.size)
-        lines.append(f"would guarantee {promise(job.budget)}")
+        costs = planned(recipe, frozen.budget, studies.size)
+        lines.append(f"would guarantee {promise(frozen.budget)}")
         if costs.releases:
-            lines.append(costs.sentence(round((1 - job.budget.held_out) * patients)))
+            lines.append(costs.sentence(round((1 - frozen.budget.held_out) * patients)))
     lines += remarks.of_labels(plan.refused, plan.unknown_keys)
     lines += remarks.of_evidence(plan.evidence)
     if studies.unit == "patient":
@@ -114,13 +112,3 @@ def run(job: Distill) -> Answer:
         },
     }
     return Answer(lines, value)
-
-
-def _network(recipe: Recipe, size: int) -> float:
-    """Seconds to train one network on the release, estimated from a tenth of its steps."""
-    rng = generator(0)
-    images = torch.randn(recipe.shown * recipe.classes, 1, size, size, generator=rng)
-    labels = torch.eye(recipe.classes).repeat_interleave(recipe.shown, 0)
-    begun = time.monotonic()
-    train(recipe.networks["convnet"], images, labels, replace(RECIPIENT, steps=30), rng)
-    return (time.monotonic() - begun) * RECIPIENT.steps / 30

@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 from invented_cohort import ROOT, SMALL, Source, called, small_job
 
-import pipelines.commands.memory
+import pipelines.planning.memory
 from medidd.machine.memory import at_hand, taken
 from medidd.split import Role
-from pipelines.commands.memory import least, needed, remedy, require_room, smaller
 from pipelines.evaluation.rehearsal import ALL_FILMS, Crowd, Need
 from pipelines.learning.job import FrozenJob
+from pipelines.planning.memory import least, needed, remedy, require_room, smaller
 from pipelines.run.errors import Exit, Stop
 
 MIB = 2**20
@@ -131,7 +131,7 @@ def test_a_run_that_is_far_too_large_is_refused_with_an_option_that_makes_it_fit
 def test_a_run_without_room_ends_before_its_films_are_read(
     source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pipelines.commands.memory, "at_hand", lambda: 10 * MIB)
+    monkeypatch.setattr(pipelines.planning.memory, "at_hand", lambda: 10 * MIB)
     run = tmp_path / "run"
     ended = called("distill", "--dicom-dir", source.folder, "--ipc", 3, *SMALL, "--out", run)
     assert ended.code == Exit.USAGE
@@ -145,7 +145,7 @@ def test_a_dry_run_without_room_names_an_option_that_fits(monkeypatch: pytest.Mo
     need = needed(frozen, crowd(30))
     assert need is not None
     tight = need.together - 50 * MIB
-    monkeypatch.setattr(pipelines.commands.memory, "free", lambda: (tight, None))
+    monkeypatch.setattr(pipelines.planning.memory, "free", lambda: (tight, None))
     words = remedy(frozen, crowd(30), need)
     named = re.fullmatch(r"--(?:width 32|size 64) would need about (\S+) GiB", words)
     assert named is not None, words
