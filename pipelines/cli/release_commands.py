@@ -9,6 +9,7 @@ from typing import Any
 
 import rich_click as click
 
+from medidd.machine.ranks import Ranks
 from pipelines.cli.audit_options import (
     accepting,
     encoder,
@@ -96,17 +97,21 @@ from pipelines.cli.show import followed, show
     panel=RUN,
 )
 @config
+@click.make_pass_decorator(Ranks, ensure=True)
 @grouped
-def distill_command(*, as_json: bool, dry: bool, **options: Any) -> None:
+def distill_command(ranks: Ranks, /, *, as_json: bool, dry: bool, **options: Any) -> None:
     """Learn a synthetic set from a folder of DICOM studies."""
     from pipelines.commands import distill, dry_run, summary
 
     job = distill.Distill(**options)
+    if not ranks.leads:
+        distill.accompany(job, ranks)
+        return
     if dry:
         show(dry_run.run(job), as_json=as_json)
         return
     watch = summary.Watch()
-    made = followed(distill.run(job))
+    made = followed(distill.run(job, ranks))
     show(summary.of(made, watch.seconds()), as_json=as_json)
 
 
