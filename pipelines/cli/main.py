@@ -20,6 +20,7 @@ from typing import Never
 import rich_click as click
 
 from medidd.machine.allocator import keep_memory
+from medidd.machine.ranks import Ranks, launched, number, scattered
 from pipelines.cli import (
     dp_commands,
     film_commands,
@@ -53,7 +54,10 @@ def main(arguments: list[str] | None = None) -> None:
     keep_memory()
     with _interruptible() as came:
         try:
-            medidd.main(arguments, prog_name="medidd", standalone_mode=False)
+            with launched(os.environ) as ranks:
+                # The first of several processes says what is wrong with a command line.
+                if ranks.leads or ranks.called():
+                    medidd.main(arguments, prog_name="medidd", standalone_mode=False, obj=ranks)
         except Stop as stop:
             _end(str(stop), stop.code)
         except click.ClickException as error:
@@ -149,7 +153,11 @@ def _end(message: str, code: int) -> Never:
 
 
 def _say(message: str) -> None:
-    line = f"medidd: {' '.join(message.split())}"
+    rank = number(os.environ)
+    if rank and message == _INTERRUPTED:
+        return  # the first process says so
+    who = f"medidd (process {rank})" if rank else "medidd"
+    line = f"{who}: {' '.join(message.split())}"
     columns = sys.stderr.isatty() and shutil.get_terminal_size().columns
     click.echo(fitted(line, columns), err=True)
 
@@ -168,8 +176,21 @@ def _asked(error: click.ClickException) -> str:
 @click.command_panel("More on methods", commands=["plan", "methods", "experts", "evaluate"])
 @click.command_panel("This installation", commands=["doctor", "cache"])
 @click.version_option(package_name="medidd")
-def medidd() -> None:
+@click.pass_context
+def medidd(context: click.Context) -> None:
     """Distill radiographs into a few synthetic images, audit them, and only then export them."""
+    asked, alone = context.invoked_subcommand, context.ensure_object(Ranks).count == 1
+    if not alone and asked != release_commands.distill_command.name:
+        raise Stop(
+            f"{asked} is the work of one process; start it without torchrun, which is for distill",
+            Exit.USAGE,
+        )
+    if scattered(os.environ):
+        raise Stop(
+            "processes on several computers would send what they compute from films over the "
+            "network; start all of them on one computer, with torchrun --standalone",
+            Exit.USAGE,
+        )
 
 
 for one in (

@@ -10,6 +10,7 @@ from typing import Any
 import rich_click as click
 from click.core import ParameterSource
 
+from medidd.machine.ranks import Ranks
 from pipelines.cli.audit_options import (
     accepting,
     encoder,
@@ -118,18 +119,22 @@ _learning = options(
     panel=RUN,
 )
 @config
+@click.make_pass_decorator(Ranks, ensure=True)
 @grouped
-def distill_command(*, as_json: bool, dry: bool, **options: Any) -> None:
+def distill_command(ranks: Ranks, /, *, as_json: bool, dry: bool, **options: Any) -> None:
     """Learn a synthetic set from a folder of DICOM studies."""
     from pipelines.commands import distill, summary
     from pipelines.planning import dry_run
 
     job = distill.Distill(**options)
+    if not ranks.leads:
+        distill.accompany(job, ranks)
+        return
     if dry:
         show(dry_run.run(job), as_json=as_json)
         return
     watch = summary.Watch()
-    made = followed(distill.run(job))
+    made = followed(distill.run(job, ranks))
     show(summary.of(made, watch.seconds()), as_json=as_json)
 
 

@@ -6,14 +6,18 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import torch
+
+from medidd.machine.ranks import ALONE, Ranks
 from pipelines.bundle.declared import facts, keep_guarantee
 from pipelines.commands.audit import examine
 from pipelines.evaluation.networks_ahead import networks_ahead
 from pipelines.evaluation.utility import NETWORKS, utility
 from pipelines.learning.experts import about, recorded
 from pipelines.learning.job import FrozenJob
+from pipelines.learning.learn import follow
 from pipelines.learning.making import made, note_machine
-from pipelines.learning.opened_run import OpenedRun
+from pipelines.learning.opened_run import OpenedRun, open_run
 from pipelines.learning.plan import planned, too_few
 from pipelines.learning.processor import device
 from pipelines.learning.promise import of_experts, promised
@@ -22,6 +26,7 @@ from pipelines.planning.memory import read_if_room
 from pipelines.reports.report import write_report
 from pipelines.run import ledger
 from pipelines.run.budget import Budget
+from pipelines.run.errors import Exit, Stop
 from pipelines.run.films import Studies
 from pipelines.run.patients import Patients, read_patients, require_enough
 from pipelines.run.progress import Progress, timed
@@ -121,31 +126,45 @@ class Distill:
         return Run(self.out if self.out is not None else RUNS / named)
 
 
-def run(job: Distill) -> Generator[Progress, None, Run]:
+def run(job: Distill, ranks: Ranks = ALONE) -> Generator[Progress, None, Run]:
     """Makes or continues the run; the generator's value is the finished run.
+
+    Args:
+        job: what is asked.
+        ranks: the processes that share the learning; the others ``accompany`` this one.
 
     Raises:
         Stop: with one line that says what is wrong and what to do.
     """
     frozen = job.frozen()
+    _require_sharing(frozen, ranks)
     frozen.settle()
     ledger.entries()  # finds a damaged ledger before the work, not after it
     place = job.place(frozen)
     reading = read_patients(place, job.studies, seed=job.seed, held_out=frozen.held_out)
-    made = finished(
-        frozen, place, reading, resume=job.resume, experts=job.experts, workers=job.workers
-    )
-    return (yield from made)
+    way = Way(job.resume, job.experts, job.workers, ranks)
+    return (yield from finished(frozen, place, reading, way))
+
+
+@dataclass(frozen=True)
+class Way:
+    """How a run is made, where that decides nothing about it.
+
+    Attributes:
+        resume: whether it may have been begun.
+        experts: their folder; None if it needs none.
+        workers: who trains the networks of the table.
+        ranks: the processes that share the learning.
+    """
+
+    resume: bool = False
+    experts: Path | None = None
+    workers: Workers = TWO
+    ranks: Ranks = ALONE
 
 
 def finished(
-    frozen: FrozenJob,
-    place: Run,
-    reading: Generator[Progress, None, Patients],
-    *,
-    resume: bool,
-    experts: Path | None = None,
-    workers: Workers = TWO,
+    frozen: FrozenJob, place: Run, reading: Generator[Progress, None, Patients], way: Way
 ) -> Generator[Progress, None, Run]:
     """Makes or continues a run, with all that belongs to it; the generator's value is the run.
 
@@ -153,31 +172,74 @@ def finished(
         frozen: what is asked.
         place: its folder.
         reading: gives its films.
-        resume: whether it may have been begun.
-        experts: their folder; None if it needs none.
-        workers: who trains the networks of the table.
+        way: how it is made.
 
     Raises:
         Stop: with one line that says what is wrong and what to do.
     """
-    return (yield from timed(place, _made(frozen, place, reading, resume, experts, workers)))
+    return (yield from timed(place, _made(frozen, place, reading, way)))
+
+
+def accompany(job: Distill, ranks: Ranks) -> None:
+    """Takes part in the learning of a run that another process makes, and writes nothing.
+
+    Args:
+        job: what that process was asked.
+        ranks: this process and the others.
+
+    Raises:
+        ConnectionError: another process has ended.
+        Stop: the run cannot be read.
+    """
+    frozen = job.frozen()
+    frozen.settle()
+    if frozen.device.type == "cuda":
+        torch.cuda.set_device(ranks.rank)  # the first process has the first one anyway
+    opened = open_run(job.place(frozen))
+    try:
+        follow(
+            opened.recipe,
+            opened.patients.members,
+            device=frozen.device,
+            checkpoint=_checkpoint(opened.run),
+            ranks=ranks,
+        )
+    except (FloatingPointError, ValueError):
+        return  # the same happens in the first process, which says so
+
+
+def _require_sharing(frozen: FrozenJob, ranks: Ranks) -> None:
+    """Checks that several processes can make the run.
+
+    Raises:
+        Stop: they cannot.
+    """
+    if ranks.count == 1:
+        return
+    if frozen.budget is not None:
+        raise Stop(
+            "a guarantee needs one process, which draws the noise and keeps the account; start "
+            "medidd without torchrun, or use --epsilon none",
+            Exit.USAGE,
+        )
+    if frozen.device.type == "cuda" and ranks.count > (there := torch.cuda.device_count()):
+        raise Stop(
+            f"{ranks.count} processes need as many GPUs, and {there} can be used here; use "
+            f"torchrun --nproc-per-node {there}, or --device cpu",
+            Exit.USAGE,
+        )
 
 
 def _made(
-    frozen: FrozenJob,
-    place: Run,
-    reading: Generator[Progress, None, Patients],
-    resume: bool,
-    experts: Path | None,
-    workers: Workers,
+    frozen: FrozenJob, place: Run, reading: Generator[Progress, None, Patients], way: Way
 ) -> Generator[Progress, None, Run]:
-    with claimed(place, frozen.to_json(), resume=resume):
+    with claimed(place, frozen.to_json(), resume=way.resume):
         patients = yield from read_if_room(reading, frozen)
         opened = OpenedRun(place, frozen, patients)
         require_enough(patients, frozen.ipc, unfold=opened.recipe.shown // frozen.ipc)
-        recipe = _recipe(opened, experts)
-        with nullcontext() if place.metrics.exists() else networks_ahead(place, workers):
-            yield from _release(opened, recipe, experts)
+        recipe = _recipe(opened, way.experts)
+        with nullcontext() if place.metrics.exists() else networks_ahead(place, way.workers):
+            yield from _release(opened, recipe, way.experts, way.ranks)
             yield from _judge(opened)
     if not place.audit.exists():
         yield from examine(opened, Level.SCREEN)
@@ -193,8 +255,12 @@ def _recipe(opened: OpenedRun, experts: Path | None) -> Recipe:
     return opened.recipe.on_experts(experts, about(members, classes, opened.frozen))
 
 
+def _checkpoint(run: Run) -> Path:
+    return run.private / "checkpoint.safetensors"
+
+
 def _release(
-    opened: OpenedRun, recipe: Recipe, experts: Path | None
+    opened: OpenedRun, recipe: Recipe, experts: Path | None, ranks: Ranks
 ) -> Generator[Progress, None, None]:
     place, frozen = opened.run, opened.frozen
     if place.release.exists():
@@ -202,13 +268,17 @@ def _release(
     guarantee = _guarantee(opened, recipe, experts)
     if guarantee is not None and (few := too_few(guarantee, len(opened.patients.members.ids))):
         yield Progress("reserve the budget", 1, 1, few)
-    note_machine(opened, experts)
+    if ranks.count > 1 and not recipe.releases:
+        ranks = ALONE
+        yield Progress("share the work", 1, 1, f"{frozen.method} asks no films; one process learns")
+    note_machine(opened, experts, ranks.count)
     release = yield from made(
         opened,
         recipe,
         stage=f"distil with {frozen.method}",
-        checkpoint=place.private / "checkpoint.safetensors",
+        checkpoint=_checkpoint(place),
         log=place.log,
+        ranks=ranks,
     )
     write_release(place, replace(release, facts=facts(opened, guarantee) | release.facts))
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from medidd.dicom.storage import COHORT
 from medidd.machine.allocator import keep_memory
-from pipelines.commands.distill import Distill, finished
+from pipelines.commands.distill import Distill, Way, finished
 from pipelines.learning.job import FrozenJob
 from pipelines.run import installation, ledger
 from pipelines.run.errors import Exit, Stop
@@ -129,8 +129,8 @@ def _finished(place: Run, name: str, frozen: FrozenJob) -> Generator[Progress, N
     frozen.settle()
     experts = read_json(_experts(place))
     films = linked_patients(one, place.cohort, seed=frozen.seed, held_out=frozen.held_out)
-    folder = Path(experts) if experts else None
-    yield from finished(frozen, one, films, resume=True, experts=folder, workers=Here(1))
+    way = Way(resume=True, experts=Path(experts) if experts else None, workers=Here(1))
+    yield from finished(frozen, one, films, way)
 
 
 def _experts(place: Run) -> Path:

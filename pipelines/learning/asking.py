@@ -8,7 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from medidd.data import NORMALIZATION, Question, RealSet, Source
+from medidd.data import NORMALIZATION, Question, RealSet, Source, at_once
+from medidd.machine.ranks import ALONE, Ranks
+from medidd.shared import Shared
 from pipelines.run.budget import Budget
 from privacy.dp.mechanism import BudgetSpentError, PatientGaussian
 from privacy.dp.phantoms import phantoms
@@ -40,6 +42,30 @@ def plainly(
 ) -> Source:
     """Returns a source that answers exactly."""
     return RealSet(*standardized(films, device), classes, rng)
+
+
+@dataclass(frozen=True)
+class Jointly:
+    """Asks exactly, and several processes compute the answers together.
+
+    Attributes:
+        ranks: the processes.
+    """
+
+    ranks: Ranks
+
+    def __call__(
+        self,
+        releases: int,  # noqa: ARG002 - exact answers cost nothing
+        classes: int,
+        films: Films,
+        device: torch.device,
+        rng: torch.Generator,
+    ) -> Source:
+        """Returns a source that every process must ask the same."""
+        images, labels = standardized(films, device)
+        chunk = at_once(images) * self.ranks.count
+        return Shared(RealSet(images, labels, classes, rng, chunk), self.ranks)
 
 
 @dataclass(frozen=True)
@@ -90,6 +116,14 @@ class Privately:
         )
 
 
-def asking(budget: Budget | None, folder: Path | None) -> Asking:
-    """Returns how films are asked under a budget, or without one; see ``Privately``."""
-    return plainly if budget is None else Privately(budget, folder)
+def asking(budget: Budget | None, folder: Path | None, ranks: Ranks = ALONE) -> Asking:
+    """Returns how films are asked under a budget, or without one; see ``Privately``.
+
+    Raises:
+        ValueError: several processes would spend one budget.
+    """
+    if budget is None:
+        return plainly if ranks.count == 1 else Jointly(ranks)
+    if ranks.count > 1:
+        raise ValueError("noise and account belong to one process")
+    return Privately(budget, folder)

@@ -1,6 +1,7 @@
 """One distillation on disk: started or continued, with checkpoints and a log.
 
-The run itself and each null release of its audit are made by this, on different patients.
+The run itself and each null release of its audit are made by this, on different patients. Where
+several processes share the work, the first one learns and the others follow it.
 """
 
 import json
@@ -14,7 +15,8 @@ import torch
 from medidd.data import SyntheticSet
 from medidd.distill import READ_EVERY, Decodes, distill
 from medidd.experts.teachers import Teachers, teachers
-from pipelines.learning.asking import Asking, plainly, standardized
+from medidd.machine.ranks import ALONE, Ranks
+from pipelines.learning.asking import Asking, Jointly, plainly, standardized
 from pipelines.learning.checkpoint import load_checkpoint, save_checkpoint
 from pipelines.learning.recipe import Recipe
 from pipelines.run.errors import Exit, Stop
@@ -38,6 +40,7 @@ def learn(
     checkpoint: Path,
     log: Path,
     asking: Asking = plainly,
+    ranks: Ranks = ALONE,
 ) -> Generator[Progress, None, SyntheticSet]:
     """Learns S from films; the generator's value is S.
 
@@ -49,9 +52,11 @@ def learn(
         device: where.
         checkpoint: file of the state between two steps; the caller removes it later.
         log: file of one line per step.
-        asking: how the films are asked: plainly, or under a guarantee.
+        asking: how the films are asked: plainly, jointly, or under a guarantee.
+        ranks: the processes that learn; the others ``follow``.
 
     Raises:
+        ConnectionError: another process has ended.
         Stop: a class has too few films for the start, or the loss is not finite.
     """
     rng = generator(seed)
@@ -75,12 +80,15 @@ def learn(
     if isinstance(real, PrivateSource):
         real.position = answers
     begun, saved = step, time.monotonic()
+    if ranks.count > 1:  # the others begin with it
+        save_checkpoint(checkpoint, step, synthetic, optimizer, rng)
 
-    with log.open("a") as lines:
+    with ranks.together(device), log.open("a") as lines:
 
         def between(taken: int) -> None:
             nonlocal saved
             done = begun + taken
+            ranks.align(synthetic.tensors().values())
             if time.monotonic() - saved > CHECKPOINT_EVERY or done == recipe.steps:
                 os.fsync(lines.fileno())  # a checkpoint must not know of steps the log has lost
                 answers = real.position if isinstance(real, PrivateSource) else 0
@@ -95,7 +103,7 @@ def learn(
             rng=rng,
             optimizer=optimizer,
             between=between,
-            read_every=READ_EVERY if device.type == "cuda" else 1,
+            read_every=_read_every(device),
         )
         try:
             for loss in losses:
@@ -109,6 +117,45 @@ def learn(
             raise Stop(str(error), Exit.USAGE) from None
     synthetic = method.decode(synthetic) if isinstance(method, Decodes) else synthetic
     return trained_teachers(recipe, films, seed, device).taught(synthetic)
+
+
+def follow(
+    recipe: Recipe, films: Films, *, device: torch.device, checkpoint: Path, ranks: Ranks
+) -> None:
+    """Learns with a first process that calls ``learn``, and writes nothing.
+
+    Args:
+        recipe: as there; its method asks about films.
+        films: as there.
+        device: as there.
+        checkpoint: where the first process has written what both begin with.
+        ranks: the processes.
+
+    Raises:
+        ConnectionError: another process has ended.
+        FloatingPointError, ValueError: as the first process says.
+    """
+    method, rng = recipe.method, torch.Generator()
+    if method is None:
+        return
+    step, _, synthetic, optimizer = load_checkpoint(checkpoint, method, rng, device)
+    real = Jointly(ranks)(recipe.releases, recipe.classes, films, device, rng)
+    with ranks.together(device):
+        for _ in distill(
+            method,
+            synthetic,
+            real,
+            steps=recipe.steps - step,
+            rng=rng,
+            optimizer=optimizer,
+            between=lambda _: ranks.align(synthetic.tensors().values()),
+            read_every=_read_every(device),
+        ):
+            pass
+
+
+def _read_every(device: torch.device) -> int:
+    return READ_EVERY if device.type == "cuda" else 1
 
 
 def trained_teachers(recipe: Recipe, films: Films, seed: int, device: torch.device) -> Teachers:

@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 
 from medidd.distill import Prepares
+from medidd.machine.ranks import ALONE, Ranks
 from pipelines.learning.asking import asking
 from pipelines.learning.job import versions
 from pipelines.learning.learn import learn
@@ -18,7 +19,13 @@ from pipelines.run.store import Json, Run, read_json, write_json
 
 
 def made(
-    opened: OpenedRun, recipe: Recipe, *, stage: str, checkpoint: Path, log: Path
+    opened: OpenedRun,
+    recipe: Recipe,
+    *,
+    stage: str,
+    checkpoint: Path,
+    log: Path,
+    ranks: Ranks = ALONE,
 ) -> Generator[Progress, None, Release]:
     """Learns the release of a run; the generator's value is the release.
 
@@ -30,6 +37,7 @@ def made(
         stage: what people are told is being done.
         checkpoint: file of the state between two steps.
         log: file of one line per step.
+        ranks: the processes that learn it.
 
     Raises:
         Stop: as ``learn``.
@@ -43,7 +51,8 @@ def made(
         device=frozen.device,
         checkpoint=checkpoint,
         log=log,
-        asking=asking(frozen.budget, opened.run.answers),
+        asking=asking(frozen.budget, opened.run.answers, ranks),
+        ranks=ranks,
     )
     learned: Json = (
         {"step sizes": step_sizes(synthetic)} if isinstance(recipe.method, Prepares) else {}
@@ -51,16 +60,28 @@ def made(
     return quantized(synthetic, learned, recipe.digits)
 
 
+_PROCESSES = "processes"
+"""What an entry without it was made by is one process."""
+
+
 def machines(run: Run) -> Path:
     """Returns the file that says on what a run was computed."""
     return run.private / "machines.json"
 
 
-def note_machine(opened: OpenedRun, experts: Path | None) -> None:
-    """Writes down on what the run computes; one that was resumed elsewhere has several entries."""
+def note_machine(opened: OpenedRun, experts: Path | None, processes: int = 1) -> None:
+    """Writes down on what the run computes; one that was resumed elsewhere has several entries.
+
+    Args:
+        opened: the run.
+        experts: the run of its experts, if it has any.
+        processes: that learn; their sums of shares round differently.
+    """
     path = machines(opened.run)
     known = read_json(path) if path.exists() else []
     here = _machine(opened.frozen.precision, None if experts is None else _asked(Run(experts)))
+    if processes > 1:
+        here[_PROCESSES] = str(processes)
     if here not in known:
         write_json(path, [*known, here])
 
@@ -78,9 +99,10 @@ def elsewhere(opened: OpenedRun) -> list[str]:
         "precision": frozen.precision,
     }
     here = _machine(frozen.precision, None if frozen.experts is None else how)
+    here[_PROCESSES] = "1"  # an audit learns alone
     return [
         f"{name}: {then.get(name, 'unknown')} then, {here.get(name, 'unknown')} now"
-        for then in read_json(path)
+        for then in ({_PROCESSES: "1"} | entry for entry in read_json(path))
         for name in sorted(then.keys() | here.keys())
         if then.get(name) != here.get(name)
     ]
