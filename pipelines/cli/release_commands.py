@@ -123,12 +123,13 @@ _learning = options(
 @grouped
 def distill_command(ranks: Ranks, /, *, as_json: bool, dry: bool, **options: Any) -> None:
     """Learn a synthetic set from a folder of DICOM studies."""
-    from pipelines.commands import distill, summary
+    from pipelines.commands import accompany, distill, summary
     from pipelines.planning import dry_run
 
     job = distill.Distill(**options)
     if not ranks.leads:
-        distill.accompany(job, ranks)
+        frozen = job.frozen()
+        accompany.accompany(frozen, job.place(frozen), ranks)
         return
     if dry:
         show(dry_run.run(job), as_json=as_json)

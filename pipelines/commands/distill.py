@@ -6,18 +6,16 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from medidd.machine.ranks import ALONE, Ranks
 from pipelines.bundle.declared import facts, keep_guarantee
+from pipelines.commands.accompany import checkpoint, require_sharing
 from pipelines.commands.audit import examine
 from pipelines.evaluation.networks_ahead import networks_ahead
 from pipelines.evaluation.utility import NETWORKS, utility
 from pipelines.learning.experts import about, recorded
 from pipelines.learning.job import FrozenJob
-from pipelines.learning.learn import follow
 from pipelines.learning.making import made, note_machine
-from pipelines.learning.opened_run import OpenedRun, open_run
+from pipelines.learning.opened_run import OpenedRun
 from pipelines.learning.plan import planned, too_few
 from pipelines.learning.processor import device
 from pipelines.learning.promise import of_experts, promised
@@ -26,7 +24,6 @@ from pipelines.planning.memory import read_if_room
 from pipelines.reports.report import write_report
 from pipelines.run import ledger
 from pipelines.run.budget import Budget
-from pipelines.run.errors import Exit, Stop
 from pipelines.run.films import Studies
 from pipelines.run.patients import Patients, read_patients, require_enough
 from pipelines.run.progress import Progress, timed
@@ -137,7 +134,7 @@ def run(job: Distill, ranks: Ranks = ALONE) -> Generator[Progress, None, Run]:
         Stop: with one line that says what is wrong and what to do.
     """
     frozen = job.frozen()
-    _require_sharing(frozen, ranks)
+    require_sharing(frozen, ranks)
     frozen.settle()
     ledger.entries()  # finds a damaged ledger before the work, not after it
     place = job.place(frozen)
@@ -180,56 +177,6 @@ def finished(
     return (yield from timed(place, _made(frozen, place, reading, way)))
 
 
-def accompany(job: Distill, ranks: Ranks) -> None:
-    """Takes part in the learning of a run that another process makes, and writes nothing.
-
-    Args:
-        job: what that process was asked.
-        ranks: this process and the others.
-
-    Raises:
-        ConnectionError: another process has ended.
-        Stop: the run cannot be read.
-    """
-    frozen = job.frozen()
-    frozen.settle()
-    if frozen.device.type == "cuda":
-        torch.cuda.set_device(ranks.rank)  # the first process has the first one anyway
-    opened = open_run(job.place(frozen))
-    try:
-        follow(
-            opened.recipe,
-            opened.patients.members,
-            device=frozen.device,
-            checkpoint=_checkpoint(opened.run),
-            ranks=ranks,
-        )
-    except (FloatingPointError, ValueError):
-        return  # the same happens in the first process, which says so
-
-
-def _require_sharing(frozen: FrozenJob, ranks: Ranks) -> None:
-    """Checks that several processes can make the run.
-
-    Raises:
-        Stop: they cannot.
-    """
-    if ranks.count == 1:
-        return
-    if frozen.budget is not None:
-        raise Stop(
-            "a guarantee needs one process, which draws the noise and keeps the account; start "
-            "medidd without torchrun, or use --epsilon none",
-            Exit.USAGE,
-        )
-    if frozen.device.type == "cuda" and ranks.count > (there := torch.cuda.device_count()):
-        raise Stop(
-            f"{ranks.count} processes need as many GPUs, and {there} can be used here; use "
-            f"torchrun --nproc-per-node {there}, or --device cpu",
-            Exit.USAGE,
-        )
-
-
 def _made(
     frozen: FrozenJob, place: Run, reading: Generator[Progress, None, Patients], way: Way
 ) -> Generator[Progress, None, Run]:
@@ -255,10 +202,6 @@ def _recipe(opened: OpenedRun, experts: Path | None) -> Recipe:
     return opened.recipe.on_experts(experts, about(members, classes, opened.frozen))
 
 
-def _checkpoint(run: Run) -> Path:
-    return run.private / "checkpoint.safetensors"
-
-
 def _release(
     opened: OpenedRun, recipe: Recipe, experts: Path | None, ranks: Ranks
 ) -> Generator[Progress, None, None]:
@@ -276,7 +219,7 @@ def _release(
         opened,
         recipe,
         stage=f"distil with {frozen.method}",
-        checkpoint=_checkpoint(place),
+        checkpoint=checkpoint(place),
         log=place.log,
         ranks=ranks,
     )
