@@ -105,7 +105,6 @@ def _called(place: Path, *arguments: str) -> str:
 
 def _shortened(peaks: Path, *arguments: str) -> None:
     """Runs a command, or judges baselines, with few steps, and notes the peaks."""
-
     import pipelines.auditing.recipients
     import pipelines.commands.audit
     import pipelines.commands.distill
