@@ -36,7 +36,8 @@ def disk(
 ) -> dict[str, int]:
     """Returns bytes by what they are for, when all is done.
 
-    While a cohort is written its films are there twice: ``while reading`` is more of that.
+    All runs share one cohort, as those of ``medidd sweep`` do. While it is written its films are
+    there twice: ``while reading`` is more of that.
 
     Args:
         kinds: each method and number of images per class.
@@ -56,7 +57,6 @@ def disk(
         recipe = frozen.recipe(numbers.classes)
         image = recipe.shown * recipe.classes * frozen.size**2
         rows = NETWORKS * (5 if frozen.budget is None else 6)
-        found["films"] += seeds * cohort
         found["checkpoints"] += seeds * (1 + others) * checkpoint(frozen, recipe)
         found["predictions"] += seeds * rows * numbers.test * numbers.classes * PREDICTED
         found["releases"] += seeds * (2 * image + PAGES)  # levels, and about as much in pictures
@@ -65,7 +65,7 @@ def disk(
             found["experts"] += seeds * others * experts * one
             matching = max(matching, one)
     found["experts"] += seeds * experts * matching
-    found["while reading"] = pixels
+    found["films"], found["while reading"] = cohort, pixels
     return found
 
 

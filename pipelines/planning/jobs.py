@@ -45,8 +45,8 @@ def jobs(
 ) -> list[Job]:
     """Returns the jobs of a study; a job stands behind all that it waits for.
 
-    Each run reads the films, as ``medidd distill`` does, shared by all processes. Experts are
-    made once for a seed, because a seed draws who is held out.
+    The films are read once, as ``medidd sweep`` does, shared by all processes. Experts are made
+    once for a seed, because a seed draws who is held out.
 
     Args:
         kinds: seconds of each method and number of images per class.
@@ -64,10 +64,10 @@ def jobs(
         made.extend(Job(kind, seconds, tuple(after)) for _ in range(count))
         return list(range(len(made) - count, len(made)))
 
+    films = add(READ, read * numbers.films / workers, count=workers)
     for _ in range(seeds):
         trained: dict[float, list[int]] = {}
         for of in kinds:
-            films = add(READ, read * numbers.films / workers, count=workers)
             if of.expert and not trained:
                 trained[0] = add(EXPERTS, of.expert, films, experts)
             matched = trained.get(0, []) if of.expert else []

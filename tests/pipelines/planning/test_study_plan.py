@@ -65,8 +65,8 @@ def test_every_job_stands_behind_what_it_waits_for() -> None:
     )
     runs = 6
     assert all(before < place for place, job in enumerate(todo) for before in job.after)
-    assert counted(todo, READ) == runs * 3
-    assert sum(job.seconds for job in todo if job.kind == READ) == runs * NUMBERS.films
+    assert counted(todo, READ) == 3
+    assert sum(job.seconds for job in todo if job.kind == READ) == NUMBERS.films
     assert counted(todo, EXPERTS) == 2 * 4  # once for a seed
     assert counted(todo, NULLS) == runs * COUNT
     assert counted(todo, PLANTED) == runs * RUNS
@@ -97,7 +97,7 @@ def test_films_weigh_two_bytes_a_pixel_and_experts_four_a_weight() -> None:
     kinds = Study((1,), methods=("dm", "mtt"), size=16, width=4, experts_count=3).kinds()
     found = disk(kinds, NUMBERS, seeds=2, audit="screen", experts=3)
     assert found["while reading"] == NUMBERS.films * 16 * 16 * 2
-    assert found["films"] > 4 * found["while reading"]
+    assert found["films"] > found["while reading"]
     network = kinds[1].recipe(2).networks["convnet"]
     weights = sum(w.numel() for w in network.init(torch.Generator()).values())
     assert found["experts"] == 2 * 3 * 21 * weights * 4
