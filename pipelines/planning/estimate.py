@@ -120,9 +120,9 @@ class Estimate:
         return _wrapped(
             f"Measured here: steps, starts, networks, attacks and experts, on noise{measured}. "
             f"Assumed: {assumed}starts and attacks take longer in proportion to the films; each "
-            f"process has {place} of its own and a disk that keeps up; all runs share the "
-            "films, as those of medidd sweep do; memory beyond the rehearsal is 8 bytes per pixel of "
-            "each film."
+            f"process has {place} of its own and a disk that keeps up; all runs share the films, "
+            "as those of medidd sweep do; memory beyond the rehearsal is 8 bytes per pixel of each "
+            "film."
         )
 
 
