@@ -109,13 +109,15 @@ class Need:
 
     Attributes:
         stages: of the command, up to the end of each of its stages.
-        beside: of the second process, which trains networks meanwhile.
-        device: of the GPU, both processes together; 0 without one.
+        beside: of each other process, which trains networks meanwhile.
+        device: of the GPU, two processes together; 0 without one.
+        others: processes beside the command.
     """
 
     stages: Mapping[str, int]
     beside: int
     device: int = 0
+    others: int = 1
 
     @property
     def command(self) -> int:
@@ -124,8 +126,8 @@ class Need:
 
     @property
     def together(self) -> int:
-        """The peak of both processes together, if both have theirs at once."""
-        return self.command + self.beside
+        """The peak of all processes together, if all have theirs at once."""
+        return self.command + self.others * self.beside
 
     @property
     def largest(self) -> str:

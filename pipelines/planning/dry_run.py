@@ -25,6 +25,7 @@ from pipelines.run.errors import Exit, Stop
 from pipelines.run.films import Studies
 from pipelines.run.progress import Answer
 from pipelines.run.store import Run
+from pipelines.workers.helping import Workers
 
 
 class Asked(Protocol):
@@ -33,6 +34,10 @@ class Asked(Protocol):
     @property
     def studies(self) -> Studies:
         """The folder, and how its films are read."""
+
+    @property
+    def workers(self) -> Workers:
+        """Who shares the work."""
 
     def frozen(self) -> FrozenJob:
         """Returns everything that decides the run's bytes."""
@@ -55,13 +60,13 @@ def run(job: Asked) -> Answer:
     frozen.settle()
     try:
         step = seconds_per_step(recipe, max(films.values()), studies.size, frozen.device)
-        memory, need = said(frozen, Crowd.of(plan.films, frozen))
+        memory, need = said(frozen, Crowd.of(plan.films, frozen), job.workers.here - 1)
     except (ValueError, FloatingPointError) as error:
         raise Stop(f"a trial on noise failed: {error}", Exit.USAGE) from None
     network = trained(frozen, recipe, "convnet", time.monotonic)
     full = TEACHING.steps * TEACHING.batch / (RECIPIENT.steps * recipe.shown * len(films))
-    # Two processes share the networks; the audit trains its own in one.
-    trainings = NETWORKS * (1 + len(BASELINES) + full) / min(os.cpu_count() or 1, 2)
+    # All processes share the networks; the audit trains its own in one.
+    trainings = NETWORKS * (1 + len(BASELINES) + full) / min(os.cpu_count() or 1, job.workers.here)
     trainings += len(RECIPIENTS)
     seconds = {
         "distil": recipe.steps * step,

@@ -32,19 +32,31 @@ HALVINGS = 4
 """An option is halved at most so often before it counts as one that does not help."""
 
 
-def needed(frozen: FrozenJob, crowd: Crowd) -> Need | None:
-    """Returns what a run needs, as ``rehearsed``; None if that is more than there is."""
-    return rehearsed(frozen, crowd, {SCREEN: _screened}, at_hand())
+def needed(frozen: FrozenJob, crowd: Crowd, others: int = 1) -> Need | None:
+    """Returns what a run needs, as ``rehearsed``; None if that is more than there is.
+
+    Args:
+        frozen: the run.
+        crowd: its films.
+        others: processes beside the command.
+    """
+    need = rehearsed(frozen, crowd, {SCREEN: _screened}, at_hand())
+    return None if need is None else replace(need, others=others)
 
 
-def said(frozen: FrozenJob, crowd: Crowd) -> tuple[str, Need | None]:
+def said(frozen: FrozenJob, crowd: Crowd, others: int = 1) -> tuple[str, Need | None]:
     """Returns in words what a run needs, and which option would make it fit if it does not.
+
+    Args:
+        frozen: the run.
+        crowd: its films.
+        others: processes beside the command.
 
     Raises:
         ValueError: the network or the films do not serve the method.
         FloatingPointError: the loss is not finite.
     """
-    need, (here, gpu) = needed(frozen, crowd), free()
+    need, (here, gpu) = needed(frozen, crowd, others), free()
     there = "" if here is None else f"; this computer has {spoken(here)} free"
     if need is None:
         words = f"would need more memory than there is{there}"
@@ -65,14 +77,19 @@ def said(frozen: FrozenJob, crowd: Crowd) -> tuple[str, Need | None]:
 def remedy(frozen: FrozenJob, crowd: Crowd, before: Need | None) -> str:
     """Returns the option that makes a run fit by the fewest halvings, as a rehearsal shows.
 
-    The method's own settings are tried only where learning takes most, for they change no more.
+    Fewer processes come first, for they change no result. The method's own settings are tried only
+    where learning takes most, for they change no more.
     """
+    for others in reversed(range(0 if before is None else before.others)):
+        fewer = replace(before, others=others) if before else None
+        if fewer and fewer.fits(*free()):
+            return f"--workers {others + 1} would need about {spoken(fewer.together)}"
     learning = before is None or before.largest == LEARN
     for halvings in range(1, HALVINGS + 1):
         for option, job in smaller(frozen, halvings):
             if option.startswith("--set") and not learning:
                 continue
-            need = needed(job, crowd)
+            need = needed(job, crowd, 1 if before is None else before.others)
             if need is not None and need.fits(*free()):
                 return f"{option} would need about {spoken(need.together)}"
     return "no option alone makes it fit; use a smaller --size and fewer films"

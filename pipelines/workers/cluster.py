@@ -35,6 +35,11 @@ class Cluster:
 
     address: str = ""
 
+    @property
+    def here(self) -> int:
+        """What is known of it: the command, and one that may come to this computer, too."""
+        return 2
+
     @contextmanager
     def helping(self, place: Path, program: str, *arguments: str, most: int) -> Iterator[None]:
         """Starts the processes; see ``Workers``.

@@ -22,6 +22,10 @@ PR_SET_PDEATHSIG = 1
 class Workers(Protocol):
     """Who shares the work of a command."""
 
+    @property
+    def here(self) -> int:
+        """How many processes of this computer, the command among them."""
+
     def helping(
         self, place: Path, program: str, *arguments: str, most: int
     ) -> AbstractContextManager[None]:
@@ -46,12 +50,16 @@ class Here:
 
     count: int = 2
 
+    @property
+    def here(self) -> int:
+        """How many there are."""
+        return self.count or len(os.sched_getaffinity(0))
+
     @contextmanager
     def helping(self, place: Path, program: str, *arguments: str, most: int) -> Iterator[None]:
         """Starts the processes; see ``Workers``."""
-        wanted = (self.count or len(os.sched_getaffinity(0))) - 1
         command = call(place, program, *arguments)
-        processes = [started(command) for _ in range(min(wanted, most))]
+        processes = [started(command) for _ in range(min(self.here - 1, most))]
         try:
             yield
         finally:

@@ -142,8 +142,13 @@ def test_a_run_without_room_ends_before_its_films_are_read(
 
 def test_a_dry_run_without_room_names_an_option_that_fits(monkeypatch: pytest.MonkeyPatch) -> None:
     frozen = large(method="random", start="random", ipc=1, size=128, width=64)
-    need = needed(frozen, crowd(30))
+    need = needed(frozen, crowd(30), 3)
     assert need is not None
+    assert need.together == need.command + 3 * need.beside
+    fewer = need.together - need.beside
+    monkeypatch.setattr(pipelines.planning.memory, "free", lambda: (fewer, None))
+    assert remedy(frozen, crowd(30), need).startswith("--workers 3 would need about ")
+    need = replace(need, others=0)
     tight = need.together - 50 * MIB
     monkeypatch.setattr(pipelines.planning.memory, "free", lambda: (tight, None))
     words = remedy(frozen, crowd(30), need)
