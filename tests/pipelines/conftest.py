@@ -21,8 +21,10 @@ from short_trainings import shortened
 
 import pipelines.commands.distill
 import pipelines.commands.evaluate
+import pipelines.planning.memory
 from pipelines.bundle.contents import contents
 from pipelines.commands.export import finished
+from pipelines.evaluation.rehearsal import Need
 from pipelines.run.installation import SILENT
 from pipelines.run.results import read_audit
 from pipelines.run.store import Run, write
@@ -62,6 +64,16 @@ def short_trainings() -> Iterator[None]:
         for command in (pipelines.commands.distill, pipelines.commands.evaluate):
             patch.setattr(command, "networks_ahead", nothing_ahead)
         yield
+
+
+@pytest.fixture
+def no_rehearsal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leaves out of a dry run what it needs of memory, which tests of memory look at.
+
+    A rehearsal takes two processes some ten seconds each.
+    """
+    need = Need({"S is learned": 2**30}, 2**30)
+    monkeypatch.setattr(pipelines.planning.memory, "rehearsed", lambda *_: need)
 
 
 @pytest.fixture(autouse=True)

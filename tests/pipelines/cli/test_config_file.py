@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 from invented_cohort import Source, called
 
+pytestmark = pytest.mark.usefixtures("no_rehearsal")
+
 
 def asked(run: Path) -> dict[str, object]:
     job: dict[str, object] = json.loads((run / "run.json").read_text())["job"]

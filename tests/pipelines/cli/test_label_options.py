@@ -14,6 +14,8 @@ from medidd.dicom.labels.labelling import BLANK, UNCERTAIN
 from medidd.dicom.labels.votes import READERS
 from pipelines.cli import label_options
 
+pytestmark = pytest.mark.usefixtures("no_rehearsal")
+
 
 def studies(source: Source) -> list[tuple[str, str]]:
     """Study and label of each row of the table."""

@@ -8,6 +8,8 @@ import pydicom
 import pytest
 from invented_cohort import SMALL, Ended, Source, called
 
+pytestmark = pytest.mark.usefixtures("no_rehearsal")
+
 
 @pytest.fixture
 def films(source: Source, tmp_path: Path) -> Path:
