@@ -101,18 +101,10 @@ def guaranteed(command: Command) -> Command:
     """Adds the options, which reach the command as one ``Budget``, or None for no guarantee."""
 
     @functools.wraps(command)
-    def gathered(
-        *args: Any,
-        epsilon: float | None,
-        delta: float,
-        patients: int,
-        total_epsilon: float | None,
-        **rest: Any,
-    ) -> Any:
-        budget = _budget_or_none(epsilon, delta, patients, total_epsilon)
-        return command(*args, budget=budget, **rest)
+    def without_patients(*args: Any, patients: int, **rest: Any) -> Any:  # noqa: ARG001
+        return command(*args, **rest)
 
-    return _guaranteed(cast("Command", gathered))
+    return planned(cast("Command", without_patients))
 
 
 def planned(command: Command) -> Command:
@@ -127,8 +119,10 @@ def planned(command: Command) -> Command:
         total_epsilon: float | None,
         **rest: Any,
     ) -> Any:
-        budget = _budget_or_none(epsilon, delta, patients, total_epsilon)
-        return command(*args, budget=budget, patients=patients, **rest)
+        if epsilon is None and total_epsilon is not None:
+            raise click.UsageError("--total-epsilon: there is no total without an --epsilon.")
+        given = None if epsilon is None else _budget(epsilon, delta, patients, total_epsilon)
+        return command(*args, budget=given, patients=patients, **rest)
 
     return _guaranteed(cast("Command", gathered))
 
@@ -141,14 +135,6 @@ def claimed(command: Command) -> Command:
         return command(*args, budget=_budget(epsilon, delta, patients), **rest)
 
     return _claimed(cast("Command", gathered))
-
-
-def _budget_or_none(epsilon: float | None, delta: float, patients: int, total: float | None) -> Any:
-    if epsilon is not None:
-        return _budget(epsilon, delta, patients, total)
-    if total is not None:
-        raise click.UsageError("--total-epsilon: there is no total without an --epsilon.")
-    return None
 
 
 def _budget(epsilon: float, delta: float, patients: int, total: float | None = None) -> Any:

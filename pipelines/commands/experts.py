@@ -14,7 +14,6 @@ from pathlib import Path
 
 import torch
 
-from medidd.machine.allocator import keep_memory
 from pipelines.learning.asking import asking
 from pipelines.learning.experts import Training, built_experts, made_for, train_experts
 from pipelines.learning.plan import Plan
@@ -176,8 +175,6 @@ def main(path: Path, parent: int, count: int) -> None:
     """Makes the experts that the command is not making, while the process ``parent`` lives."""
     if not begun(parent):
         return
-    installation.harden()
-    keep_memory()
     place = Run(path)
     asked = own(place)["job"]
     use(torch.device(asked["device"]), asked["threads"], asked["precision"])

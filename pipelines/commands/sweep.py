@@ -11,10 +11,9 @@ from itertools import product
 from pathlib import Path
 
 from medidd.dicom.storage import COHORT
-from medidd.machine.allocator import keep_memory
 from pipelines.commands.distill import Distill, Way, finished
 from pipelines.learning.job import FrozenJob
-from pipelines.run import installation, ledger
+from pipelines.run import ledger
 from pipelines.run.errors import Exit, Stop
 from pipelines.run.films import read_films
 from pipelines.run.lock import turns
@@ -175,8 +174,6 @@ def main(path: Path, parent: int) -> None:
     """Makes the runs that nobody is making, while the process ``parent`` lives."""
     if not begun(parent):
         return
-    installation.harden()
-    keep_memory()
     place = Run(path)
     asked = own(place)["job"]["runs"]
     for _ in _shared(place, {name: FrozenJob.from_json(one) for name, one in asked.items()}, 1):

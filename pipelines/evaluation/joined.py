@@ -18,12 +18,8 @@ def joined(path: Path, parent: int) -> "OpenedRun | None":
     if not begun(parent):
         return None
     # Only now: while they load, which takes seconds, the parent may end.
-    from medidd.machine.allocator import keep_memory
     from pipelines.learning.opened_run import open_run
-    from pipelines.run import installation
 
-    installation.harden()
-    keep_memory()
     run = open_run(Run(path))
     run.frozen.settle()
     return run

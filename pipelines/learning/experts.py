@@ -91,6 +91,11 @@ def built_experts(network: Network, training: Training) -> library.Experts:
     return library.Experts(network, **how)
 
 
+def matches_experts(method: str) -> bool:
+    """Tells whether a method needs experts."""
+    return method in METHODS and "experts" in fields.fields(METHODS[method])
+
+
 def recorded(method: str, folder: Path | None) -> Json | None:
     """Returns how the experts in a folder were trained.
 
@@ -98,8 +103,7 @@ def recorded(method: str, folder: Path | None) -> Json | None:
         Stop: the method needs experts and is given none, or needs none, or they are damaged or of
             another installation.
     """
-    kind = METHODS.get(method)
-    needed = kind is not None and "experts" in fields.fields(kind)
+    needed = matches_experts(method)
     if needed and folder is None:
         raise Stop(
             f"{method} matches experts; make them with medidd experts and give their folder with "

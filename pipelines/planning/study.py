@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from medidd import fields
 from medidd.dicom.errors import CohortError, TooManyRefused
 from medidd.dicom.folder.duplicates import Film
 from medidd.dicom.folder.gathering import Gathered
@@ -14,9 +13,9 @@ from medidd.dicom.folder.patients import require_consistent
 from medidd.dicom.folder.plan import Plan, make_plan
 from medidd.dicom.folder.scan import scan
 from medidd.experts.trajectories import Experts
-from medidd.methods import METHODS
 from medidd.split import Role, share_of
 from pipelines.evaluation.rehearsal import Crowd
+from pipelines.learning.experts import matches_experts
 from pipelines.learning.job import FrozenJob
 from pipelines.learning.processor import device
 from pipelines.learning.recipe import usual_method, usual_start
@@ -116,11 +115,6 @@ class Study:
         default = {of.name: of.default for of in dataclasses.fields(Experts)}
         del default["network"]
         return default | {"count": self.experts_count}
-
-
-def matches_experts(method: str) -> bool:
-    """Tells whether a method needs experts."""
-    return method in METHODS and "experts" in fields.fields(METHODS[method])
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from medidd.machine.allocator import keep_memory
+from pipelines.run import installation
+
 PR_SET_PDEATHSIG = 1
 """Of linux/prctl.h: the signal a process gets when the one that started it ends."""
 
@@ -100,11 +103,19 @@ def started(command: Sequence[str], **environment: str) -> "subprocess.Popen[byt
 
 
 def begun(parent: int) -> bool:
-    """Has this process end with the one that started it; False if that has ended already.
+    """Makes this process like a command that ends with the one that started it.
 
     So a command that is killed leaves none behind. To be called before anything is loaded that
     takes seconds, in which the other one may end.
+
+    Args:
+        parent: number of the process that started it.
+
+    Returns:
+        False if that has ended already.
     """
+    installation.harden()
+    keep_memory()
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     return os.getppid() == parent

@@ -64,7 +64,6 @@ def _quiet(folder: Path, *, new: bool) -> None:
 
     Nobody joins without a token, nothing is reported to its makers, no page is served.
     """
-    os.umask(0o077)
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     os.environ.setdefault("RAY_AUTH_MODE", "token")
     known = {"RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"} & os.environ.keys()
