@@ -8,10 +8,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import rich_click as click
+from click.core import ParameterSource
 
 from pipelines.cli.groups import AUDIT, EXPORT, FOREIGN
 from pipelines.cli.options import FILE, FOLDER, max_refused, options
-from pipelines.cli.reading_options import reading
+from pipelines.cli.reading_options import NAMES, reading
 
 policy = click.option(
     "--policy",
@@ -139,3 +140,15 @@ leaving = options(
         panel=EXPORT,
     ),
 )
+
+
+def named(context: click.Context) -> dict[str, str]:
+    """Returns the options that the user named, by parameter, as they are written.
+
+    The choices of ``reading`` stand under this name.
+    """
+    return {
+        "reading" if parameter.name in NAMES else str(parameter.name): max(parameter.opts, key=len)
+        for parameter in context.command.params
+        if context.get_parameter_source(str(parameter.name)) is not ParameterSource.DEFAULT
+    }

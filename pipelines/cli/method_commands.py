@@ -10,8 +10,8 @@ from typing import Any
 
 import rich_click as click
 
-from pipelines.cli.groups import AUDIT, FILMS, METHOD, RUN, grouped
-from pipelines.cli.guarantee_options import guaranteed, planned
+from pipelines.cli.groups import METHOD, RUN, grouped
+from pipelines.cli.guarantee_options import guaranteed
 from pipelines.cli.options import (
     ANY_PATH,
     FOLDER,
@@ -19,12 +19,9 @@ from pipelines.cli.options import (
     computing,
     config,
     films,
-    films_or_none,
     finite,
     network,
-    processing,
     resume,
-    settings,
     workers,
 )
 from pipelines.cli.show import followed, show
@@ -121,95 +118,4 @@ def evaluate_command(run: Path, network: str, workers: Any, *, as_json: bool) ->
     show(summary.of_metrics(network, result), as_json=as_json)
 
 
-@click.command("plan")
-@films_or_none
-@click.option(
-    "--films",
-    type=click.IntRange(min=1),
-    help="Films in all, if no folder is named. --patients says of how many patients.",
-    panel=FILMS,
-)
-@click.option(
-    "--classes",
-    type=click.IntRange(min=2),
-    default=2,
-    show_default=True,
-    help="Classes, if no folder is named.",
-    panel=FILMS,
-)
-@click.option(
-    "--method",
-    "methods",
-    multiple=True,
-    help="A method, or a start as a baseline. Can be repeated. Default: as for medidd distill.",
-    panel=METHOD,
-)
-@click.option(
-    "--ipc",
-    type=click.IntRange(min=1),
-    multiple=True,
-    required=True,
-    help="Images per class. Can be repeated: there is a run for each method, number and seed.",
-    panel=METHOD,
-)
-@click.option(
-    "--seeds",
-    type=click.IntRange(min=1),
-    default=1,
-    show_default=True,
-    help="Number of seeds.",
-    panel=METHOD,
-)
-@click.option(
-    "--steps",
-    type=click.IntRange(min=1),
-    help="Updates of the images. Default: each method's own.",
-    panel=METHOD,
-)
-@click.option(
-    "--preset",
-    type=click.Choice(["default", "paper"]),
-    default="default",
-    show_default=True,
-    help="Where fields that are not set come from.",
-    panel=METHOD,
-)
-@settings
-@click.option(
-    "--experts-count",
-    type=click.IntRange(min=1),
-    default=10,
-    show_default=True,
-    help="Experts for mtt and tesla, trained as medidd experts does by default.",
-    panel=METHOD,
-)
-@planned
-@click.option(
-    "--audit",
-    type=click.Choice(["none", "screen", "standard", "full"]),
-    default="standard",
-    show_default=True,
-    help="How thoroughly each run is audited. none also leaves out the screening that medidd "
-    "distill always makes.",
-    panel=AUDIT,
-)
-@click.option(
-    "--workers",
-    type=click.IntRange(min=1),
-    default=1,
-    show_default=True,
-    help="Processes that share the work, each with a core or a GPU of its own.",
-    panel=RUN,
-)
-@processing
-@as_json
-@config
-@grouped
-def plan_command(*, as_json: bool, **options: Any) -> None:
-    """Estimate time, memory and disk of a whole study, before anything runs."""
-    from pipelines.planning import plan, study
-
-    show(followed(plan.run(study.Study(**options))), as_json=as_json)
-
-
-COMMANDS = (plan_command, methods_command, experts_command, evaluate_command)
+COMMANDS = (methods_command, experts_command, evaluate_command)

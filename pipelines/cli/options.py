@@ -110,6 +110,13 @@ size = click.option(
     panel=FILMS,
 )
 
+steps = click.option(
+    "--steps",
+    type=click.IntRange(min=1),
+    help="Updates of the images. Default: the method's own.",
+    panel=METHOD,
+)
+
 settings = click.option(
     "--set",
     "settings",

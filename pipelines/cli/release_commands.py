@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import Any
 
 import rich_click as click
-from click.core import ParameterSource
 
 from medidd.machine.ranks import Ranks
 from pipelines.cli.audit_options import (
@@ -16,12 +15,13 @@ from pipelines.cli.audit_options import (
     encoder,
     foreign_set,
     leaving,
+    named,
     policy,
     redo,
     reference,
 )
-from pipelines.cli.groups import AUDIT, EXPORT, METHOD, RUN, grouped
-from pipelines.cli.guarantee_options import guaranteed
+from pipelines.cli.groups import AUDIT, EXPORT, FILMS, METHOD, RUN, grouped
+from pipelines.cli.guarantee_options import guaranteed, planned
 from pipelines.cli.label_options import unit
 from pipelines.cli.options import (
     ANY_PATH,
@@ -30,26 +30,54 @@ from pipelines.cli.options import (
     computing,
     config,
     films,
+    films_or_none,
     options,
+    processing,
     resume,
     settings,
+    steps,
     workers,
 )
-from pipelines.cli.reading_options import NAMES
 from pipelines.cli.show import followed, show
 
+_preset = click.option(
+    "--preset",
+    type=click.Choice(["default", "paper"]),
+    default="default",
+    show_default=True,
+    help="Where fields that are not set come from: the method's defaults, or the values of its "
+    "paper for this ipc.",
+    panel=METHOD,
+)
 
-def named(context: click.Context) -> dict[str, str]:
-    """Returns the options that the user named, by parameter, as they are written.
-
-    The choices of ``reading`` stand under this name.
-    """
-    return {
-        "reading" if parameter.name in NAMES else str(parameter.name): max(parameter.opts, key=len)
-        for parameter in context.command.params
-        if context.get_parameter_source(str(parameter.name)) is not ParameterSource.DEFAULT
-    }
-
+_several = options(
+    click.option(
+        "--ipc",
+        "ipcs",
+        type=click.IntRange(min=1),
+        multiple=True,
+        required=True,
+        help="Images per class; can be given several times.",
+        panel=METHOD,
+    ),
+    click.option(
+        "--method",
+        "methods",
+        multiple=True,
+        help="Method, or a start as a baseline; can be given several times. Default: as for medidd "
+        "distill.",
+        panel=METHOD,
+    ),
+    click.option(
+        "--seeds",
+        type=click.IntRange(min=1),
+        default=1,
+        show_default=True,
+        help="Runs of each method and ipc, each with a seed of its own.",
+        panel=RUN,
+    ),
+)
+"""Which runs a study has: one for each method, number of images per class and seed."""
 
 _learning = options(
     click.option(
@@ -57,21 +85,8 @@ _learning = options(
         help="What the images are before the first step. Default: the method's own, mostly noise.",
         panel=METHOD,
     ),
-    click.option(
-        "--steps",
-        type=click.IntRange(min=1),
-        help="Updates of the images. Default: the method's own.",
-        panel=METHOD,
-    ),
-    click.option(
-        "--preset",
-        type=click.Choice(["default", "paper"]),
-        default="default",
-        show_default=True,
-        help="Where fields that are not set come from: the method's defaults, or the values of its "
-        "paper for this ipc.",
-        panel=METHOD,
-    ),
+    steps,
+    _preset,
     settings,
     click.option(
         "--experts",
@@ -141,31 +156,7 @@ def distill_command(ranks: Ranks, /, *, as_json: bool, dry: bool, **options: Any
 
 @click.command("sweep")
 @films
-@click.option(
-    "--ipc",
-    "ipcs",
-    type=click.IntRange(min=1),
-    multiple=True,
-    required=True,
-    help="Images per class; can be given several times.",
-    panel=METHOD,
-)
-@click.option(
-    "--method",
-    "methods",
-    multiple=True,
-    help="Distillation method, or a start as a baseline; can be given several times. Default: as "
-    "for medidd distill.",
-    panel=METHOD,
-)
-@click.option(
-    "--seeds",
-    type=click.IntRange(min=1),
-    default=1,
-    show_default=True,
-    help="Runs of each method and ipc; they have the seeds from --seed on.",
-    panel=RUN,
-)
+@_several
 @_learning
 @click.option(
     "--out", type=ANY_PATH, required=True, help="Folder of the runs and of their table.", panel=RUN
@@ -184,6 +175,63 @@ def sweep_command(*, as_json: bool, **options: Any) -> None:
     answer = followed(sweep.run(sweep.Sweep(job, **own, **place)))
     show(answer, as_json=as_json)
     sweep.require_all(answer)
+
+
+@click.command("plan")
+@films_or_none
+@click.option(
+    "--films",
+    type=click.IntRange(min=1),
+    help="Films in all, if no folder is named. --patients says of how many patients.",
+    panel=FILMS,
+)
+@click.option(
+    "--classes",
+    type=click.IntRange(min=2),
+    default=2,
+    show_default=True,
+    help="Classes, if no folder is named.",
+    panel=FILMS,
+)
+@_several
+@steps
+@_preset
+@settings
+@click.option(
+    "--experts-count",
+    type=click.IntRange(min=1),
+    default=10,
+    show_default=True,
+    help="Experts for mtt and tesla, trained as medidd experts does by default.",
+    panel=METHOD,
+)
+@planned
+@click.option(
+    "--audit",
+    type=click.Choice(["none", "screen", "standard", "full"]),
+    default="standard",
+    show_default=True,
+    help="How thoroughly each run is audited. none also leaves out the screening that medidd "
+    "distill always makes.",
+    panel=AUDIT,
+)
+@click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Processes that share the work, each with a core or a GPU of its own.",
+    panel=RUN,
+)
+@processing
+@as_json
+@config
+@grouped
+def plan_command(*, as_json: bool, **options: Any) -> None:
+    """Estimate time, memory and disk of a whole study, before anything runs."""
+    from pipelines.planning import plan, study
+
+    show(followed(plan.run(study.Study(**options))), as_json=as_json)
 
 
 @click.command("audit")
@@ -248,4 +296,4 @@ def export_command(*, as_json: bool, **options: Any) -> None:
     show(summary.of_bundle(bundle), as_json=as_json)
 
 
-COMMANDS = (distill_command, sweep_command, audit_command, export_command)
+COMMANDS = (distill_command, sweep_command, plan_command, audit_command, export_command)

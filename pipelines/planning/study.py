@@ -32,7 +32,7 @@ class Study:
     """A run for each method, number of images per class and seed, on the same films.
 
     Attributes:
-        ipc: images per class, several.
+        ipcs: images per class.
         studies: the folder; None to plan with ``films``, ``patients`` and ``classes``.
         films: films in all.
         patients: patients in all.
@@ -53,7 +53,7 @@ class Study:
         precision: of convolutions.
     """
 
-    ipc: Sequence[int]
+    ipcs: Sequence[int]
     studies: Studies | None = None
     films: int | None = None
     patients: int | None = None
@@ -104,7 +104,7 @@ class Study:
                 budget=self.budget,
             )
             for method in methods
-            for ipc in dict.fromkeys(self.ipc)
+            for ipc in dict.fromkeys(self.ipcs)
         ]
         for kind in kinds:
             kind.recipe(self.classes)
