@@ -3,10 +3,10 @@
 import torch
 
 PRECISIONS = ("float32", "tf32", "bfloat16")
-"""float32 rounds to 23 binary digits. tf32 keeps 10 of what a convolution
-multiplies, on a GPU. bfloat16 keeps 7, and of what it returns, too; it pays where a processor
-multiplies such numbers by itself: a GPU, or a CPU with AMX. Sums, norms, losses and updates stay in
-float32 always, and so do convolutions of few channels on a CPU, which bfloat16 makes no faster."""
+"""float32 rounds to 23 binary digits. tf32 keeps 10 of what a convolution multiplies, on a GPU.
+bfloat16 keeps 7, and of what it returns, too; it pays where a processor multiplies such numbers by
+itself: a GPU, or a CPU with AMX. Sums, norms, losses and updates stay in float32 always, and so do
+convolutions of few channels on a CPU, which bfloat16 makes no faster."""
 
 _narrow: torch.dtype | None = None
 

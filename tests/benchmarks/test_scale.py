@@ -5,7 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from benchmarks.scale import Cluster, Course, Job, Study, breakdowns, drawn, paper, simulated
+from benchmarks.scale import Study, paper
+from benchmarks.simulation import Cluster, Course, Job, breakdowns, drawn, simulated
 
 FAST = Cluster(nodes=1, gpus=2, cores=4, bandwidth=1e9, stream=1e9, opens=1e9)
 
