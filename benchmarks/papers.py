@@ -37,7 +37,7 @@ from medidd.machine.allocator import keep_memory
 from medidd.methods import METHODS
 from medidd.network import Network
 from medidd.starts import STARTS, begin
-from pipelines.cli.options import parsed
+from pipelines.cli.options.shared import parsed
 
 EXPERTS = {"count": 100, "epoch_steps": 195}
 """The papers' experts: 195 batches of 256 are an epoch of 50,000 images."""

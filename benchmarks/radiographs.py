@@ -37,7 +37,7 @@ from medidd.kernels import KERNELS
 from medidd.machine.allocator import keep_memory
 from medidd.methods import METHODS
 from medidd.starts import STARTS, begin
-from pipelines.cli.options import parsed
+from pipelines.cli.options.shared import parsed
 
 SHORT: dict[str, dict[str, Any]] = {
     "dd": {"steps": 30, "epochs": 10, "batch": 32, "lr_images": 0.05},

@@ -9,9 +9,11 @@ from typing import Any
 
 import rich_click as click
 
-from pipelines.cli.groups import FILMS, METHOD, RUN, grouped
-from pipelines.cli.guarantee_options import claimed
-from pipelines.cli.options import as_json, settings, size
+from pipelines.cli.options.films import size
+from pipelines.cli.options.groups import FILMS, METHOD, RUN, grouped
+from pipelines.cli.options.guarantee import claimed
+from pipelines.cli.options.learning import settings
+from pipelines.cli.options.shared import as_json
 from pipelines.cli.show import followed, show
 
 

@@ -7,9 +7,10 @@ from typing import Any
 
 import rich_click as click
 
-from pipelines.cli.groups import RUN, grouped
-from pipelines.cli.label_options import labelled
-from pipelines.cli.options import ANY_PATH, FOLDER, as_json, config, films
+from pipelines.cli.options.films import films
+from pipelines.cli.options.groups import RUN, grouped
+from pipelines.cli.options.labels import labelled
+from pipelines.cli.options.shared import ANY_PATH, FOLDER, as_json, config
 from pipelines.cli.show import followed, show
 
 

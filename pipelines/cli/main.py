@@ -27,8 +27,9 @@ from pipelines.cli import (
     method_commands,
     recipient_commands,
     release_commands,
+    study_commands,
 )
-from pipelines.cli.groups import STYLE
+from pipelines.cli.options.groups import STYLE
 from pipelines.cli.show import fitted
 from pipelines.run import installation
 from pipelines.run.errors import Exit, Stop
@@ -195,6 +196,7 @@ def medidd(context: click.Context) -> None:
 
 for one in (
     *release_commands.COMMANDS,
+    *study_commands.COMMANDS,
     *recipient_commands.COMMANDS,
     *film_commands.COMMANDS,
     *dp_commands.COMMANDS,

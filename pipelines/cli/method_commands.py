@@ -10,20 +10,11 @@ from typing import Any
 
 import rich_click as click
 
-from pipelines.cli.groups import METHOD, RUN, grouped
-from pipelines.cli.guarantee_options import guaranteed
-from pipelines.cli.options import (
-    ANY_PATH,
-    FOLDER,
-    as_json,
-    computing,
-    config,
-    films,
-    finite,
-    network,
-    resume,
-    workers,
-)
+from pipelines.cli.options.films import films
+from pipelines.cli.options.groups import METHOD, RUN, grouped
+from pipelines.cli.options.guarantee import guaranteed
+from pipelines.cli.options.machine import computing, network, workers
+from pipelines.cli.options.shared import ANY_PATH, FOLDER, as_json, config, finite, resume
 from pipelines.cli.show import followed, show
 
 

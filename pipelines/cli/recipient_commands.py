@@ -13,21 +13,12 @@ from typing import Any, TypeVar, cast
 import rich_click as click
 
 from medidd.dicom.reading import BURNED_IN, Files
-from pipelines.cli.groups import FILMS, METHOD, RECIPIENT, RUN, grouped
-from pipelines.cli.label_options import labelled, unit
-from pipelines.cli.options import (
-    ANY_PATH,
-    FILE,
-    FOLDER,
-    as_json,
-    config,
-    machine,
-    max_refused,
-    network,
-    options,
-    seed,
-)
-from pipelines.cli.reading_options import accepted
+from pipelines.cli.options.films import max_refused
+from pipelines.cli.options.groups import FILMS, METHOD, RECIPIENT, RUN, grouped
+from pipelines.cli.options.labels import labelled, unit
+from pipelines.cli.options.machine import machine, network, seed
+from pipelines.cli.options.reading import accepted
+from pipelines.cli.options.shared import ANY_PATH, FILE, FOLDER, as_json, config, options
 from pipelines.cli.show import followed, show
 
 Command = TypeVar("Command", bound=Callable[..., Any])

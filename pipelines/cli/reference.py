@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 import rich_click as click
 
-from pipelines.cli.groups import GROUPS
 from pipelines.cli.main import medidd
+from pipelines.cli.options.groups import GROUPS
 
 HEAD = """# Options
 

@@ -12,8 +12,8 @@ import pytest
 import rich_click as click
 from invented_cohort import ROOT, called
 
-from pipelines.cli.groups import GROUPS
 from pipelines.cli.main import medidd
+from pipelines.cli.options.groups import GROUPS
 from pipelines.cli.reference import page
 from pipelines.cli.show import fitted
 

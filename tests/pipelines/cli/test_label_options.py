@@ -12,7 +12,7 @@ from medidd.dicom.folder.cohort import Cohort
 from medidd.dicom.labels.keys import KEYS
 from medidd.dicom.labels.labelling import BLANK, UNCERTAIN
 from medidd.dicom.labels.votes import READERS
-from pipelines.cli import label_options
+from pipelines.cli.options import labels as label_options
 
 pytestmark = pytest.mark.usefixtures("no_rehearsal")
 

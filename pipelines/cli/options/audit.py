@@ -10,9 +10,10 @@ from pathlib import Path
 import rich_click as click
 from click.core import ParameterSource
 
-from pipelines.cli.groups import AUDIT, EXPORT, FOREIGN
-from pipelines.cli.options import FILE, FOLDER, max_refused, options
-from pipelines.cli.reading_options import NAMES, reading
+from pipelines.cli.options.films import max_refused
+from pipelines.cli.options.groups import AUDIT, EXPORT, FOREIGN
+from pipelines.cli.options.reading import NAMES, reading
+from pipelines.cli.options.shared import FILE, FOLDER, options
 
 policy = click.option(
     "--policy",

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from medidd.dicom.labels.labelling import Blank, Uncertain
     from medidd.dicom.labels.votes import Readers
 
-from pipelines.cli.groups import FILMS, LABELS
+from pipelines.cli.options.groups import FILMS, LABELS
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 

@@ -11,7 +11,7 @@ import rich_click as click
 
 from medidd.dicom.reading import BURNED_IN, CROPS, DEFAULT, FRAMES, VOIS, Reading
 from medidd.dicom.views import CHOICES
-from pipelines.cli.groups import FILMS
+from pipelines.cli.options.groups import FILMS
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 

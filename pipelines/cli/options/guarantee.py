@@ -12,8 +12,8 @@ from typing import Any, TypeVar, cast
 
 import rich_click as click
 
-from pipelines.cli.groups import GUARANTEE
-from pipelines.cli.options import options
+from pipelines.cli.options.groups import GUARANTEE
+from pipelines.cli.options.shared import options
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
