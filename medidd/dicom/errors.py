@@ -59,6 +59,11 @@ REASONS = {
     "picture_depth": "a picture with other than 8 or 16 bits per gray value, or with 16 bits per "
     "color; save it as gray with 8 or 16 bits",
     "picture_format": "a picture in another format; save it as PNG or TIFF",
+    "region_missing": "no region in the table or folder that --regions names, and the film's class "
+    "is not the background",
+    "region_ambiguous": "the name of the file does not say which region is the film's",
+    "region_invalid": "a box outside the film, or a mask that cannot be read or has another shape "
+    "than the film",
 }
 """Reason codes (a stable interface), and what each means."""
 

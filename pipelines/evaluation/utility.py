@@ -29,6 +29,7 @@ from medidd.evaluate import (
 from medidd.experts.teachers import TEACHING, Teachers
 from medidd.network import Weights
 from medidd.starts import BASELINES, STARTS, begin
+from pipelines.evaluation.votes import votes
 from pipelines.learning.asking import asking
 from pipelines.learning.job import FrozenJob
 from pipelines.learning.learn import trained_teachers
@@ -130,6 +131,7 @@ def utility(
             own = partial(method.classifier, released)
             rows["own"] = lambda rngs: [own(rng) for rng in rngs]
 
+    ballots = votes(opened.patients)
     folder, of_release = opened.run.private / "worth" / name, release_hash(opened.run)
 
     def about(row: str) -> str:
@@ -138,7 +140,11 @@ def utility(
     def piece(row: str, nets: Sequence[int]) -> Piece:
         def predicted() -> Json:
             rngs = [generator(seed, "evaluate", name, row, net) for net in nets]
-            return {"probabilities": [of(seen).cpu().tolist() for of in rows[row](rngs)]}
+            made = rows[row](rngs)
+            found: Json = {"probabilities": [of(seen).cpu().tolist() for of in made]}
+            if ballots is not None:
+                found["members"] = [ballots.of_members(of(images)) for of in made]
+            return found
 
         numbers = " ".join(map(str, nets))
         purpose = f"networks {numbers} of {row} {about(row)}"
@@ -156,8 +162,13 @@ def utility(
         return {}
 
     def judged(row: str) -> Json:
-        predicted = [torch.tensor(net) for of in pieces[row] for net in of.result["probabilities"]]
-        return _row(predicted, test, derived(seed, "bootstrap"))
+        results = [of.result for of in pieces[row]]
+        predicted = [torch.tensor(net) for of in results for net in of["probabilities"]]
+        found = _row(predicted, test, derived(seed, "bootstrap"))
+        if ballots is not None:
+            members = [net for of in results for net in of["members"]]
+            found["metrics"] |= ballots.judged(predicted, members, derived(seed, "bootstrap"))
+        return found
 
     return {
         row: kept(folder / f"{row}.json", f"row {row} {about(row)}", partial(judged, row))

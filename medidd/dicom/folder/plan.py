@@ -56,6 +56,16 @@ class Plan:
     reading: Reading = DEFAULT
     evidence: Mapping[str, int] = field(default_factory=dict)
 
+    @property
+    def names(self) -> list[str]:
+        """Classes that films or patches can have, sorted."""
+        named = {film.label for film in self.films}
+        for region in (film.region for film in self.films if film.region is not None):
+            named |= region.labels
+        cut = self.reading.patches
+        marked = cut is not None and any(film.region is not None for film in self.films)
+        return sorted(named | ({cut.background} if cut is not None and marked else set()))
+
     def require_unchanged(self, root: Path) -> None:
         """Checks that the films have not changed since the plan was made.
 
@@ -111,7 +121,8 @@ def _fingerprint(key: bytes, choices: Sequence[object], films: Iterable[Film]) -
     digest = hashlib.sha256(json.dumps(choices).encode())
     for film in films:
         whose = (film.patient, film.person, film.names[0])
-        row = [film.instance, *whose, film.label, film.split, *film.state]
+        region = [] if film.region is None else film.region.told()
+        row = [film.instance, *whose, film.label, film.split, *film.state, *region]
         digest.update(json.dumps(row).encode())
     return keyed(key, digest.hexdigest())
 
