@@ -88,7 +88,7 @@ def test_suspicion_is_counted_and_the_film_is_kept(film: Film) -> None:
     found = prepared(given, 200, Reading(burned_in="mask", voi="none"))
     shown, warned = found.picture, found.warnings
     assert warned == ("burned_in_masked",)
-    assert np.abs(shown - prepared(film(1, noisy()), 200, Reading(voi="none"))[0]).max() < 0.2
+    assert np.abs(shown - prepared(film(1, noisy()), 200, Reading(voi="none")).picture).max() < 0.2
 
 
 def test_a_film_that_says_it_shows_text_is_masked_or_refused(film: Film, tmp_path: Path) -> None:
