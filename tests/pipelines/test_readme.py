@@ -9,9 +9,7 @@ import rich_click as click
 from invented_cohort import ROOT
 
 from medidd.methods import METHODS
-from medidd.starts import STARTS
 from pipelines.cli.main import medidd
-from pipelines.commands.methods import markdown
 from pipelines.run.errors import Exit
 
 README = (ROOT / "README.md").read_text()
@@ -37,13 +35,9 @@ def test_every_exit_code_stands_in_the_table() -> None:
     assert codes == {0, 1, *map(int, Exit)}
 
 
-@pytest.mark.parametrize("name", [*METHODS, *STARTS])
-def test_every_method_and_start_is_named(name: str) -> None:
+@pytest.mark.parametrize("name", METHODS)
+def test_every_method_is_named(name: str) -> None:
     assert f"`{name}`" in README
-
-
-def test_the_table_of_methods_is_what_the_command_prints() -> None:
-    assert markdown() in README, "paste what `medidd methods --markdown` prints"
 
 
 def every_command(group: click.Group) -> Iterator[click.Command]:
