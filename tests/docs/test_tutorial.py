@@ -112,9 +112,8 @@ def masked(text: str) -> set[str]:
 
 
 @pytest.mark.slow
-def test_the_tutorial_does_what_it_says(
-    quick: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.usefixtures("quick")
+def test_the_tutorial_does_what_it_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "medidd").symlink_to(ROOT)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MEDIDD_HOME", str(tmp_path / "elsewhere"))
