@@ -75,7 +75,7 @@ def _read(_: Sphinx, page: str, content: list[str]) -> None:
 
 
 class Named(SphinxTransform):
-    """Links the pages that a text names, such as docs/labels.md."""
+    """Links pages that a text names, such as docs/labels.md; draws dashes of field lists."""
 
     default_priority = 10
 
@@ -83,6 +83,9 @@ class Named(SphinxTransform):
         """Replaces names in running text, but not in code, links and titles."""
         still = (nodes.literal, nodes.literal_block, nodes.reference, pending_xref, nodes.title)
         for text in list(self.document.findall(nodes.Text)):
+            if text.astext() == " -- ":
+                text.parent.replace(text, nodes.Text(" – "))  # noqa: RUF001
+                continue
             found = list(NAMED.finditer(text))
             around = text.parent
             while around is not None and not isinstance(around, still):
