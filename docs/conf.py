@@ -86,7 +86,7 @@ class Named(SphinxTransform):
             if text.astext() == " -- ":
                 text.parent.replace(text, nodes.Text(" – "))  # noqa: RUF001
                 continue
-            found = list(NAMED.finditer(text))
+            found = [name for name in NAMED.finditer(text) if self._expected(name[0])]
             around = text.parent
             while around is not None and not isinstance(around, still):
                 around = around.parent
@@ -98,6 +98,10 @@ class Named(SphinxTransform):
                 pieces += [nodes.Text(text[end : name.start()]), self._link(name[0])]
                 end = name.end()
             text.parent.replace(text, [*pieces, nodes.Text(text[end:])])
+
+    def _expected(self, file: str) -> bool:
+        """Says whether there must be such a page; the changelog may name one that is gone."""
+        return self.env.docname != "site/changelog" or (ROOT / file).exists()
 
     def _link(self, file: str) -> nodes.Node:
         link = pending_xref(
