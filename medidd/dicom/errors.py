@@ -112,6 +112,9 @@ NO_DICOM = frozenset({"not_dicom", "dicomdir_ignored"})
 NO_PICTURE = frozenset({"not_picture", "dicom_unasked"})
 """Codes of files in a folder without pictures."""
 
+NO_REGION = frozenset({"region_missing", "region_ambiguous"})
+"""Codes of films for which no region was found."""
+
 ACCEPTED_BY = {
     "secondary_capture": "secondary-capture",
     "no_uid": "no-uid",

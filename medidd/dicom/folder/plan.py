@@ -12,6 +12,7 @@ from medidd.dicom.errors import (
     ACCEPTED_BY,
     NO_DICOM,
     NO_PICTURE,
+    NO_REGION,
     CohortError,
     TooManyRefused,
     counts,
@@ -238,6 +239,11 @@ def _require_labelled(
     root: Path, seen: Gathered, refused: Mapping[str, int], reading: Reading
 ) -> None:
     _require_files(root, seen, refused, reading.files)
+    if not seen.films and (lost := sum(refused.get(code, 0) for code in NO_REGION)):
+        raise CohortError(
+            f"{root}: none of {lost} films has a region; check that the masks in --regions are "
+            "named after the films, or that its table has the same keys"
+        )
     if seen.headers and not seen.films:
         key = seen.labels.key
         remedy = (
