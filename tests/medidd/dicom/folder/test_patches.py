@@ -48,7 +48,7 @@ def planted(film: Film, place: Path, mask: Any = None, **elements: Any) -> Path:
     for number in range(1, 7):
         inside = left() if mask is None else mask
         stored = np.where(inside, 4095, 0).astype(np.uint16)
-        stored[16, 0] -= 100 * number  # no two films are equal
+        stored[5, 0] -= 100 * number  # no two films are equal
         film(number, stored, **elements).save_as(root / f"{number}.dcm")
         Image.fromarray(np.uint8(255 * inside)).save(place / "masks" / f"{number}.png")
         lines.append(f"ZZPHI-{number:04},{CLASSES[number % 2]}")
@@ -226,7 +226,7 @@ def test_equal_patches_join_nobody_and_equal_films_do(film: Film, tmp_path: Path
     root = planted(film, tmp_path)  # all right halves are black
     assert len(set(cohort(root, tmp_path / "c", tmp_path / "masks").patients)) == 6
     stored = np.where(left(), 4095, 0).astype(np.uint16)
-    stored[16, 0] -= 100  # as film 1
+    stored[5, 0] -= 100  # as film 1
     film(3, stored).save_as(root / "3.dcm")
     joined = cohort(root, tmp_path / "joined", tmp_path / "masks")
     assert len(set(joined.patients)) == 5
