@@ -133,7 +133,7 @@ def weights(films: Array, image: Array) -> Array:
         if not len(steepest):
             return found
         held = np.concatenate([held, steepest])
-        # Films that are nearly alike, such as overlapping patches, take more turns than scipy's 3 n.
+        # Films that are nearly alike, as overlapping patches, take more turns than scipy's 3 n.
         solved, _ = nnls(films[:, held], image, maxiter=TURNS * len(held))
         found[:] = 0
         found[held] = solved
