@@ -39,6 +39,7 @@ def of(run: Run, seconds: float) -> Answer:
         *table(metrics),
         "",
         *guaranteed(facts["guarantee"], _members(run)),
+        *(_reasons(audit) if audit["verdict"] in ("FAIL", "INVALID") else []),
         f"audit ({audit['level']}): {audit['verdict']}. {next_step(audit).text}",
         f"report:  {run.report}",
     ]
@@ -102,6 +103,12 @@ def _behind(audit: Json) -> dict[str, Json]:
     """Returns the findings that are reasons of the verdict, by the reason's words."""
     found = {f"{one['audit']}: {one['text']}": one for one in audit["findings"]}
     return {reason: found[reason] for reason in audit["reasons"] if reason in found}
+
+
+def _reasons(audit: Json) -> list[str]:
+    """Returns a line for each reason of a verdict; one that is a finding looks like a finding."""
+    behind = _behind(audit)
+    return [_finding(behind[one]) if one in behind else one for one in audit["reasons"]]
 
 
 def _verdict(audit: Json) -> str:

@@ -167,6 +167,8 @@ def test_what_attacks_find_needs_a_person_and_what_files_hold_forbids(
             finding["verdict"] = verdict if finding["audit"] == audit else "PASS"
 
     rule(Run(path), planted)
+    said = summary.of(Run(path), 1.0).lines
+    assert [line.split()[:2] for line in said if line.startswith(audit)] == [[audit, verdict]]
     said = summary.of_audit(path, read_audit(Run(path))).lines
     assert f"{path}: {verdict} because of {audit}." in said
     assert ("unless a person accepts" in said[-1]) == (open_to == "a person")
