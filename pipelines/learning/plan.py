@@ -121,7 +121,9 @@ def too_few(guarantee: Json, members: int) -> str:
         return ""
     return (
         f"{members} patients are few: under this guarantee about {plan.least_patients} would do. "
-        "The images are partly noise; a larger --epsilon or more patients would help"
+        "With so few, noise outweighs what tells the classes apart, so the images may train a "
+        "network no better than as many random films; more patients or a larger --epsilon would "
+        "help"
     )
 
 
