@@ -126,6 +126,8 @@ def decide(findings: Sequence[Finding], policy: Policy, level: Level) -> Decisio
 def wording(decision: Decision, findings: Sequence[Finding], *, to: int = 1) -> str:
     """Returns the sentence for the report; it never says that the data are anonymous.
 
+    Nor does it say what may be exported: that depends on the guarantee, too (``gate``).
+
     Args:
         decision: the decision to explain.
         findings: the findings it follows from.
@@ -145,19 +147,12 @@ def wording(decision: Decision, findings: Sequence[Finding], *, to: int = 1) -> 
             f"{bounds}. Leakage smaller than this, to single atypical patients, or by other "
             f"attacks is not excluded. {_NOT_ANONYMOUS}"
         )
-    # medidd cannot export a set that somebody else made.
-    refused, kept = (
-        ("Not passed", "")
-        if decision.level is Level.FOREIGN
-        else ("Export refused", ", so not exported")
-    )
     start = {
-        Verdict.FAIL: f"{refused}.",
-        Verdict.INVALID: f"{refused}: the audit is incomplete or not valid.",
+        Verdict.FAIL: "Not passed.",
+        Verdict.INVALID: "Not passed: the audit is incomplete or not valid.",
     }.get(
         decision.verdict,
-        f"Not decided{kept}: the cohort is too small, a bound is too wide, or a person has to "
-        "look.",
+        "Not decided: the cohort is too small, a bound is too wide, or a person has to look.",
     )
     return " ".join([start, *(decision.reasons if to == 1 else _not_passed(decision, findings))])
 

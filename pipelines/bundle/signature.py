@@ -24,10 +24,10 @@ def sign(data: bytes, key: Path) -> bytes:
 
     Args:
         data: the check sums.
-        key: a private key without a passphrase, or a public key whose private half an agent holds.
+        key: a private key without a passphrase, or either half of a key that an agent holds.
 
     Raises:
-        Stop: the key cannot sign; that includes a key that needs a passphrase.
+        Stop: the key cannot sign; that includes a key that asks for its passphrase.
     """
     # Never through stdin: without a terminal, ssh-keygen reads a passphrase from it and signs
     # the rest.
@@ -39,7 +39,7 @@ def sign(data: bytes, key: Path) -> bytes:
     # The output of ssh-keygen is not shown: it names files of this computer.
     raise Stop(
         f"{key}: cannot sign, so medidd made no bundle; name a private key without a passphrase, "
-        "or the public half of a key that an ssh-agent holds",
+        "or a key that an ssh-agent holds",
         Exit.USAGE,
     )
 

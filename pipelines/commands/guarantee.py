@@ -72,36 +72,36 @@ def plan(job: Plan) -> Answer:
             Exit.USAGE,
         )
     budget, costs = job.budget, planned(made, job.budget, job.size)
+    learned = round((1 - budget.held_out) * budget.patients)
+    worth = hint(budget.epsilon, learned) if job.method == "moments" else ""
     times = "once" if costs.releases == 1 else f"{costs.releases} times"
     return Answer(
         [
             promise(budget),
             f"{job.method} asks {times} for {costs.numbers} numbers; the noise of each is "
             f"{costs.sigma:.3g} times the clip",
-            f"signal to noise with {budget.patients} patients: "
-            f"{costs.signal_to_noise(budget.patients):.2g}; 1 is reached with "
-            f"{costs.least_patients}",
-            costs.sentence(budget.patients),
-            *([said] if job.method == "moments" and (said := _hint(budget)) else []),
+            f"of {budget.patients} patients about {learned} are learned from; the others are held "
+            "out",
+            f"signal to noise with {learned} patients: {costs.signal_to_noise(learned):.2g}; 1 is "
+            f"reached with {costs.least_patients}",
+            costs.sentence(learned),
+            *([worth] if worth else []),
         ],
         {
             "epsilon": budget.epsilon,
             "delta": budget.delta,
             "mu": budget.series(1).mu,
             "patients": budget.patients,
+            "learned from": learned,
             "method": job.method,
             "releases": costs.releases,
             "numbers": costs.numbers,
             "sigma": costs.sigma,
-            "signal to noise": costs.signal_to_noise(budget.patients),
+            "signal to noise": costs.signal_to_noise(learned),
             "least patients": costs.least_patients,
-            "can work": costs.can_work(budget.patients),
+            "can work": costs.can_work(learned),
         },
     )
-
-
-def _hint(budget: Budget) -> str:
-    return hint(budget.epsilon, round((1 - budget.held_out) * budget.patients))
 
 
 def audit(job: Audit) -> Generator[Progress, None, Answer]:

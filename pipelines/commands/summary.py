@@ -7,7 +7,8 @@ from pathlib import Path
 from pipelines.commands.audit import sentence
 from pipelines.evaluation.votes import PREFIX
 from pipelines.learning.plan import too_few
-from pipelines.reports.report import ROWS, next_step
+from pipelines.reports.next_step import next_step
+from pipelines.reports.report import ROWS
 from pipelines.run import remarks
 from pipelines.run.films import open_cohort
 from pipelines.run.progress import Answer, seconds_of, spoken
@@ -32,9 +33,6 @@ def of(run: Run, seconds: float) -> Answer:
     release, metrics, audit = read_release(run), read_metrics(run), read_audit(run)
     facts = release.facts
     shape = "x".join(str(side) for side in release.levels.shape[2:])
-    ready = audit["verdict"] == "PASS" or facts["guarantee"] is not None
-    command = "export" if ready else "audit"
-    target = " --to BUNDLE" if command == "export" else ""
     lines = [
         f"{run.path}: {len(release.levels)} synthetic images of {shape} px, {facts['ipc']} for "
         f"each of {', '.join(facts['classes'])} ({facts['method']}, {seconds:.0f} s)",
@@ -43,7 +41,8 @@ def of(run: Run, seconds: float) -> Answer:
         "",
         *of_patients(metrics),
         *guaranteed(facts["guarantee"], _members(run)),
-        f"audit ({audit['level']}): {audit['verdict']}. {next_step(audit)}",
+        *(_reasons(audit) if audit["verdict"] in ("FAIL", "INVALID") else []),
+        f"audit ({audit['level']}): {audit['verdict']}. {next_step(audit).text}",
         f"report:  {run.report}",
     ]
     stages = seconds_of(run)
@@ -52,8 +51,7 @@ def of(run: Run, seconds: float) -> Answer:
     if run.refused.exists():
         lines.append(f"left out: {remarks.left_out(cohort.refused)}; list of files: {run.refused}")
     lines += remarks.of_cohort(cohort)
-    if audit["verdict"] not in ("FAIL", "INVALID"):
-        lines.append(f"next:    medidd {command} {shlex.quote(str(run.path))}{target}")
+    lines += _next(run.path, audit)
     value = {
         "run": str(run.path),
         "method": facts["method"],
@@ -92,12 +90,44 @@ def guaranteed(guarantee: Json | None, members: int) -> list[str]:
 
 def of_audit(path: Path, audit: Json) -> Answer:
     """Sums up an audit."""
-    lines = [f"{f['audit']}  {f['verdict']:<12}  {f['text']}" for f in audit["findings"]]
+    lines = [_finding(one) for one in audit["findings"]]
     stages = seconds_of(Run(path))
-    lines += ["", f"{path}: {sentence(audit)}", *spoken(stages)]
-    if audit["verdict"] == "PASS":
-        lines.append(f"next: medidd export {shlex.quote(str(path))} --to BUNDLE")
+    lines += ["", *spoken(stages), f"{path}: {_verdict(audit)}"]
+    lines += [next_step(audit).text, *_next(path, audit)]
     return Answer(lines, {"run": str(path), **audit, "stages": stages})
+
+
+def _finding(finding: Json) -> str:
+    return f"{finding['audit']}  {finding['verdict']:<12}  {finding['text']}"
+
+
+def _behind(audit: Json) -> dict[str, Json]:
+    """Returns the findings that are reasons of the verdict, by the reason's words."""
+    found = {f"{one['audit']}: {one['text']}": one for one in audit["findings"]}
+    return {reason: found[reason] for reason in audit["reasons"] if reason in found}
+
+
+def _reasons(audit: Json) -> list[str]:
+    """Returns a line for each reason of a verdict; one that is a finding looks like a finding."""
+    behind = _behind(audit)
+    return [_finding(behind[one]) if one in behind else one for one in audit["reasons"]]
+
+
+def _verdict(audit: Json) -> str:
+    """Returns the verdict for people who have read the findings, so these are only named."""
+    behind = _behind(audit)
+    others = [reason for reason in audit["reasons"] if reason not in behind]
+    if not behind:
+        return sentence(audit)
+    named = ", ".join(one["audit"] for one in behind.values())
+    return " ".join([f"{audit['verdict']} because of {named}.", *others])
+
+
+def _next(run: Path, audit: Json) -> list[str]:
+    """Returns the line with the command that comes next; none if no command does by itself."""
+    command = next_step(audit).command
+    target = " --to BUNDLE" if command == "export" else ""
+    return [f"next:    medidd {command} {shlex.quote(str(run))}{target}"] if command else []
 
 
 def of_bundle(bundle: Path) -> Answer:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from medidd.evaluate import score
-from medidd.patient_vote import Ballot, called, threshold
+from medidd.scores.patient_vote import Ballot, called, threshold
 from medidd.split import Role
 from pipelines.run.patients import Patients
 from pipelines.run.store import Json

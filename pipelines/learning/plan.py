@@ -81,17 +81,17 @@ class Plan:
         return patients >= self.least_patients
 
     def sentence(self, patients: int) -> str:
-        """Returns in plain words whether it can work."""
+        """Returns in plain words whether it can work with so many patients to learn from."""
         if self.can_work(patients):
             return "It can work: what tells the classes apart is larger than the noise."
         if self.least_patients <= HOPELESS * patients:
             return (
-                f"It will work badly: it needs about {self.least_patients} patients; more patients "
-                "or a larger --epsilon would help."
+                f"It will work badly: it needs about {self.least_patients} patients to learn from; "
+                "more patients or a larger --epsilon would help."
             )
         return (
-            f"It cannot work: it needs about {self.least_patients} patients; use moments, or a "
-            "larger --epsilon."
+            f"It cannot work: it needs about {self.least_patients} patients to learn from; use "
+            "moments, or a larger --epsilon."
         )
 
     def require(self, patients: int) -> None:
@@ -121,7 +121,9 @@ def too_few(guarantee: Json, members: int) -> str:
         return ""
     return (
         f"{members} patients are few: under this guarantee about {plan.least_patients} would do. "
-        "The images are partly noise; a larger --epsilon or more patients would help"
+        "With so few, noise outweighs what tells the classes apart, so the images may train a "
+        "network no better than as many random films; more patients or a larger --epsilon would "
+        "help"
     )
 
 

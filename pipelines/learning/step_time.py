@@ -3,9 +3,12 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
+from math import ceil
 from pathlib import Path
+from statistics import fmean
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -78,6 +81,9 @@ def seconds_per_step(
 ) -> float:
     """Returns the seconds of one step on noise of the right shape; 0 for a baseline.
 
+    It is the mean over a whole run. What a path begins with, such as a question about all films, a
+    refinement or a pool of networks, counts as often as the run begins a path.
+
     Args:
         recipe: what takes the steps.
         per_class: films of the largest class.
@@ -99,14 +105,32 @@ def seconds_per_step(
     with TemporaryDirectory() as folder:
         whole = on_trial_experts(recipe.method, real.real, images, Path(folder))
         method, share = shortened(whole)
-        steps = distill(method, synthetic, real, steps=TRIAL_STEPS + 1, rng=rng)
-        next(steps)
-        begun, before = clock(), real.whole
-        for _ in steps:
-            pass
-        answers = real.whole - before
-        others = clock() - begun - answers
-        return (others / share + answers * per_class / batch) / TRIAL_STEPS
+        ended = list[int]()  # how many steps were taken when a path ended
+        steps = distill(
+            method, synthetic, real, steps=TRIAL_STEPS + 1, rng=rng, between=ended.append
+        )
+        laps = [_Lap(clock(), real.whole), *(_Lap(clock(), real.whole) for _ in steps)]
+    begins = [0, *ended[:-1]]
+    first, later = list[float](), list[float]()
+    for step, (before, after) in enumerate(pairwise(laps)):
+        answers = after.whole - before.whole
+        others = after.at - before.at - answers
+        if step in begins:  # here a refinement is, of which only a share was tried
+            first.append(others / share + answers * per_class / batch)
+        else:
+            later.append(others + answers * per_class / batch)
+    # The very first step also makes what is made once. It counts if no other one begins a path.
+    first = first[1:] or first
+    length = ended[0] if len(ended) > 1 else fields.values(method).get("online", recipe.steps)
+    paths = ceil(recipe.steps / max(length, 1))
+    return (paths * fmean(first) + (recipe.steps - paths) * fmean(later or [0])) / recipe.steps
+
+
+class _Lap(NamedTuple):
+    """A moment between two steps, and how long answers about all films had taken until then."""
+
+    at: float
+    whole: float
 
 
 def noise(classes: int, per_class: int, size: int, device: torch.device) -> tuple[Tensor, Tensor]:

@@ -21,6 +21,8 @@ of ``PATIENTS``."""
 def hint(epsilon: float, patients: int) -> str:
     """Returns what was measured with at most so many patients and so large an epsilon, in words.
 
+    Patients are those that are learned from, without those held out.
+
     Empty if less was never tried: then nothing is known, and nothing should be expected.
     """
     tried = [one for one in AUC if one <= epsilon]
@@ -29,7 +31,7 @@ def hint(epsilon: float, patients: int) -> str:
         return ""
     own, images = AUC[max(tried)][PATIENTS.index(max(counts))]
     return (
-        f"On public chest films, moments with {max(counts)} patients at epsilon {max(tried):g} "
-        f"gave an AUC of {own:.2f} (own classifier) and {images:.2f} (a network trained on six "
-        "images)."
+        "The nearest measurement with no more patients and epsilon, on public chest films: moments "
+        f"learned from {max(counts)} patients at epsilon {max(tried):g} gave an AUC of {own:.2f} "
+        f"(own classifier) and {images:.2f} (a network trained on six images)."
     )

@@ -30,6 +30,7 @@ there is cannot be compared with anything.
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from math import ceil
 
 import numpy as np
 import torch
@@ -147,9 +148,10 @@ class Shift:
             )
         lines = []
         if self.unlike:
+            beyond = ceil(100 * self.distance) / 100  # rounded up, so never equal to the limit
             lines.append(
                 f"these films do not look like the distilled ones: {'; '.join(self.looks)} "
-                f"(distance {self.distance:.1f}, limit 1); results on them mean little"
+                f"(distance {beyond:.2f}, limit 1); results on them mean little"
             )
         if count := int(self.odd.sum()):
             usual = "of the right films up to 15 in 100 do not"

@@ -1,7 +1,6 @@
 """Says what a distillation would do, how long it would take and how much memory; writes nothing."""
 
 import os
-import time
 from collections import Counter
 from typing import Protocol
 
@@ -19,7 +18,7 @@ from pipelines.learning.promise import promise
 from pipelines.learning.step_time import seconds_per_step, spoken
 from pipelines.planning.memory import said
 from pipelines.planning.study import looked_at
-from pipelines.planning.trial import trained
+from pipelines.planning.trial import clock_of, trained
 from pipelines.run import remarks
 from pipelines.run.errors import Exit, Stop
 from pipelines.run.films import Studies
@@ -61,11 +60,12 @@ def run(job: Asked) -> Answer:
     largest = max(films.values()) * (1 if cut is None else cut.per_film)
     frozen.settle()
     try:
-        step = seconds_per_step(recipe, largest, studies.size, frozen.device)
+        clock = clock_of(frozen)
+        step = seconds_per_step(recipe, largest, studies.size, frozen.device, clock)
         memory, need = said(frozen, Crowd.of(plan, frozen), job.workers.here - 1)
     except (ValueError, FloatingPointError) as error:
         raise Stop(f"a trial on noise failed: {error}", Exit.USAGE) from None
-    network = trained(frozen, recipe, "convnet", time.monotonic)
+    network = trained(frozen, recipe, "convnet", clock)
     full = TEACHING.steps * TEACHING.batch / (RECIPIENT.steps * recipe.shown * len(classes))
     # All processes share the networks; the audit trains its own in one.
     trainings = NETWORKS * (1 + len(BASELINES) + full) / min(os.cpu_count() or 1, job.workers.here)
@@ -82,10 +82,12 @@ def run(job: Asked) -> Answer:
         f"({', '.join(f'{name} {n}' for name, n in sorted(films.items()))}); "
         f"left out: {remarks.left_out(plan.refused)}",
         f"would make {recipe.shown * len(classes)} images of {studies.size} px with {recipe.name}, "
-        f"{recipe.steps} steps on {frozen.device_name}, in {place.path}",
+        f"{recipe.steps} step{'' if recipe.steps == 1 else 's'} on {frozen.device_name}, in "
+        f"{place.path}",
         f"would take about {spoken(seconds['distil'])} to distil, "
         f"{spoken(seconds['train and audit'])} to train networks and screen, plus reading; "
-        f"a standard audit would take another {spoken(seconds['standard audit'])}",
+        f"a standard audit would take another {spoken(seconds['standard audit'])}; other work on "
+        "this computer makes all of it longer",
         memory,
     ]
     if cut is not None:

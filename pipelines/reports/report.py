@@ -9,6 +9,7 @@ import numpy as np
 from medidd.dicom.errors import counts
 from pipelines.reports.figures import loss_curve, roc
 from pipelines.reports.internal import FOLDER, PAGE
+from pipelines.reports.next_step import next_step
 from pipelines.reports.pages import environment
 from pipelines.run.patients import Patients
 from pipelines.run.release_file import Release, png, read_release
@@ -33,12 +34,6 @@ ROWS = {
     "average": "class averages",
     "class-mean": "noisy class means",
     "full": "all films",
-}
-NEXT = {
-    "PASS": "The release may be exported with medidd export.",
-    "FAIL": "medidd refuses to export the release.",
-    "INVALID": "medidd refuses to export the release.",
-    "INCONCLUSIVE": "medidd refuses to export the release unless a person accepts it.",
 }
 
 
@@ -70,7 +65,7 @@ def write_report(run: Run, patients: Patients, *, networks: int) -> None:
             evidence=_counted(patients.cohort.evidence),
             unmatched=unmatched(patients.cohort.refused, patients.cohort.unknown_keys),
             summary=summary(release, metrics),
-            next_step=next_step(audit),
+            next_step=next_step(audit).text,
             audit=audit,
             before=audit["audited before"],
             guarantee=rows(release.facts["guarantee"]) if release.facts["guarantee"] else {},
@@ -109,26 +104,6 @@ def summary(release: Release, metrics: Json) -> str:
         f"This is {abs(gain):.3f} {beside} the same number of random films ({floor['mean']:.3f}). "
         f"All films give {full['mean']:.3f}."
     )
-
-
-def next_step(audit: Json) -> str:
-    """Returns what the verdict means for the release."""
-    if audit["guarantee"] is not None and audit["verdict"] in ("FAIL", "INVALID"):
-        return (
-            "medidd refuses to export the release unless a person accepts what the attacks found; "
-            "nobody can accept a finding about its files."
-        )
-    if audit["guarantee"] is not None and audit["verdict"] == "INCONCLUSIVE":
-        return (
-            "The audits are not decided, but the release has a guarantee, so it may be exported "
-            "with medidd export."
-        )
-    if audit["verdict"] == "INCONCLUSIVE" and audit["level"] == "screen":
-        return (
-            "The screening found nothing that forbids an export, but a screening cannot allow "
-            "one. Run medidd audit: the standard audit can allow it."
-        )
-    return NEXT[audit["verdict"]]
 
 
 def _internal(run: Run) -> str:

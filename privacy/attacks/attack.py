@@ -227,7 +227,8 @@ def _text(row: Judged, p: float, policy: Policy, verdict: Verdict, *, calibrated
             "Shown one member and one control, the attack picks the member "
             f"{row.value:.0%} of the time (at most {row.high:.0%}; {limit})."
         )
-    return found + row.text + ("" if calibrated else " Without null releases nothing can pass.")
+    open_ = "" if calibrated else " Without null releases this attack cannot pass."
+    return found + row.text + open_
 
 
 def caught(scores: Scores) -> dict[str, dict[str, float] | str]:

@@ -7,7 +7,7 @@ unusual is measured over members and controls alike, so that it does not depend 
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,10 +38,12 @@ class Group:
 
     Attributes:
         name: what they have in common; never an identifier.
+        words: the same for people.
         scores: their scores.
     """
 
     name: str
+    words: str
     scores: Scores
 
     @property
@@ -55,6 +57,7 @@ class Group:
         members, controls = self.sizes
         return {
             "group": self.name,
+            "in words": self.words,
             "members": members,
             "controls": controls,
             "auc": auc(self.scores),
@@ -67,11 +70,20 @@ def exposed_groups(evidence: Evidence, policy: Policy, rng: Generator) -> Findin
     """Judges the attack's scores in each group."""
     calibrated = evidence.nulls is not None
     scores = attack(evidence).best_informed
-    return judge_groups(scores, evidence.everybody, policy, rng, calibrated=calibrated)
+    classes = (evidence.declared or {}).get("classes", ())
+    return judge_groups(
+        scores, evidence.everybody, policy, rng, calibrated=calibrated, classes=classes
+    )
 
 
 def judge_groups(
-    scores: Scores, everybody: Films, policy: Policy, rng: Generator, *, calibrated: bool
+    scores: Scores,
+    everybody: Films,
+    policy: Policy,
+    rng: Generator,
+    *,
+    calibrated: bool,
+    classes: Sequence[str] = (),
 ) -> Finding:
     """Bounds the AUC in each group; only a lower bound above the limit fails.
 
@@ -83,13 +95,14 @@ def judge_groups(
         policy: sets the limit.
         rng: for resampling.
         calibrated: whether the scores are against null releases.
+        classes: names of the classes, for people; may be empty.
     """
     limit = policy.largest_auc
-    whole = Group("everybody", scores)
+    whole = Group("everybody", "everybody", scores)
     finite = scores.members.isfinite().all() and scores.controls.isfinite().all()
     if not finite or not min(whole.sizes):
         return _invalid(limit, "The attack gave no scores for patients who can be compared.")
-    found = list(groups(everybody, scores))
+    found = list(groups(everybody, scores, classes))
     level = 1 - 0.05 / max(1, len(found))
     # A1 judges all patients together; their row is here only for comparison.
     reference = whole.row(AucBounds(scores, rng), level)
@@ -108,8 +121,8 @@ def judge_groups(
         text = f"No group has {LEAST} members and {LEAST} controls, so none was judged by itself."
     if rows:
         text += (
-            f" In the group '{worst['group']}' the attack is right {worst['auc']:.0%} of the time "
-            f"(at least {worst['low']:.0%}, at most {worst['high']:.0%}; limit {limit:.0%})."
+            f" In the group '{worst['in words']}' the attack is right {worst['auc']:.0%} of the "
+            f"time (at least {worst['low']:.0%}, at most {worst['high']:.0%}; limit {limit:.0%})."
         )
     return Finding(
         audit="A7",
@@ -125,16 +138,18 @@ def judge_groups(
     )
 
 
-def groups(everybody: Films, scores: Scores) -> Iterator[Group]:
+def groups(everybody: Films, scores: Scores, classes: Sequence[str] = ()) -> Iterator[Group]:
     """Yields the groups that are large enough; groups of the same patients only once.
 
     Args:
         everybody: films of members and then controls.
         scores: of the same patients, in the same order.
+        classes: names of the classes, for people; may be empty.
     """
     seen = {(True,) * len(everybody.ids)}
     for name, chosen, least in _candidates(everybody):
-        group, patients = Group(name, _of(scores, chosen)), tuple(chosen.tolist())
+        words, patients = _words(name, classes), tuple(chosen.tolist())
+        group = Group(name, words, _of(scores, chosen))
         if patients not in seen and min(group.sizes) >= least:
             seen.add(patients)
             yield group
@@ -180,6 +195,16 @@ def _candidates(films: Films) -> Iterator[tuple[str, Tensor, int]]:
         for word in sorted(set(words) - {""}):
             whose = {one for one, said in zip(films.patients, words, strict=True) if said == word}
             yield f"{trait} {word}", torch.tensor([one in whose for one in films.ids]), LEAST
+
+
+def _words(name: str, classes: Sequence[str]) -> str:
+    """Returns a group's name for people, who know neither classes by number nor what is hashed."""
+    kind, _, word = name.partition(" ")
+    if kind == "device":
+        return f"one device (make and model as keyed hash {word})"
+    if kind == "class" and classes:
+        return f"class {classes[int(word)]}"
+    return name
 
 
 def _of(scores: Scores, chosen: Tensor) -> Scores:

@@ -137,7 +137,8 @@ leaving = options(
         "signing",
         type=FILE,
         metavar="KEY",
-        help="OpenSSH key that signs the bundle's checksums. It must have no passphrase.",
+        help="OpenSSH key that signs the bundle's checksums: one without a passphrase, or one that "
+        "an ssh-agent holds, whose public half is enough.",
         panel=EXPORT,
     ),
 )

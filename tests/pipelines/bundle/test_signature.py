@@ -9,6 +9,7 @@ import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from invented_cohort import called, files_of, tree
@@ -190,6 +191,30 @@ def test_a_public_key_signs_by_an_agent_alone(
     with pytest.raises(Stop, match="cannot sign"):
         sign(b"x", public)
     assert sign(b"x", tmp_path / "elsewhere").startswith(b"-----BEGIN")
+
+
+@pytest.mark.skipif(not shutil.which("ssh-agent"), reason="OpenSSH has no agent here")
+def test_a_key_with_a_passphrase_signs_if_an_agent_holds_it(
+    key: Key, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    locked, answer = key(passphrase="secret"), tmp_path / "answer"
+    answer.write_text("#!/bin/sh\necho secret\n")
+    answer.chmod(0o755)
+    asked = {"SSH_ASKPASS": str(answer), "SSH_ASKPASS_REQUIRE": "force"}
+    with TemporaryDirectory() as short:  # the path of a socket has at most 107 letters
+        monkeypatch.setenv("SSH_AUTH_SOCK", f"{short}/agent")
+        start = ["ssh-agent", "-D", "-a", f"{short}/agent"]
+        with subprocess.Popen(start, stdout=subprocess.PIPE) as agent:
+            try:
+                assert agent.stdout is not None
+                agent.stdout.readline()  # now it listens
+                subprocess.run(["ssh-add", "-q", locked], env=os.environ | asked, check=True)
+                made = [sign(b"x", half) for half in (locked, locked.with_name("key.pub"))]
+            finally:
+                agent.terminate()
+    assert all(one.startswith(b"-----BEGIN") for one in made)
+    with pytest.raises(Stop, match="ssh-agent holds"):
+        sign(b"x", locked)
 
 
 def test_a_signed_export_is_whole_and_the_same_again(

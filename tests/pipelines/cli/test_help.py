@@ -93,6 +93,12 @@ def test_the_page_of_options_in_the_docs_is_what_the_commands_say() -> None:
     assert (ROOT / "docs" / "options.md").read_text() == page()
 
 
+def test_every_command_is_in_a_panel_that_says_what_it_is_for() -> None:
+    shown = called("--help").out
+    assert "─ Studies ─" in shown
+    assert "─ Commands ─" not in shown  # where those stand that no panel names
+
+
 def test_answers_are_broken_between_words_on_a_terminal_and_nowhere_else() -> None:
     text = "A1  PASS          Shown one member and one control.\n\nlast/path-with-hyphens is long"
     assert fitted(text, 0) == text
@@ -116,4 +122,5 @@ def test_help_fits_80_columns_and_shows_the_groups_in_their_order() -> None:
     )
     assert max(map(len, ended.stdout.splitlines())) <= 80
     titles = [line.split()[1] for line in ended.stdout.splitlines() if line.startswith("╭─")]
-    assert titles == ["Films", "Labels", "Method", "Guarantee", "Run", "Machine", "Help"]
+    of_runs = ["Films", "Labels", "Patches", "Method", "Guarantee", "Run", "Machine"]
+    assert titles == [*of_runs, "Help"]

@@ -29,6 +29,7 @@ from safetensors.torch import load_file
 import pipelines.learning.learn
 from medidd.data import NORMALIZATION
 from medidd.distill import Classifies
+from pipelines.commands import summary
 from pipelines.commands.distill import run
 from pipelines.learning.opened_run import open_run
 from pipelines.run import ledger
@@ -166,6 +167,11 @@ def test_what_attacks_find_needs_a_person_and_what_files_hold_forbids(
             finding["verdict"] = verdict if finding["audit"] == audit else "PASS"
 
     rule(Run(path), planted)
+    said = summary.of(Run(path), 1.0).lines
+    assert [line.split()[:2] for line in said if line.startswith(audit)] == [[audit, verdict]]
+    said = summary.of_audit(path, read_audit(Run(path))).lines
+    assert f"{path}: {verdict} because of {audit}." in said
+    assert ("unless a person accepts" in said[-1]) == (open_to == "a person")
     refused = called("export", path, "--to", tmp_path / "bundle")
     assert (refused.code, (tmp_path / "bundle").exists()) == (6, False)
     accepted = called("export", path, "--to", tmp_path / "bundle", *ACCEPTED)

@@ -6,7 +6,7 @@ import pytest
 
 from pipelines.commands.guarantee import Plan as Planned
 from pipelines.commands.guarantee import plan
-from pipelines.learning.plan import planned
+from pipelines.learning.plan import planned, too_few
 from pipelines.learning.recipe import recipe
 from pipelines.run.budget import Budget
 from pipelines.run.errors import Stop
@@ -25,3 +25,10 @@ def test_a_method_whose_experts_asked_needs_no_patients(
     costs.require(20)
     with pytest.raises(Stop, match="its experts ask"):
         plan(Planned(Budget(1.0), method=name))
+
+
+@pytest.mark.parametrize(("members", "few"), [(206, True), (493, True), (494, False)])
+def test_of_few_patients_it_is_said_what_their_images_are_worth(members: int, few: bool) -> None:
+    found = too_few({"releases": 1, "numbers": 5510, "sigma": 1.993}, members)
+    assert ("no better than as many random films" in found) == few
+    assert ("about 494 would do" in found) == few

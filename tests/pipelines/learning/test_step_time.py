@@ -9,6 +9,7 @@ import torch
 
 import pipelines.learning.step_time
 from medidd.fields import values
+from medidd.methods.frepo import Member
 from pipelines.learning.recipe import Recipe, recipe
 from pipelines.learning.step_time import TRIAL_FILMS, TRIAL_REFINED, TRIAL_STEPS, seconds_per_step
 
@@ -40,8 +41,31 @@ def test_a_long_refinement_is_tried_in_part_and_counts_as_the_whole(
     seconds = seconds_per_step(made(refined=refined), 4, 16, torch.device("cpu"), ticking())
     assert tried == [min(refined, TRIAL_REFINED)]
     # Each step asks about all films, which is no part of the refinement: one tick of three.
-    own, asked = TRIAL_STEPS + 1, TRIAL_STEPS
-    assert seconds * TRIAL_STEPS == pytest.approx(own * max(refined / TRIAL_REFINED, 1) + asked)
+    assert seconds == pytest.approx(2 * max(refined / TRIAL_REFINED, 1) + 1)
+
+
+@pytest.mark.parametrize("steps", [2, 20, 40])
+def test_one_question_and_one_refinement_count_once_however_many_steps(steps: int) -> None:
+    of = made(refined=20 * TRIAL_REFINED, steps=steps)
+    each = seconds_per_step(of, 4, 16, torch.device("cpu"), ticking())
+    assert steps * each == pytest.approx(20 * 2 + 1 + steps - 1)
+
+
+@pytest.mark.parametrize("steps", [20, 40])
+def test_a_pool_of_networks_counts_as_often_as_it_is_made(
+    steps: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    updates, train = [0], Member.train
+
+    def counted(member: Member, synthetic: Any, steps: int) -> None:
+        updates.append(steps)
+        train(member, synthetic, steps)
+
+    monkeypatch.setattr(Member, "train", counted)
+    of = recipe("frepo", settings={"online": 20, "pool": 10, "steps": steps}, **HOW)
+    each = seconds_per_step(of, 4, 16, torch.device("cpu"), lambda: float(sum(updates)))
+    pools = steps // 20
+    assert steps * each == pytest.approx(pools * sum(range(0, 20, 2)) + steps - pools)
 
 
 def test_only_an_answer_about_all_films_takes_longer_with_more_films() -> None:

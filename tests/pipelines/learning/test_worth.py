@@ -2,7 +2,9 @@
 
 import pytest
 
+from pipelines.commands.guarantee import Plan, plan
 from pipelines.learning.worth import AUC, PATIENTS, hint
+from pipelines.run.budget import Budget
 
 
 @pytest.mark.parametrize(
@@ -18,6 +20,17 @@ def test_the_hint_never_promises_more_than_was_tried(
     epsilon: float, patients: int, said: str
 ) -> None:
     assert said in hint(epsilon, patients)
+
+
+@pytest.mark.parametrize(("patients", "learned", "said"), [(200, 120, 75), (250, 150, 150)])
+def test_a_plan_counts_the_patients_that_are_learned_from(
+    patients: int, learned: int, said: int
+) -> None:
+    answer = plan(Plan(Budget(2.0, patients=patients)))
+    assert f"of {patients} patients about {learned} are learned from" in answer.text()
+    assert f"signal to noise with {learned} patients" in answer.text()
+    assert f"moments learned from {said} patients at epsilon 2" in answer.text()
+    assert answer.value["learned from"] == learned
 
 
 @pytest.mark.parametrize(("epsilon", "patients"), [(0.5, 5000), (3.0, 74)])

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -143,6 +144,8 @@ def test_the_warning_says_what_is_wrong_and_how_many_films_are_odd() -> None:
     first, second = found(1 - cohort(20)).text().splitlines()
     assert "do not look like the distilled ones: inverted (distance" in first
     assert second.startswith("20 of 20 films")
+    barely = replace(found(1 - cohort(20)), distance=1.0001)
+    assert "(distance 1.01, limit 1)" in barely.text()
 
 
 @pytest.mark.parametrize("level", [0.0, 0.4, 1.0])

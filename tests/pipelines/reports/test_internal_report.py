@@ -374,14 +374,22 @@ def test_subgroups_have_a_table_where_they_were_looked_for(
     policy: Policy,
     tmp_path: Path,
 ) -> None:
-    row = {"group": "sex F", "members": 21, "controls": 22, "auc": 0.5, "low": 0.4, "high": 0.6}
+    row = {
+        "group": "class 0",
+        "in words": "class normal",
+        "members": 21,
+        "controls": 22,
+        "auc": 0.5,
+        "low": 0.4,
+        "high": 0.6,
+    }
     more = Finding.exact(
         "A7", "Groups", Verdict.PASS, "No.", value=0.5, limit=0.65, details={"groups": [row]}
     )
     assert "(A7) was not made" in report["report.html"]
     report = written(tmp_path / "audit", case, [*findings, more], policy)
     assert json.loads(report["report.json"])["groups"] == [row]
-    assert "<td>sex F</td>" in report["report.html"]
+    assert "<td>class normal</td>" in report["report.html"]
 
 
 def test_an_audit_that_could_not_look_is_not_shown_as_passed(

@@ -94,6 +94,8 @@ def test_groups_are_classes_and_traits_that_are_large_enough(rng: torch.Generato
     expected = tuple(sum(d == "d1" for d in part) for part in (device[:100], device[100:]))
     assert found["device d1"] == expected
     assert found["class 0"] == (50, 50)
+    words = {group.name: group.words for group in groups(films, scores, ("normal", "pneumonia"))}
+    assert words["class 1"] == "class pneumonia"
 
 
 def test_the_same_patients_are_no_second_group(rng: torch.Generator) -> None:
@@ -124,17 +126,25 @@ def test_groups_that_leak_just_up_to_the_limit_are_accused_in_at_most_five_perce
     assert np.mean([v is Verdict.FAIL for v in verdicts]) <= 0.15
 
 
-@pytest.mark.parametrize("group", ["atypical", "device d1"])
-def test_a_leak_to_one_group_is_seen_and_named(
-    group: str, policy: Policy, rng: torch.Generator
+@pytest.mark.parametrize(
+    ("group", "said"),
+    [
+        ("atypical", "'most atypical 10%'"),
+        ("device d1", "'one device (make and model as keyed hash d1)'"),
+    ],
+)
+def test_a_leak_to_one_group_is_seen_and_named_in_words(
+    group: str, said: str, policy: Policy, rng: torch.Generator
 ) -> None:
     films = with_traits(300, rng)
-    atypical = most_atypical(films)
-    here = torch.tensor([d == "d1" for d in films.traits["device"]])
-    scores = scored(films, 150, rng, 4.0 * (atypical if group == "atypical" else here))
+    whose = {
+        "atypical": most_atypical(films),
+        "device d1": torch.tensor([d == "d1" for d in films.traits["device"]]),
+    }
+    scores = scored(films, 150, rng, 4.0 * whose[group])
     finding = judge_groups(scores, films, policy, rng, calibrated=True)
     assert finding.verdict is Verdict.FAIL
-    assert group in finding.text
+    assert said in finding.text
     (everybody, *rows) = finding.details["groups"]
     assert everybody["group"] == "everybody"
     (found,) = [row for row in rows if group in row["group"]]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from medidd.patient_vote import Ballot, called, threshold
+from medidd.scores.patient_vote import Ballot, called, threshold
 
 # Patient a: two positive and one negative vote, and one patch of background; b: only background.
 PATIENTS = ["a", "b", "a", "a", "a", "c"]
