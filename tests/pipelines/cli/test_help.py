@@ -95,7 +95,7 @@ def test_the_page_of_options_in_the_docs_is_what_the_commands_say() -> None:
 
 def test_every_command_is_in_a_panel_that_says_what_it_is_for() -> None:
     shown = called("--help").out
-    assert "─ Studies ─" in shown
+    assert "─ Studies of several runs ─" in shown
     assert "─ Commands ─" not in shown  # where those stand that no panel names
 
 
