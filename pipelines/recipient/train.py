@@ -123,6 +123,7 @@ def fitted(
         union.images,
         union.labels,
         made,
+        union.film_classes,
     )
 
 
@@ -150,6 +151,12 @@ def _weights(job: Train) -> tuple[float, ...]:
 def _own(job: Train, union: Union) -> Generator[Progress, None, Cohort | None]:
     if job.own is None:
         return None
+    if union.reading.patches is not None:
+        raise Stop(
+            "the bundle is of patches, and nothing says what the patches of your own films show, "
+            "so they cannot be mixed in; leave them out",
+            Exit.USAGE,
+        )
     cohort = yield from read_own(job.own, union.reading, union.size, beside=job.out)
     return in_classes(to_learn(cohort), union.classes, job.renamed)
 
