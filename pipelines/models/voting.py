@@ -17,6 +17,7 @@ from medidd.dicom.patches import Patches
 from medidd.patient_vote import Ballot, called
 from pipelines.models.films import Levels
 from pipelines.models.model import Model
+from pipelines.models.model_card import cutting
 from pipelines.models.testing import Judged
 from pipelines.run.errors import Exit, Stop
 from pipelines.run.store import Json
@@ -76,15 +77,6 @@ class Voting:
         """Returns shares of votes whose greatest is the call; see ``patient_vote.called``."""
         return called(shares, self.threshold) if len(self.classes) == 2 else shares
 
-    def words(self) -> str:
-        """Returns how films are cut."""
-        cut, size = self.patches, self.model.size
-        return (
-            f"films are framed to {cut.frame} x {cut.frame} pixels and cut into {cut.per_film} "
-            f"patches of {cut.size} x {cut.size}, one every {cut.stride} pixels, each resampled to "
-            f"{size} x {size}"
-        )
-
     def json(self) -> Json:
         """Returns the same for programs."""
         about = {name: getattr(self.patches, name) for name in ("size", "stride", "frame")}
@@ -126,7 +118,10 @@ def voting(model: Model, device: torch.device, threshold: float | None) -> Votin
 
 def notes(voting: Voting, unit: str) -> list[str]:
     """Returns what a person must know about films or patients that are called by votes."""
-    return [f"note: {text}" for text in (voting.words(), voting.rule(unit), NOT_COMPARED)]
+    return [
+        f"note: {text}"
+        for text in (cutting(voting.patches, voting.model.size), voting.rule(unit), NOT_COMPARED)
+    ]
 
 
 def judged(voting: Voting, cohort: Cohort) -> tuple[Judged, Floats]:
