@@ -205,7 +205,6 @@ def _in_order(one: Received, first: Received) -> Received:
         one,
         labels=one.labels[:, columns],
         classes=first.classes,
-        film_classes=first.film_classes,
     )
 
 

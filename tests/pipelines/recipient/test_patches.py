@@ -212,10 +212,22 @@ def test_patients_are_judged_by_the_votes_of_all_their_patches(
     assert found_in(tree(tmp_path / "report"), traces(house)) == []
 
 
-def test_a_bundle_of_patches_is_tested_too(bundle: Path, house: Source, tmp_path: Path) -> None:
-    out = tmp_path / "report"
-    ended = called("test", bundle, "--dicom-dir", house.folder, "--out", out, "--device", "cpu")
+def test_a_bundle_is_tested_on_the_patches_of_the_official_test_split(
+    bundle: Path, house: Source, tmp_path: Path
+) -> None:
+    table = tmp_path / "labels.csv"
+    rows = ["StudyInstanceUID,label,split"]
+    for study, label in sorted(csv.reader(house.labels.read_text().splitlines()[1:])):
+        patient = int(house.patient_of[study][-4:])
+        rows.append(f"{study},{label},{'test' if patient % 3 else 'train'}")
+    table.write_text("\n".join([*rows, ""]))
+    films = ("--dicom-dir", house.folder, "--labels", table, "--device", "cpu")
+    ended = called("test", bundle, *films, "--out", tmp_path / "report")
     assert ended.code == 0, ended.err
+    tested = [of for of in house.patient_of.values() if int(of[-4:]) % 3]
+    films_of = [pydicom.dcmread(path).PatientID for path in house.folder.rglob("*.dcm")]
+    many = sum(one in tested for one in films_of)
+    assert f"{many} films of 16 patients" in ended.out
     assert "patches called beside have no vote" in ended.out
     assert "a patient is pneumonia if more than 0.5 of them are" in ended.out
     assert "no common layout" in ended.out
