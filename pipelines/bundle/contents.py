@@ -92,6 +92,8 @@ def own_words(facts: Json, release: Audited) -> frozenset[str]:
     images, labels = release.images.numel(), release.labels.nbytes
     chosen += [*release.images.shape, images, labels, images + labels]
     chosen += [*facts["fields"].values(), *facts["ingredients"].values()]
+    cut = facts["reading"].get("patches", {})
+    chosen += [value for name, value in cut.items() if name != "background"]  # a class's name
     return template_words() | frozenset(token for one in chosen for token in tokens(str(one)))
 
 

@@ -109,8 +109,9 @@ def croissant(facts: Json, files: Mapping[str, bytes]) -> bytes:
         ],
         "name": "synthetic-radiographs",
         "description": (
-            f"{facts['ipc'] * len(classes)} synthetic images with soft labels that represent a set "
-            "of radiographs. Not for diagnosis. README.md is the card."
+            f"{facts['ipc'] * len(classes)} synthetic images with soft labels that represent "
+            + ("patches of " if "patches" in facts["reading"] else "")
+            + "a set of radiographs. Not for diagnosis. README.md is the card."
         ),
         "keywords": ["dataset distillation", "synthetic", "radiography"],
         "isLiveDataset": False,

@@ -12,6 +12,7 @@ import math
 import re
 from dataclasses import replace
 
+import numpy as np
 import torch
 
 from medidd import fields
@@ -22,7 +23,7 @@ from pipelines.learning.job import versions
 from pipelines.learning.opened_run import OpenedRun
 from pipelines.learning.plan import planned
 from pipelines.learning.promise import EXPERTS, stated
-from pipelines.run.release_file import LEVELS, read_release
+from pipelines.run.release_file import FILM_CLASSES, LEVELS, read_release
 from pipelines.run.seal import read_sealed, write_sealed
 from pipelines.run.seeds import generator
 from pipelines.run.store import Json
@@ -40,7 +41,10 @@ def facts(opened: OpenedRun, guarantee: Json | None) -> Json:
     """
     frozen = opened.frozen
     scale = {"mean": NORMALIZATION.mean, "std": NORMALIZATION.std, "levels": LEVELS}
-    said = frozen.facts(opened.patients.cohort.classes, scale, guarantee)
+    cohort = opened.patients.cohort
+    said = frozen.facts(cohort.classes, scale, guarantee)
+    if len(cohort.films):
+        said |= {FILM_CLASSES: [cohort.classes[of] for of in np.unique(cohort.of_films)]}
     return said | {"training": told(recipient(frozen), frozen.width)}
 
 

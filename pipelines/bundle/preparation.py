@@ -9,11 +9,19 @@ from collections.abc import Sequence
 
 from medidd.dicom.pixels.display import PERCENTILES
 from medidd.dicom.reading import Voi
+from pipelines.run.release_file import FILM_CLASSES
 from pipelines.run.store import Json, dumped
 
 NAME = "preparation.json"
-VERSION = 1
-"""Of the contract; it is raised if ``prepare.py`` of an older bundle could not follow it."""
+VERSION, CUT = 1, 2
+"""Of the contract, for whole films and for films that are cut.
+
+It is raised if ``prepare.py`` of an older bundle could not follow it: one that knows no patches
+would classify whole films by networks of patches.
+"""
+
+_HOW_CUT = ("size", "stride", "frame", "background")
+"""What of ``Patches`` a recipient needs; when a patch has a class is about the sender's regions."""
 
 _SOURCES: dict[Voi, tuple[str, ...]] = {
     "auto": ("lut", "window", "percentiles"),
@@ -63,6 +71,21 @@ MEANINGS = {
 }
 """What each field means, in plain words; a copy is in the file."""
 
+OF_PATCHES = {
+    "framing": "letterbox: in true proportions of its pixels, the longer side as long as the "
+    "square's, centered on black. The square is frame by frame pixels, see patches.",
+    "size": "Rows, and columns, of a patch after it is resampled.",
+    "patches": "How a film is cut. frame is the height and width of the square that it is framed "
+    "to; size and stride are in its pixels. Patches are size by size; their first rows, and their "
+    "first columns, are 0, stride, 2 stride and so on, as long as the patch is inside. They are "
+    "in the order of their rows, then of their columns. Each is resampled by area to the size "
+    "that stands beside patches. A network says what each patch shows. vote lists the classes "
+    "that films have: a film is called by the shares of these classes among the patches that look "
+    "like one of them, and the other patches have no vote. background is the class of patches "
+    "outside the regions that the sender drew on the films, if any were drawn.",
+}
+"""The same, where films are cut: what is added, or means something else."""
+
 
 def preparation(facts: Json, shape: Sequence[int]) -> bytes:
     """Returns the contract as a file.
@@ -71,15 +94,18 @@ def preparation(facts: Json, shape: Sequence[int]) -> bytes:
         facts: what the release says of itself.
         shape: of its images, (N, C, H, W).
     """
-    return dumped(contract(facts, shape) | {"meanings": MEANINGS})
+    said = contract(facts, shape)
+    return dumped(said | {"meanings": MEANINGS | (OF_PATCHES if "patches" in said else {})})
 
 
 def contract(facts: Json, shape: Sequence[int]) -> Json:
-    """Returns the contract's fields, one for each of ``MEANINGS``."""
+    """Returns the contract's fields, one for each of ``MEANINGS``, and ``patches`` if there are."""
     reading = facts["reading"]
     voi: Voi = reading["voi"]
-    return {
-        "version": VERSION,
+    patches = reading.get("patches")
+    cut = {name: patches[name] for name in _HOW_CUT} if patches else {}
+    said = {
+        "version": CUT if cut else VERSION,
         "files": reading["files"],
         "display": {"voi": voi, "sources": list(_SOURCES[voi]), "percentiles": list(PERCENTILES)},
         "views": reading["views"],
@@ -94,3 +120,4 @@ def contract(facts: Json, shape: Sequence[int]) -> Json:
         "interpolation": "area",
         "normalization": facts["normalization"],
     }
+    return said | ({"patches": cut | {"vote": facts[FILM_CLASSES]}} if cut else {})

@@ -111,6 +111,15 @@ _rename = click.option(
 )
 
 
+_threshold = click.option(
+    "--threshold",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    help="If the sender's films were cut into patches: call positive what has more than this share "
+    "of the votes. Default: 0.5.",
+    panel=RECIPIENT,
+)
+
+
 @click.command("train")
 @click.argument("bundles", type=ANY_PATH, nargs=-1, required=True)
 @network("convnet")
@@ -159,6 +168,7 @@ def train_command(*, as_json: bool, films: Any, **options: Any) -> None:
 @click.argument("subject", type=ANY_PATH, metavar="MODEL|BUNDLE")
 @_own(required=True, with_labels=True)
 @_rename
+@_threshold
 @seed
 @machine
 @click.option("--out", type=ANY_PATH, required=True, help="Folder of the report.", panel=RUN)
@@ -178,6 +188,7 @@ def test_command(*, as_json: bool, **options: Any) -> None:
 @click.command("predict")
 @click.argument("model", type=ANY_PATH)
 @_own(required=True, with_labels=False)
+@_threshold
 @machine
 @click.option("--out", type=ANY_PATH, required=True, help="Table to write, as CSV.", panel=RUN)
 @as_json

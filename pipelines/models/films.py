@@ -1,7 +1,7 @@
 """A recipient's own films: read as the sender read theirs, and kept no longer than needed."""
 
 import shutil
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -20,6 +20,9 @@ from medidd.dicom.refusals import Refusal
 from pipelines.run.errors import Exit, Stop
 from pipelines.run.films import Studies, read_films
 from pipelines.run.progress import Progress
+
+Levels = npt.NDArray[np.uint16]
+"""0 to 65535 stand for display values [0, 1]."""
 
 
 @dataclass(frozen=True)
@@ -122,6 +125,8 @@ def _at(cohort: Cohort, rows: list[int]) -> Cohort:
         splits=cohort.splits[rows],
         names=tuple(cohort.names[row] for row in rows),
         traits={name: [words[row] for row in rows] for name, words in cohort.traits.items()},
+        films=[cohort.films[row] for row in rows if len(cohort.films)],
+        whole=[cohort.whole[row] for row in rows if len(cohort.whole)],
     )
 
 
@@ -130,22 +135,30 @@ class Unlabelled:
     """Films without labels; without a repr, because file names may name people.
 
     Attributes:
-        levels: (n, size, size), uint16; 0 to 65535 stand for display values [0, 1].
+        kept: what was kept of each film, (n, ...).
         paths: where each film is, below the folder, (n,).
         refused: why other files cannot be used, codes by path.
     """
 
-    levels: npt.NDArray[np.uint16]
+    kept: npt.NDArray[np.generic]
     paths: tuple[str, ...]
     refused: dict[str, str] = field(default_factory=dict)
 
 
 def read_unlabelled(
-    films: OwnFilms, sender: Reading, size: int
+    films: OwnFilms, sender: Reading, size: int, keep: Callable[[Levels], npt.NDArray[np.generic]]
 ) -> Generator[Progress, None, Unlabelled]:
-    """Reads films that need no label; the generator's value is the films, by path."""
+    """Reads films that need no label; the generator's value is the films, by path.
+
+    Args:
+        films: the folder.
+        sender: how the sender read films.
+        size: height and width in pixels.
+        keep: returns what is kept of a film, (size, size), or of its patches, (patches, size,
+            size). All patches of all films may be too much to keep.
+    """
     reading, root = films.reading(sender), films.folder
-    found: dict[str, Shown] = {}
+    found: dict[str, npt.NDArray[np.generic]] = {}
     refused: dict[str, str] = {}
     usable = []
     for count, one in enumerate(scan(root, reading), 1):
@@ -159,14 +172,14 @@ def read_unlabelled(
     for done, (source, shown) in enumerate(isolated(work, usable)):
         yield Progress("read films", done, len(usable))
         if isinstance(shown, Shown):
-            found[_below(source.place, root)] = shown
+            found[_below(source.place, root)] = keep(shown.levels)
         else:
             assert isinstance(shown, Refusal | Lost)
             refused[_below(source.place, root)] = shown.code
     yield Progress("read films", len(usable), len(usable))
     paths = tuple(sorted(found))
-    levels = np.stack([found[path].levels for path in paths]) if paths else _none(size)
-    return Unlabelled(levels, paths, dict(sorted(refused.items())))
+    kept = np.stack([found[path] for path in paths]) if paths else np.zeros(0)
+    return Unlabelled(kept, paths, dict(sorted(refused.items())))
 
 
 _SIGN_OF_LIFE = 1000  # files between two reports of progress
@@ -174,7 +187,3 @@ _SIGN_OF_LIFE = 1000  # files between two reports of progress
 
 def _below(path: Path, root: Path) -> str:
     return path.relative_to(root).as_posix()
-
-
-def _none(size: int) -> npt.NDArray[np.uint16]:
-    return np.zeros((0, size, size), np.uint16)

@@ -30,6 +30,8 @@ class Model:
         released: the synthetic images that it was trained on, display values (n, 1, H, W).
         labels: their labels, (n, K).
         about: what it was trained on and how.
+        film_classes: if films are cut, the classes that films have, in the order of ``classes``:
+            networks classify patches, and films are called by votes. Else empty.
     """
 
     network: str
@@ -41,6 +43,7 @@ class Model:
     released: Tensor
     labels: Tensor
     about: Json
+    film_classes: tuple[str, ...] = ()
 
     def probabilities(self, films: Tensor, device: torch.device | str = "cpu") -> Tensor:
         """Returns the mean class probabilities, (n, K), for display values (n, 1, H, W)."""

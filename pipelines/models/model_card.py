@@ -5,6 +5,7 @@ No text here may claim more than the bundles' own guarantees and audits give.
 
 from collections.abc import Mapping, Sequence
 
+from medidd.dicom.patches import Patches
 from pipelines.models.model import Model
 from pipelines.reports.pages import environment
 from pipelines.run.store import Json
@@ -45,8 +46,23 @@ def privacy(bundles: Sequence[Json], *, own: bool) -> list[str]:
     return [ONLY_BUNDLES, GUARANTEED]
 
 
+def cutting(cut: Patches, size: int) -> str:
+    """Returns how films are cut, for people.
+
+    Args:
+        cut: how.
+        size: height and width of a resampled patch, in pixels.
+    """
+    return (
+        f"films are framed to {cut.frame} x {cut.frame} pixels and cut into {cut.per_film} "
+        f"patches of {cut.size} x {cut.size}, one every {cut.stride} pixels, each resampled to "
+        f"{size} x {size}"
+    )
+
+
 def card(model: Model) -> str:
     """Returns the card, as Markdown."""
+    cut = model.reading.patches
     about: Mapping[str, Json] = model.about
     return (
         environment()
@@ -55,6 +71,7 @@ def card(model: Model) -> str:
             model=model,
             about=about,
             reading=model.reading.to_json(),
+            cutting="" if cut is None else cutting(cut, model.size),
             privacy=privacy(about["bundles"], own=about["own films"] is not None),
         )
     )

@@ -31,8 +31,11 @@ from pipelines.run.store import Json
 
 WEIGHTS, ONNX, CARD = "model.safetensors", "model.onnx", "README.md"
 
-VERSION = 1
-"""Of the format. A file of another one is refused: films would be prepared in another way."""
+VERSION, CUT = 1, 2
+"""Of the format, for models of whole films and of patches.
+
+A file of another one is refused: films would be prepared in another way.
+"""
 
 _KEY = "medidd model"
 _LABELS = {"released.images": "released", "released.labels": "labels"}
@@ -72,6 +75,7 @@ class _Said(_Part):
     reading: Json
     networks: Annotated[int, Field(ge=1, le=100)]
     about: _About
+    film_classes: list[str] = Field(default=[], alias="film classes")
 
 
 def write_model(place: Path, model: Model) -> None:
@@ -103,29 +107,39 @@ def read_model(path: Path) -> Model:
             said = (opened.metadata() or {})[_KEY]
             tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
         found = json.loads(said)
-        if isinstance(found, dict) and found.get("version") != VERSION:
+        if isinstance(found, dict) and found.get("version") != _version(found.get("reading")):
             raise Stop(
                 f"{path}: a model of another version of medidd; train it again with medidd train",
                 Exit.USAGE,
             )
         return _model(_Said.model_validate(found), tensors)
-    except (SafetensorError, OSError, KeyError, TypeError, ValueError, RecursionError):
+    except (
+        *(SafetensorError, OSError, KeyError, TypeError, ValueError, RecursionError),
+        AttributeError,  # a part of how films are read is of another type
+    ):
         raise Stop(
             f"{path}: damaged, or not a model that medidd train wrote; train it again", Exit.USAGE
         ) from None
 
 
+def _version(reading: object) -> int:
+    return CUT if isinstance(reading, dict) and "patches" in reading else VERSION
+
+
 def _tensors(model: Model) -> bytes:
+    reading = model.reading.to_json()
     said = {
-        "version": VERSION,
+        "version": _version(reading),
         "network": model.network,
         "width": model.width,
         "size": model.size,
         "classes": list(model.classes),
-        "reading": model.reading.to_json(),
+        "reading": reading,
         "networks": len(model.thetas),
         "about": model.about,
     }
+    if model.film_classes:
+        said["film classes"] = list(model.film_classes)
     tensors = {
         f"{number}.{name}": weight.contiguous()
         for number, theta in enumerate(model.thetas)
@@ -146,6 +160,10 @@ def _model(said: _Said, tensors: dict[str, torch.Tensor]) -> Model:
     if said.network not in ARCHITECTURES:
         raise ValueError("an unknown architecture")
     reading = Reading.from_json(said.reading)
+    if (reading.patches is None) == bool(said.film_classes) or not set(said.film_classes) <= set(
+        said.classes
+    ):
+        raise ValueError("other classes of films")
     images = tensors.pop("released.images")
     labels = tensors.pop("released.labels")
     if images.ndim != 4 or labels.shape != (len(images), len(said.classes)):
@@ -172,6 +190,7 @@ def _model(said: _Said, tensors: dict[str, torch.Tensor]) -> Model:
         images.to(torch.float32) / LEVELS,
         labels,
         said.about.model_dump(by_alias=True),
+        tuple(name for name in said.classes if name in said.film_classes),
     )
 
 

@@ -81,6 +81,15 @@ class Guarantee(_Said):
     delta: Annotated[float, Field(ge=0, lt=1)]
 
 
+class _Patches(_Said):
+    """How films were cut, of which the numbers are checked where they are used."""
+
+    size: _Count
+    stride: _Count
+    frame: _Count
+    background: _Name
+
+
 class _Facts(_Said):
     classes: Annotated[list[_Name], Field(min_length=2, max_length=1000)]
     method: Annotated[str, Field(pattern=r"^[\w+-]{1,60}$")]
@@ -89,6 +98,7 @@ class _Facts(_Said):
     reading: dict[str, Any]
     training: Recipe
     guarantee: Guarantee | None
+    film_classes: list[_Name] = Field(default=[], alias="film classes")
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,6 +115,7 @@ class Received:
         method: how the images were made.
         guarantee: what the sender promises; None for nothing.
         sha256: of the release file.
+        film_classes: of films that were cut, the classes that films have; else empty.
     """
 
     path: Path
@@ -116,6 +127,7 @@ class Received:
     method: str
     guarantee: Guarantee | None
     sha256: str
+    film_classes: tuple[str, ...] = ()
 
     @property
     def size(self) -> int:
@@ -149,8 +161,8 @@ def read_bundle(path: Path) -> Received:
             said = json.loads((opened.metadata() or {})["medidd"])
             levels, labels = opened.get_tensor("images"), opened.get_tensor("labels")
         facts = _Facts.model_validate(said)
-        reading = Reading.from_json(facts.reading)
         _require_known(facts)
+        reading = Reading.from_json(facts.reading)
         _require_shapes(levels, labels, len(facts.classes))
     except (SafetensorError, OSError, KeyError, TypeError, ValueError, RecursionError):
         # ValidationError is a ValueError.
@@ -165,6 +177,7 @@ def read_bundle(path: Path) -> Received:
         facts.method,
         facts.guarantee,
         hashlib.sha256(file.read_bytes()).hexdigest(),
+        tuple(name for name in facts.classes if name in facts.film_classes),
     )
 
 
@@ -177,6 +190,12 @@ def _require_known(facts: _Facts) -> None:
         raise ValueError("another scale")
     if len(set(facts.classes)) < len(facts.classes):
         raise ValueError("two classes have one name")
+    if (patches := facts.reading.get("patches")) is not None:
+        _Patches.model_validate(patches)
+    if sorted(set(facts.film_classes) & set(facts.classes)) != sorted(facts.film_classes) or (
+        bool(facts.film_classes) != (patches is not None)
+    ):
+        raise ValueError("other classes of films")
     facts.training.training()
 
 

@@ -1,6 +1,10 @@
-"""How well a model classifies films whose classes are known, in all and by group."""
+"""How well a model classifies films whose classes are known, in all and by group.
 
-from dataclasses import asdict
+If films are cut, it is patients who are classified, by the votes of their patches.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 
 import numpy as np
 import torch
@@ -12,7 +16,6 @@ from pipelines.evaluation.utility import roc
 from pipelines.models.calibration import calibration
 from pipelines.run.seeds import derived
 from pipelines.run.store import Json
-from privacy.release import Films
 
 LEAST_PATIENTS = 10
 """Fewest patients of each class in a group about which figures are given."""
@@ -20,28 +23,46 @@ LEAST_PATIENTS = 10
 _SEED = derived(0, "test") % 2**32
 
 
-def tested(probabilities: Tensor, films: Films, classes: tuple[str, ...]) -> Json:
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """Films, or patients, and what a model says of them.
+
+    Attributes:
+        probabilities: (n, K); of patients, shares of votes whose greatest is the call.
+        labels: what is true of them, (n,).
+        patients: whose films they are, (n,).
+        traits: what else is known, words by name, (n,).
+        classes: names of the K classes.
+    """
+
+    probabilities: Tensor
+    labels: Tensor
+    patients: NDArray[np.str_]
+    traits: Mapping[str, Sequence[str]]
+    classes: tuple[str, ...]
+
+
+def tested(judged: Judged, *, calibrated: bool) -> Json:
     """Returns all figures, each with a 95 % interval over patients.
 
     Args:
-        probabilities: (n, K).
-        films: the films, with labels and patients.
-        classes: names of the K classes.
+        judged: the films, or the patients.
+        calibrated: whether what the model says are probabilities; shares of votes are none.
     """
-    patients = np.array(films.patients, np.str_)
+    of = judged.probabilities, judged.labels, judged.patients
     return {
-        "films": len(films),
-        "patients": len(films.ids),
+        "films": len(judged.labels),
+        "patients": len(set(judged.patients.tolist())),
         "by class": {
-            name: int((films.labels == number).sum()) for number, name in enumerate(classes)
+            name: int((judged.labels == number).sum()) for number, name in enumerate(judged.classes)
         },
-        "positive": classes[1] if len(classes) == 2 else None,
-        "metrics": _metrics(probabilities, films.labels, patients),
-        "calibration": _calibration(probabilities, films.labels, patients),
-        "roc": roc(probabilities, films.labels),
+        "positive": judged.classes[1] if len(judged.classes) == 2 else None,
+        "metrics": _metrics(*of),
+        "calibration": _calibration(*of) if calibrated else None,
+        "roc": roc(judged.probabilities, judged.labels),
         "groups": [
-            _group(trait, word, probabilities, films, patients)
-            for trait, words in films.traits.items()
+            _group(trait, word, judged)
+            for trait, words in judged.traits.items()
             for word in sorted(set(words))
             if len(set(words)) > 1
         ],
@@ -63,12 +84,11 @@ def _calibration(probabilities: Tensor, labels: Tensor, patients: NDArray[np.str
     return asdict(found)
 
 
-def _group(
-    trait: str, word: str, probabilities: Tensor, films: Films, patients: NDArray[np.str_]
-) -> Json:
+def _group(trait: str, word: str, judged: Judged) -> Json:
     """Returns the figures of one group, or how many patients it has if they are too few."""
-    rows = np.array([one == word for one in films.traits[trait]])
-    labels, of = films.labels[torch.from_numpy(rows)], patients[rows]
+    rows = np.array([one == word for one in judged.traits[trait]])
+    probabilities = judged.probabilities
+    labels, of = judged.labels[torch.from_numpy(rows)], judged.patients[rows]
     counts = [len(set(of[(labels == number).numpy()])) for number in range(probabilities.shape[1])]
     about = {"trait": trait, "group": word, "films": len(labels), "patients": len(set(of))}
     if min(counts) < LEAST_PATIENTS:

@@ -61,6 +61,11 @@ class Union:
         return self.first.reading
 
     @property
+    def film_classes(self) -> tuple[str, ...]:
+        """Names of the classes that films have, if films were cut; else none."""
+        return self.first.film_classes
+
+    @property
     def images(self) -> Tensor:
         """All images, display values (n, 1, H, W)."""
         return torch.cat([one.images for one in self.bundles])
@@ -96,10 +101,12 @@ def united(
         size: pixels to which images of another size are resampled; None to refuse such.
 
     Raises:
-        Stop: their classes or sizes do not match.
+        Stop: their classes, sizes or patches do not match.
     """
-    called = [replace(one, classes=_renamed(one, renamed)) for one in bundles]
+    called = [_called(one, renamed) for one in bundles]
     first = called[0]
+    for one in called[1:]:
+        _require_cut_alike(one, first)
     sorted_alike = [_in_order(one, first) for one in called]
     sizes = sorted({one.size for one in called})
     if size is None and len(sizes) > 1:
@@ -119,6 +126,11 @@ def united(
 def in_classes(cohort: Cohort, classes: Sequence[str], renamed: Mapping[str, str]) -> Cohort:
     """Returns a cohort whose labels are numbered as ``classes``.
 
+    Args:
+        cohort: the films.
+        classes: of films, in the model's order.
+        renamed: other names for classes.
+
     Raises:
         Stop: it has a class that is not among them.
     """
@@ -132,6 +144,41 @@ def in_classes(cohort: Cohort, classes: Sequence[str], renamed: Mapping[str, str
         )
     numbers = torch.tensor([list(classes).index(name) for name in names]).numpy()
     return replace(cohort, labels=numbers[cohort.labels], classes=tuple(classes))
+
+
+def _called(one: Received, renamed: Mapping[str, str]) -> Received:
+    """Returns a bundle with other names for its classes."""
+    classes, patches = _renamed(one, renamed), one.reading.patches
+    films = tuple(renamed.get(name, name) for name in one.film_classes)
+    if patches is None:
+        return replace(one, classes=classes)
+    background = renamed.get(patches.background, patches.background)
+    reading = replace(one.reading, patches=replace(patches, background=background))
+    return replace(one, classes=classes, reading=reading, film_classes=films)
+
+
+def _require_cut_alike(one: Received, first: Received) -> None:
+    """Checks that what two bundles show is as large, and that the same films are called.
+
+    Raises:
+        Stop: it is not.
+    """
+    if set(one.film_classes) != set(first.film_classes) or _cut(one) != _cut(first):
+        raise Stop(
+            f"{one.path}: its films were not cut into patches as those of {first.path} "
+            f"({_cut(one)}, and {_cut(first)}); train on each bundle alone",
+            Exit.USAGE,
+        )
+
+
+def _cut(one: Received) -> str:
+    cut = one.reading.patches
+    if cut is None:
+        return "whole films"
+    return (
+        f"patches of {cut.size} in {cut.frame} pixels, films are "
+        f"{' or '.join(sorted(one.film_classes))}"
+    )
 
 
 def _renamed(one: Received, renamed: Mapping[str, str]) -> tuple[str, ...]:
@@ -154,7 +201,11 @@ def _in_order(one: Received, first: Received) -> Received:
             Exit.USAGE,
         )
     columns = [one.classes.index(name) for name in first.classes]
-    return replace(one, labels=one.labels[:, columns], classes=first.classes)
+    return replace(
+        one,
+        labels=one.labels[:, columns],
+        classes=first.classes,
+    )
 
 
 def _resampled(one: Received, size: int) -> Received:

@@ -12,7 +12,7 @@ from medidd.evaluate import Training
 from pipelines.learning.processor import device
 from pipelines.models.films import OwnFilms, read_own, to_learn
 from pipelines.models.model import Model, trained
-from pipelines.models.model_card import privacy
+from pipelines.models.model_card import cutting, privacy
 from pipelines.models.model_file import CARD, ONNX, about, write_model
 from pipelines.models.received import Received, read_bundle
 from pipelines.models.union import Union, in_classes, united
@@ -123,6 +123,7 @@ def fitted(
         union.images,
         union.labels,
         made,
+        union.film_classes,
     )
 
 
@@ -150,6 +151,12 @@ def _weights(job: Train) -> tuple[float, ...]:
 def _own(job: Train, union: Union) -> Generator[Progress, None, Cohort | None]:
     if job.own is None:
         return None
+    if union.reading.patches is not None:
+        raise Stop(
+            "the bundle is of patches, and nothing says what the patches of your own films show, "
+            "so they cannot be mixed in; leave them out",
+            Exit.USAGE,
+        )
     cohort = yield from read_own(job.own, union.reading, union.size, beside=job.out)
     return in_classes(to_learn(cohort), union.classes, job.renamed)
 
@@ -160,10 +167,12 @@ def _answer(job: Train, union: Union, model: Model) -> Answer:
     of = "one bundle" if sites == 1 else f"{sites} bundles"
     own = model.about["own films"]
     mixed = f" and {own['films']} own films of {own['patients']} patients" if own else ""
+    cut = model.reading.patches
     said = privacy(model.about["bundles"], own=own is not None)
     lines = [
         f"{job.out}: {len(model.thetas)} networks ({model.network}) for "
         f"{', '.join(model.classes)}, trained on {images} images of {of}{mixed}",
+        *([f"note: {cutting(cut, model.size)}"] if cut is not None else []),
         *(f"note: {remark}" for remark in union.remarks),
         f"also as ONNX, with a card: {job.out / ONNX}, {job.out / CARD}",
         *said,

@@ -28,20 +28,16 @@ class Pictures:
 
     Attributes:
         released: the synthetic images, display values (m, 1, H, W).
-        films: the recipient's films, display values (n, 1, H, W).
-        labels: their classes, (n,).
-        classes: names of the classes.
+        means: captions and means of the recipient's films, or of their patches, (1, H, W).
     """
 
     released: Tensor
-    films: Tensor
-    labels: Tensor
-    classes: tuple[str, ...]
+    means: tuple[tuple[str, Tensor], ...]
 
     def shown(self) -> Iterator[tuple[str, str]]:
-        """Yields captions and addresses: the mean film of each class, then synthetic images."""
-        for number, name in enumerate(self.classes):
-            yield f"mean of your films, {name}", address(self.films[self.labels == number].mean(0))
+        """Yields captions and addresses: the means, then synthetic images."""
+        for caption, mean in self.means:
+            yield caption, address(mean)
         for number, image in enumerate(self.released[:_MOST], start=1):
             yield f"synthetic image {number}", address(image)
 
@@ -79,7 +75,9 @@ def page(result: Json, pictures: Pictures) -> str:
             groups=list(_groups(result)),
             few=[one for one in result["groups"] if one["metrics"] is None],
             roc_curve=roc({"model": result["roc"]}),
-            reliability_curve=reliability(result["calibration"]["bins"]),
+            reliability_curve=reliability(result["calibration"]["bins"])
+            if result["calibration"]
+            else None,
             refused=counts(result["refused"]) if result["refused"] else "",
         )
     )

@@ -22,6 +22,9 @@ from privacy.release import PROBABILITIES, Digits
 LEVELS = PROBABILITIES.levels[-1]
 """Steps of intensity between black and white."""
 
+FILM_CLASSES = "film classes"
+"""Fact of a release whose films were cut: which classes films have. Others are only of patches."""
+
 
 @dataclass(frozen=True)
 class Release:

@@ -245,11 +245,18 @@ def square(picture, header, size):
     rows, columns = picture.shape
     longest = max(rows * aspect, columns)
     height, width = (max(1, round(size * side / longest)) for side in (rows * aspect, columns))
-    small = _shares(rows, height) @ picture @ _shares(columns, width).T
+    small = averaged(picture, height, width)
     top, left = (size - height) // 2, (size - width) // 2
     framed = np.zeros((size, size), np.float32)
-    framed[top : top + height, left : left + width] = np.clip(small, 0, 1)
+    framed[top : top + height, left : left + width] = small
     return framed
+
+
+def averaged(picture, height, width):
+    """Returns the picture, (rows, columns), averaged by area into (height, width)."""
+    rows, columns = picture.shape
+    small = _shares(rows, height) @ picture @ _shares(columns, width).T
+    return np.clip(small, 0, 1)
 
 
 def _aspect(header):

@@ -5,6 +5,9 @@
 from prepare import films
 tensor, names = films("folder")  # (n, 1, H, W), standardised as loader.py standardises
 
+If preparation.json says that films are cut, the tensor holds all patches of each film in turn, and
+names has the name of the film for each patch.
+
 Reads DICOM, PNG, JPEG and TIFF. Needs numpy, pillow, torch and safetensors; for DICOM also pydicom,
 and for compressed films what a refusal names. Text in the pixels is left as it is.
 """
@@ -16,7 +19,7 @@ import warnings
 from pathlib import Path
 
 import numpy as np
-from display import Refused, display, square, trimmed
+from display import Refused, averaged, display, square, trimmed
 from PIL import Image, ImageOps
 
 CONTRACT = Path(__file__).with_name("preparation.json")
@@ -30,13 +33,16 @@ def contract(path=CONTRACT):
         how = json.loads(Path(path).read_text())
     except (OSError, ValueError):
         raise Refused(f"{path}: missing or not JSON; take it from the bundle again") from None
-    if how.get("version") != 1:
-        raise Refused(f"{path}: not of version 1; use the prepare.py that came with it")
+    if how.get("version") != (2 if "patches" in how else 1):
+        raise Refused(f"{path}: not of version 1 or 2; use the prepare.py that came with it")
     return how
 
 
 def display_values(path, how):
-    """Returns a film's display values from 0, black, to 1 (H, W); Refused if it cannot be used."""
+    """Returns a film's display values from 0, black, to 1; Refused if it cannot be used.
+
+    They are (H, W), or of a film that is cut its patches (patches, H, W).
+    """
     if not Path(path).is_file():
         raise Refused("no file")
     with Path(path).open("rb") as file:
@@ -51,18 +57,24 @@ def display_values(path, how):
             raise Refused("neither DICOM nor PNG, JPEG or TIFF; unpack what is packed")
         picture = display(stored, header, how["display"], hidden)
         picture = trimmed(picture) if how["crop"] == "auto" else picture
-        return square(picture, header, how["size"])
+        cut = how.get("patches")
+        if cut is None:
+            return square(picture, header, how["size"])
+        return _patches(square(picture, header, cut["frame"]), cut, how["size"])
 
 
 def prepared(path, how=None):
-    """Returns a film as a standardised tensor (1, H, W), float32; Refused if it cannot be used."""
+    """Returns a film as a standardised tensor (1, H, W), float32; Refused if it cannot be used.
+
+    Of a film that is cut, it has the patches (patches, 1, H, W).
+    """
     import torch
 
     return torch.from_numpy(standardized(path, contract() if how is None else how))
 
 
 def standardized(path, how):
-    """Returns a film as an array (1, H, W), float32; Refused, with its name, if it cannot be used.
+    """Returns what ``prepared`` does, as an array; Refused, with its name, if it cannot be used.
 
     Args:
         path: the film.
@@ -75,11 +87,13 @@ def standardized(path, how):
     except Exception as fault:  # pydicom and decoders raise nearly every type
         raise Refused(f"{path}: cannot be read ({type(fault).__name__})") from None
     scale = how["normalization"]
-    return ((pixels[None] - scale["mean"]) / scale["std"]).astype(np.float32)
+    return ((pixels[..., None, :, :] - scale["mean"]) / scale["std"]).astype(np.float32)
 
 
 def films(where, how=None):
-    """Returns films (n, 1, H, W) and their names, of a folder or of a list of paths.
+    """Returns films, or their patches, (n, 1, H, W), each with the film's name.
+
+    They are those of a folder or of a list of paths.
 
     What cannot be used is said on stderr, a line each. Refused if nothing can be used.
     """
@@ -91,15 +105,24 @@ def films(where, how=None):
     found, names = [], []
     for path in (Path(one) for one in inside if not Path(one).is_dir()):
         try:
-            found.append(standardized(path, how))
-            names.append((path.relative_to(root) if root and path != root else path).as_posix())
+            one = standardized(path, how)
+            found.append(one[None] if one.ndim == 3 else one)
+            name = (path.relative_to(root) if root and path != root else path).as_posix()
+            names += [name] * len(found[-1])
         except Refused as why:
             print(f"left out: {why}", file=sys.stderr)  # noqa: T201
     if not found:
         raise Refused(f"{root or 'the list'}: no film that can be used")
     import torch
 
-    return torch.from_numpy(np.stack(found)), names
+    return torch.from_numpy(np.concatenate(found)), names
+
+
+def _patches(framed, cut, size):
+    """Returns the patches of a film that is framed, by row and then by column."""
+    starts = range(0, cut["frame"] - cut["size"] + 1, cut["stride"])
+    parts = (framed[top:, left:][: cut["size"], : cut["size"]] for top in starts for left in starts)
+    return np.stack([averaged(part, size, size) for part in parts])
 
 
 def _dicom(path, how):
@@ -160,10 +183,16 @@ def main():
     options.add_argument("--to", default="films.safetensors", help="file for the tensor")
     given = options.parse_args()
     try:
-        tensor, names = films(given.folder)
+        how = contract()
+        tensor, names = films(given.folder, how)
         from safetensors.torch import save_file
+        from torch import from_numpy
 
-        save_file({"films": tensor}, given.to, {"names": json.dumps(names)})
+        tensors = {"films": tensor}
+        if "patches" in how:  # the place among the names of the film of each patch
+            names, of = np.unique(names, return_inverse=True)
+            tensors["film"], names = from_numpy(of), names.tolist()
+        save_file(tensors, given.to, {"names": json.dumps(names)})
     except (Refused, OSError) as why:
         sys.exit(str(why))
 

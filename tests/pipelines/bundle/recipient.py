@@ -46,7 +46,8 @@ OWN = ("medidd", "pipelines", "privacy")
 
 def facts(reading: Reading) -> dict[str, Any]:
     """What a release says of itself, as far as it matters here."""
-    return {"reading": reading.to_json(), "normalization": SCALE}
+    said = {"reading": reading.to_json(), "normalization": SCALE}
+    return said | ({"film classes": ["ill", "well"]} if reading.patches else {})
 
 
 def how(reading: Reading, size: int) -> Any:
@@ -84,8 +85,9 @@ def imported() -> Iterator[Any]:
 def theirs(prepare: Any, path: Path, reading: Reading, size: int) -> npt.NDArray[Any]:
     """Returns the display values that a recipient gets."""
     found: torch.Tensor = prepare.prepared(path, how(reading, size))
-    assert (found.shape, found.dtype) == ((1, size, size), torch.float32)
-    return found[0].numpy() * SCALE["std"] + SCALE["mean"]
+    cut = () if reading.patches is None else (reading.patches.per_film,)
+    assert (found.shape, found.dtype) == ((*cut, 1, size, size), torch.float32)
+    return found.numpy()[..., 0, :, :] * SCALE["std"] + SCALE["mean"]
 
 
 def require_equal(prepare: Any, path: Path, reading: Reading, size: int) -> None:

@@ -7,18 +7,20 @@ from typing import Any
 
 import pytest
 
+from medidd.dicom.patches import Patches
 from medidd.dicom.pixels.display import PERCENTILES
 from medidd.dicom.reading import ACCEPTS, BURNED_IN, CROPS, FILES, FRAMES, VOIS, Reading
 from medidd.dicom.views import CHOICES
 from pipelines.bundle.contents import template_words
-from pipelines.bundle.preparation import MEANINGS, contract, preparation
+from pipelines.bundle.preparation import MEANINGS, OF_PATCHES, contract, preparation
 from privacy.gates.leaks import SHORTEST, tokens
 
 SCALE = {"mean": 0.5, "std": 0.25, "levels": 255}
 
 
 def facts(reading: Reading) -> dict[str, Any]:
-    return {"reading": reading.to_json(), "normalization": SCALE, "seed": 3}
+    said = {"reading": reading.to_json(), "normalization": SCALE, "seed": 3}
+    return said | ({"film classes": ["ill", "well"]} if reading.patches else {})
 
 
 def stated(reading: Reading, size: int = 64) -> Any:
@@ -70,6 +72,24 @@ def test_jpeg_2000_that_was_reduced_is_said() -> None:
     assert stated(Reading(fast_j2k=True))["jpeg2000"] == "reduced"
 
 
+def test_films_that_are_cut_have_a_contract_that_no_older_program_follows() -> None:
+    whole, cut = stated(Reading()), stated(Reading(patches=Patches(24, 10, 90, "beside")))
+    assert (whole["version"], cut["version"]) == (1, 2)
+    assert "patches" not in whole
+    assert cut["patches"] == {
+        "size": 24,
+        "stride": 10,
+        "frame": 90,
+        "background": "beside",
+        "vote": ["ill", "well"],
+    }
+    assert cut["size"] == 64
+    assert cut["meanings"] == MEANINGS | OF_PATCHES
+    assert cut["meanings"].keys() == cut.keys() - {"meanings"}
+    same = whole.keys() - {"version", "meanings"}
+    assert {name: cut[name] for name in same} == {name: whole[name] for name in same}
+
+
 def test_every_field_has_a_meaning_and_every_meaning_a_field() -> None:
     assert contract(facts(Reading()), (2, 1, 8, 8)).keys() == MEANINGS.keys()
 
@@ -82,9 +102,11 @@ def test_no_word_of_it_counts_as_a_patients_name() -> None:
     ]
     every += [Reading(files=files) for files in FILES]
     every += [Reading(views=CHOICES, accept=ACCEPTS, fast_j2k=True)]
+    every += [Reading(patches=Patches(299, 150))]
     for reading in every:
         text = preparation(facts(reading), (6, 1, 64, 64)).decode()
         words = {word for word in tokens(text) if len(word) >= SHORTEST}
+        words -= {"2048", "well"}  # a number that the user chose, and a class
         assert words - {str(SCALE["std"])} <= template_words()  # the manifest has this number, too
 
 

@@ -1,5 +1,7 @@
 """A recipient's films meet the distilled ones: prepare.py of a bundle sees what medidd sees."""
 
+import json
+import subprocess
 from collections.abc import Callable, Iterator
 from itertools import product
 from pathlib import Path
@@ -21,8 +23,10 @@ from film_variants import (
 )
 from PIL import Image
 from pydicom import dcmwrite, uid
-from recipient import LEVEL, how, imported, require_equal, theirs
+from recipient import LEVEL, command, how, imported, require_equal, theirs, unpacked
+from safetensors import safe_open
 
+from medidd.dicom.patches import Patches
 from medidd.dicom.pixels.film import Shown, decoded
 from medidd.dicom.reading import CROPS, VOIS, Reading
 from medidd.dicom.source import Source
@@ -98,6 +102,32 @@ def test_the_films_of_the_sample_set(prepare: Any) -> None:
     for path in sorted(SAMPLE.rglob("*.dcm"))[::12]:
         for size in (16, 64):
             require_equal(prepare, path, Reading(), size)
+
+
+@pytest.mark.parametrize("cut", [Patches(40, 17, 130), Patches(64, 64, 64), Patches(9, 30, 100)])
+def test_patches_are_those_that_medidd_cuts(prepare: Any, cut: Patches, tmp_path: Path) -> None:
+    for name in ("window", "high pixels", "on its other side", "round shutter"):
+        path = written(FILMS[name](), tmp_path / "film.dcm")
+        for crop in CROPS:
+            require_equal(prepare, path, Reading(crop=crop, patches=cut), 17)
+
+
+def test_the_file_says_of_which_film_each_patch_is(prepare: Any, tmp_path: Path) -> None:
+    reading = Reading(patches=Patches(40, 30, 100))
+    bundle, folder = unpacked(tmp_path / "bundle", reading, 16), tmp_path / "films"
+    folder.mkdir()
+    for name, path in zip(("b.dcm", "a.dcm"), sorted(SAMPLE.rglob("*.dcm")), strict=False):
+        (folder / name).write_bytes(path.read_bytes())
+    (folder / "note.txt").write_text("no film")
+    to = tmp_path / "films.safetensors"
+    subprocess.run(command(bundle, folder, "--to", to), check=True, capture_output=True)
+    with safe_open(to, "pt") as file:
+        tensor, film = file.get_tensor("films"), file.get_tensor("film")
+        assert json.loads(file.metadata()["names"]) == ["a.dcm", "b.dcm"]
+    assert film.tolist() == [0] * 9 + [1] * 9
+    for number, name in enumerate(("a.dcm", "b.dcm")):
+        own = prepare.prepared(folder / name, how(reading, 16))
+        assert tensor[film == number].equal(own)
 
 
 def turned() -> Image.Exif:

@@ -184,7 +184,14 @@ def test_text_that_the_sender_painted_over_stays(prepare: Any, tmp_path: Path) -
 
 def test_a_contract_of_another_version_is_not_followed(prepare: Any, tmp_path: Path) -> None:
     path = tmp_path / "preparation.json"
-    for content in ('{"version": 2}', "{}", "no", None):
+    for content in (
+        '{"version": 2}',
+        '{"version": 1, "patches": {}}',
+        '{"version": 3}',
+        "{}",
+        "no",
+        None,
+    ):
         if content is None:
             path.unlink()
         else:

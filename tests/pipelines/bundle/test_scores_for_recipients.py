@@ -124,6 +124,58 @@ def test_films_get_a_table_of_probabilities_and_an_auc(
     assert ended.out.splitlines() == ["probabilities.csv: 4 films", f"AUC {area:.3f}"]
 
 
+def test_patches_vote_about_their_films(
+    code: SimpleNamespace, bundle: Path, ran: Callable[..., Ended]
+) -> None:
+    """Names are in the order of the films, and patches need not be."""
+    levels = (torch.rand(3, 1, 16, 16, generator=seeded()) * 255).to(torch.uint8)
+    cut = FACTS | {"classes": ["beside", "clear", "dull"], "film classes": ["clear", "dull"]}
+    code.train.RELEASE.write_bytes(Release(levels, torch.eye(3), cut).to_bytes())
+    film, patches = torch.arange(40) % 4, films(40)
+    path = bundle / "films.safetensors"
+    save_file({"films": patches, "film": film}, path, {"names": json.dumps(NAMES)})
+    options = ["--films", "films.safetensors", "--labels", "labels.csv", "--seed", "2"]
+    said = code.own.classifier(2)(patches).argmax(1)
+    shares = []
+    for number in range(4):
+        votes = [one for one in said[film == number].tolist() if one > 0]
+        assert 0 < len(votes) < 10
+        shares.append(votes.count(2) / len(votes))
+    at = sorted(shares)[2]  # exactly there, a film is not positive
+    ended = ran("own", *options, "--threshold", str(at))
+    with (bundle / "probabilities.csv").open(newline="", encoding="utf-8") as file:
+        header, *rows = csv.reader(file)
+    assert header == ["file", "clear", "dull", "class"]
+    assert [row[0] for row in rows] == NAMES
+    assert [float(row[2]) for row in rows] == pytest.approx(shares, abs=1e-6)
+    assert [row[3] for row in rows] == ["dull" if share > at else "clear" for share in shares]
+    area = weighted_auc(np.array(shares), np.array([True, False] * 2), np.ones((1, 4)))[0]
+    assert ended.out.splitlines() == ["probabilities.csv: 4 films", f"AUC {area:.3f}"]
+
+    votes = code.score.votes(torch.eye(3)[[0, 0, 1, 2, 2]], torch.tensor([0, 0, 1, 1, 1]), [1, 2])
+    torch.testing.assert_close(votes, torch.tensor([[3, 0], [1, 2]]).double() / 3)
+    for of, names, fault in (
+        (None, NAMES * 10, "holds whole films, but the images are of patches"),
+        (film.clamp(max=2), NAMES, "40 patches and 4 names"),
+        (film[:-1].clone(), NAMES, "40 patches and 4 names"),
+    ):
+        more = {} if of is None else {"film": of}
+        save_file({"films": patches} | more, path, {"names": json.dumps(names)})
+        assert fault in str(ran("own", *options).code)
+
+
+def test_patches_are_not_taken_for_films(bundle: Path, ran: Callable[..., Ended]) -> None:
+    path = bundle / "films.safetensors"
+    held = {"films": films(), "film": torch.zeros(4, dtype=torch.int64)}
+    save_file(held, path, {"names": json.dumps(["a"])})
+    assert "holds patches, but the images are of whole films" in str(
+        ran("own", "--films", "films.safetensors").code
+    )
+    written(path, films())
+    ended = ran("own", "--films", "films.safetensors", "--threshold", "0.3")
+    assert "--threshold is for films that are cut" in str(ended.code)
+
+
 def test_without_labels_there_is_a_table_alone(bundle: Path, ran: Callable[..., Ended]) -> None:
     ended = ran("own", "--films", "films.safetensors", "--probabilities", "mine.csv")
     assert ended == Ended(0, "mine.csv: 4 films\n")

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
+from medidd.dicom.patches import Patches
 from medidd.dicom.reading import DEFAULT, Reading
 from pipelines.models.received import Received, Recipe
 from pipelines.models.union import united
@@ -61,6 +62,29 @@ def test_one_bundle_alone_is_left_as_it_is() -> None:
     images, labels = united([one], {}).pool([1.0], None)
     assert torch.equal(images, one.standardised)
     assert torch.equal(labels, one.labels)
+
+
+def test_patches_are_joined_if_they_show_as_much_and_films_have_the_same_classes() -> None:
+    one = replace(
+        bundle(3, seed=0, reading=Reading(patches=Patches(40, 20, 96, "normal"))),
+        film_classes=("pneumonia", "normal"),
+    )
+    cut = replace(one.reading, patches=Patches(40, 10, 96, "nothing"))
+    other = replace(
+        one, classes=("nothing", "pneumonia"), reading=cut, film_classes=("pneumonia", "nothing")
+    )
+    joined = united([one, other], {"nothing": "normal"})
+    assert joined.film_classes == one.film_classes
+    assert joined.bundles[1].reading.patches == Patches(40, 10, 96, "normal")
+    for wrong in (
+        replace(one, reading=DEFAULT, film_classes=()),
+        replace(one, reading=Reading(patches=Patches(40, 20, 90, "normal"))),
+        replace(one, reading=Reading(patches=Patches(30, 20, 96, "normal"))),
+        replace(one, film_classes=("pneumonia",)),
+    ):
+        for pair in ([one, wrong], [wrong, one]):
+            with pytest.raises(Stop, match="not cut into patches as those of"):
+                united(pair, {})
 
 
 def test_films_that_were_read_differently_are_told() -> None:
