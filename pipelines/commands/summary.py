@@ -6,7 +6,8 @@ from pathlib import Path
 
 from pipelines.commands.audit import sentence
 from pipelines.learning.plan import too_few
-from pipelines.reports.report import ROWS, next_step
+from pipelines.reports.evaluation import table
+from pipelines.reports.report import next_step
 from pipelines.run import remarks
 from pipelines.run.films import open_cohort
 from pipelines.run.progress import Answer, seconds_of, spoken
@@ -122,21 +123,3 @@ def of_experts(folder: Path) -> Answer:
         "films, size, width and seed",
     ]
     return Answer(lines, {"experts": str(folder), "files": files, "stages": stages})
-
-
-def of_metrics(network: str, metrics: Json) -> Answer:
-    """Sums up an evaluation."""
-    return Answer([network, *table(metrics)], {"network": network, "metrics": metrics})
-
-
-def table(metrics: Json) -> list[str]:
-    """Returns the rows of the metrics, aligned."""
-    lines = [f"{'trained on':<24} {'AUC':>5}  {'95 % interval':<14}  {'of mean':>7}  {'hm':>5}"]
-    for row, name in ROWS.items():
-        if row not in metrics:
-            continue
-        auc, together, hm = (metrics[row][of] for of in ("auc", "auc_of_mean", "hm"))
-        interval = f"{auc['low']:.3f} to {auc['high']:.3f}"
-        together = f"{together['mean']:>7.3f}"
-        lines.append(f"{name:<24} {auc['mean']:.3f}  {interval:<14}  {together}  {hm['mean']:.3f}")
-    return lines

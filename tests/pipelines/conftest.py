@@ -55,7 +55,7 @@ def short_trainings() -> Iterator[None]:
     """
 
     @contextmanager
-    def nothing_ahead(*_: object) -> Iterator[None]:
+    def nothing_ahead(*_: object, **__: object) -> Iterator[None]:
         yield
 
     with pytest.MonkeyPatch.context() as patch:
