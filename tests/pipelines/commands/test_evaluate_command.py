@@ -1,6 +1,7 @@
 """medidd evaluate: several networks, films of another hospital, and the fair comparison."""
 
 import json
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -127,6 +128,13 @@ def test_a_ranking_is_shared_stored_and_said_in_words(
         ars = augmentation_robust(syn, random, plain, random_plain)
         assert of["ARS"]["mean"] == pytest.approx(ars[0])
         assert of["LRS"]["low"] <= of["LRS"]["mean"] <= of["LRS"]["high"]
+
+    folder = run / "private" / "worth" / "mlp"
+    said = [
+        read_json(path)["probabilities"] for path in sorted(folder.glob("ranking-random-*-0.json"))
+    ]
+    assert len(said) == 4
+    assert all(one != other for one, other in combinations(said, 2))
 
     text = called("evaluate", run, "--network", "mlp", "--ranking").out
     assert "mlp: balanced accuracy (AUC), 3 images per class" in text

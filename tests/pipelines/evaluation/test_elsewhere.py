@@ -11,10 +11,11 @@ from invented_cohort import MARK, Made, Source, copied, relabel, write_labels
 from pydicom.uid import generate_uid
 
 from pipelines.evaluation.elsewhere import Abroad, Elsewhere, read_elsewhere
+from pipelines.evaluation.utility import utility
 from pipelines.learning.opened_run import OpenedRun, open_run
 from pipelines.run.errors import Exit, Stop
 from pipelines.run.patients import Patients
-from pipelines.run.store import Run
+from pipelines.run.store import Run, read_json
 
 
 @pytest.fixture
@@ -32,17 +33,17 @@ def read(opened: OpenedRun, folder: Path, labels: Path | None = None) -> Elsewhe
             return found
 
 
-def moved(source: Source, to: Path, change: Callable[[pydicom.Dataset], None]) -> Path:
-    """Copies films as another hospital would have them: other identifiers, dates and UIDs."""
+def moved(
+    source: Source, to: Path, change: Callable[[pydicom.Dataset], None], *, beyond: int = 5000
+) -> Path:
+    """Copies films as another hospital would have them: other UIDs, and numbers of patients."""
+    (to / "studies").mkdir(parents=True)
     label_of = dict(line.split(",") for line in source.labels.read_text().split()[1:])
     labels, studies = {}, dict[str, str]()
     for number, path in enumerate(sorted(source.folder.rglob("*.dcm"))):
         film = pydicom.dcmread(path)
-        label, patient = (
-            label_of[film.StudyInstanceUID],
-            int(film.PatientID.removeprefix(f"{MARK}ID")),
-        )
-        relabel(film, patient + 5000)
+        label = label_of[film.StudyInstanceUID]
+        relabel(film, beyond + int(film.PatientID.removeprefix(f"{MARK}ID")))
         study = studies.setdefault(film.StudyInstanceUID, generate_uid())
         film.StudyInstanceUID, film.SOPInstanceUID = study, generate_uid()
         film.file_meta.MediaStorageSOPInstanceUID = film.SOPInstanceUID
@@ -51,6 +52,13 @@ def moved(source: Source, to: Path, change: Callable[[pydicom.Dataset], None]) -
         film.save_as(to / "studies" / f"{number}.dcm")
     write_labels(to / "labels.csv", labels)
     return to / "studies"
+
+
+def mirror(film: pydicom.Dataset) -> None:
+    stored = film.pixel_array
+    if film.file_meta.TransferSyntaxUID.is_compressed:
+        film.decompress()
+    film.PixelData = np.ascontiguousarray(stored[:, ::-1]).tobytes()
 
 
 def test_members_are_left_out_and_the_others_are_the_runs_own_films(
@@ -63,10 +71,16 @@ def test_members_are_left_out_and_the_others_are_the_runs_own_films(
     assert found.films.labels.equal(here.labels)
 
 
+def test_members_on_other_films_are_known_by_their_names(
+    opened: OpenedRun, source: Source, tmp_path: Path
+) -> None:
+    found = read(opened, moved(source, tmp_path / "there", mirror, beyond=0))
+    assert found.members == len(opened.patients.members.ids)
+
+
 def test_members_with_other_names_are_known_by_their_pixels(
     opened: OpenedRun, source: Source, tmp_path: Path
 ) -> None:
-    (tmp_path / "there" / "studies").mkdir(parents=True)
     found = read(opened, moved(source, tmp_path / "there", lambda _: None))
     assert found.members == len(opened.patients.members.ids)
     assert sorted(found.films.labels.tolist()) == sorted(opened.patients.test.labels.tolist())
@@ -76,18 +90,22 @@ def test_members_with_other_names_are_known_by_their_pixels(
 def test_strangers_stay_and_classes_are_matched_by_name(
     opened: OpenedRun, source: Source, tmp_path: Path
 ) -> None:
-    def mirror(film: pydicom.Dataset) -> None:
-        stored = film.pixel_array
-        if film.file_meta.TransferSyntaxUID.is_compressed:
-            film.decompress()
-        film.PixelData = np.ascontiguousarray(stored[:, ::-1]).tobytes()
-
-    (tmp_path / "there" / "studies").mkdir(parents=True)
     folder = moved(source, tmp_path / "there", mirror)
     found = read(opened, folder)
     assert (found.members, len(found.films.ids)) == (0, 40)
     again = read(opened, folder)
     assert (again.name, again.content) == (found.name, found.content)
+    for _ in utility(opened, None, "mlp", beside=True, elsewhere=found):
+        pass
+    stored = opened.run.private / "worth" / "mlp"
+    for name, films in (("", opened.patients.test), (found.name, found.films)):
+        (net,) = read_json(stored / name / "random-0.json")["probabilities"]
+        assert len(net) == len(films)
+
+    names = opened.patients.cohort.classes
+    turned = replace(opened.patients.cohort, classes=names[::-1])
+    other = read(replace(opened, patients=replace(opened.patients, cohort=turned)), folder)
+    assert other.films.labels.equal(1 - found.films.labels)
 
     table = tmp_path / "other.csv"
     for count, missing in ((-1, 1), (8, 0)):  # all films of a class, or some of them
