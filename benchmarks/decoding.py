@@ -21,9 +21,9 @@ from pydicom.encaps import encapsulate
 from pydicom.pixels.decoders.base import get_decoder
 
 from medidd.dicom.pixels import burned_in
-from medidd.dicom.pixels.decoding import stored_values
 from medidd.dicom.pixels.pixels import RadiographReader
 from medidd.dicom.reading import Reading
+from medidd.dicom.stored.decoding import stored_values
 from medidd.machine.allocator import keep_memory
 
 SIDE = 2048

@@ -23,10 +23,10 @@ import numpy as np
 from PIL import Image
 
 from medidd.dicom.header.header import read_film
-from medidd.dicom.pixels.decoding import stored_values
 from medidd.dicom.pixels.film import Shown, decoded
 from medidd.dicom.reading import CROPS, VOIS, Reading
 from medidd.dicom.source import Source
+from medidd.dicom.stored.decoding import stored_values
 from pipelines.bundle.preparation import contract
 
 LEVELS = 4095

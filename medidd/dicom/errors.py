@@ -59,6 +59,11 @@ REASONS = {
     "picture_depth": "a picture with other than 8 or 16 bits per gray value, or with 16 bits per "
     "color; save it as gray with 8 or 16 bits",
     "picture_format": "a picture in another format; save it as PNG or TIFF",
+    "region_missing": "no region in the table or folder that --regions names, and the film's class "
+    "is not the background",
+    "region_ambiguous": "the name of the file does not say which region is the film's",
+    "region_invalid": "a box outside the film, or a mask that cannot be read or has another shape "
+    "than the film",
 }
 """Reason codes (a stable interface), and what each means."""
 
@@ -106,6 +111,9 @@ NO_DICOM = frozenset({"not_dicom", "dicomdir_ignored"})
 
 NO_PICTURE = frozenset({"not_picture", "dicom_unasked"})
 """Codes of files in a folder without pictures."""
+
+NO_REGION = frozenset({"region_missing", "region_ambiguous"})
+"""Codes of films for which no region was found."""
 
 ACCEPTED_BY = {
     "secondary_capture": "secondary-capture",

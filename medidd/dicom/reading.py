@@ -7,6 +7,7 @@ into the fingerprint of everything that is made from the films.
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, TypeVar, get_args
 
+from medidd.dicom.patches import Patches
 from medidd.dicom.views import CHOICES
 
 Voi = Literal["auto", "window", "lut", "percentile", "none"]
@@ -48,6 +49,7 @@ class Reading:
             secondary captures, films without SOP class, SOP instance or study UID, and files
             behind symbolic links.
         files: what the films are: DICOM files, or pictures without a header (PNG, JPEG, TIFF).
+        patches: how films are cut into patches; None for whole films.
 
     Raises:
         ValueError: a choice does not exist.
@@ -61,6 +63,7 @@ class Reading:
     fast_j2k: bool = False
     accept: tuple[Accept, ...] = ()
     files: Files = "dicom"
+    patches: Patches | None = None
 
     def __post_init__(self) -> None:
         _require("voi", self.voi, VOIS)
@@ -79,16 +82,22 @@ class Reading:
                 "burned-in: text is found by exact values, and a lower resolution changes them; "
                 "leave out fast-j2k, or do not mask"
             )
+        if self.fast_j2k and self.patches is not None:
+            raise ValueError("fast-j2k: patches need the full resolution; leave it out")
 
     def to_json(self) -> dict[str, Any]:
         """Returns a plain dict; nothing in it identifies anybody."""
-        return asdict(self) | {"views": list(self.views), "accept": list(self.accept)}
+        said = asdict(self) | {"views": list(self.views), "accept": list(self.accept)}
+        if self.patches is None:
+            del said["patches"]  # as it was before films could be cut
+        return said
 
     @classmethod
     def from_json(cls, found: dict[str, Any]) -> "Reading":
         """Returns what ``to_json`` was made from; TypeError if another version made it."""
         lists = {name: tuple(found.get(name, ())) for name in ("views", "accept")}
-        return cls(**(found | lists))
+        patches = Patches.from_json(found["patches"]) if found.get("patches") else None
+        return cls(**(found | lists | {"patches": patches}))
 
 
 DEFAULT = Reading()

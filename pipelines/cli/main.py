@@ -174,7 +174,8 @@ def _asked(error: click.ClickException) -> str:
 @click.command_panel("What a recipient does", commands=["verify", "train", "test", "predict"])
 @click.command_panel("What is in a folder", commands=["inspect", "ingest"])
 @click.command_panel("Guarantees", commands=["dp"])
-@click.command_panel("More on methods", commands=["plan", "methods", "experts", "evaluate"])
+@click.command_panel("Studies of several runs", commands=["plan", "sweep", "compare"])
+@click.command_panel("More on methods", commands=["methods", "experts", "evaluate"])
 @click.command_panel("This installation", commands=["doctor", "cache"])
 @click.version_option(package_name="medidd")
 @click.pass_context

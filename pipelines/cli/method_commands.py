@@ -20,7 +20,7 @@ from pipelines.cli.show import followed, show
 
 
 @click.command("methods")
-@click.option("--markdown", is_flag=True, help="Print the table for the README.", panel=RUN)
+@click.option("--markdown", is_flag=True, help="Print the table of docs/methods.md.", panel=RUN)
 @grouped
 def methods_command(*, markdown: bool) -> None:
     """List the methods with their fields, and the starts."""

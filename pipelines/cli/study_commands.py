@@ -14,7 +14,7 @@ from pipelines.cli.options.groups import AUDIT, FILMS, METHOD, RUN, grouped
 from pipelines.cli.options.guarantee import planned
 from pipelines.cli.options.learning import learning, preset, settings, several, steps
 from pipelines.cli.options.machine import processing
-from pipelines.cli.options.shared import ANY_PATH, as_json, config, resume
+from pipelines.cli.options.shared import ANY_PATH, FOLDER, as_json, config, resume
 from pipelines.cli.show import followed, show
 
 
@@ -98,4 +98,28 @@ def plan_command(*, as_json: bool, **options: Any) -> None:
     show(followed(plan.run(study.Study(**options))), as_json=as_json)
 
 
-COMMANDS = (sweep_command, plan_command)
+@click.command("compare")
+@click.argument("folders", type=FOLDER, nargs=-1, required=True, metavar="RUN|SWEEP...")
+@click.option("--out", type=ANY_PATH, help="New folder for the page of the comparison.", panel=RUN)
+@click.option(
+    "--tensorboard",
+    type=ANY_PATH,
+    help="New folder for losses, figures and synthetic images as TensorBoard reads them. Needs "
+    "medidd[tensorboard].",
+    panel=RUN,
+)
+@as_json
+@grouped
+def compare_command(*, as_json: bool, **options: Any) -> None:
+    """Compare finished runs, or those of a sweep: utility, leakage, cost and images.
+
+    The page and the figures are about patients, and must not leave the hospital.
+    """
+    from pipelines.comparison import compare
+
+    answer = followed(compare.run(compare.Compare(**options)))
+    show(answer, as_json=as_json)
+    compare.require_all(answer)
+
+
+COMMANDS = (sweep_command, plan_command, compare_command)

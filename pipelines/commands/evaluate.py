@@ -4,6 +4,7 @@ from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 
+from medidd.dicom.folder.cohort import Cohort
 from pipelines.evaluation.elsewhere import Abroad, Elsewhere, read_elsewhere
 from pipelines.evaluation.networks_ahead import networks_ahead
 from pipelines.evaluation.ranking import ranking
@@ -105,5 +106,16 @@ def _about(there: Elsewhere, release: Release) -> Json:
         "members left out": there.members,
         "refused": there.cohort.refused,
         "shift": facts(seen),
-        "warnings": [*unlike(seen), *remarks.of_cohort(there.cohort)],
+        "warnings": [*unlike(seen), *_odd(there.cohort)],
     }
+
+
+def _odd(cohort: Cohort) -> list[str]:
+    nobody = cohort.unnamed if not cohort.tells_patients_apart else 0
+    said = f"note: {nobody} films elsewhere have no PatientID; each study counts as one patient"
+    return [
+        *remarks.of_warnings(cohort.warned),
+        *remarks.of_labels(cohort.refused, cohort.unknown_keys, cohort.classes),
+        *remarks.of_evidence(cohort.evidence),
+        *([said] if nobody else []),
+    ]

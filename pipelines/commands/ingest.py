@@ -69,11 +69,15 @@ def _answer(place: Run, cohort: Cohort) -> Answer:
     }
     splits = dict(sorted(Counter(filter(None, cohort.splits.tolist())).items()))
     size = cohort.images.shape[1]
+    what = "patches" if len(cohort.films) else "films"
     lines = [
-        f"{place.path}: {len(labels)} films of {len(set(cohort.patients.tolist()))} patients, "
+        f"{place.path}: {len(labels)} {what} of {len(set(cohort.patients.tolist()))} patients, "
         f"{size} px",
-        *(f"  {name}: {count} films of {patients[name]} patients" for name, count in films.items()),
-        *(f"  {name} split: {count} films" for name, count in splits.items()),
+        *(
+            f"  {name}: {count} {what} of {patients[name]} patients"
+            for name, count in films.items()
+        ),
+        *(f"  {name} split: {count} {what}" for name, count in splits.items()),
     ]
     if cohort.refused:
         lines += remarks.of_refused(cohort.refused)

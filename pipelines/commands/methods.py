@@ -1,4 +1,4 @@
-"""The table of methods, read from the code: for a terminal, and for the README."""
+"""The table of methods, read from the code: for a terminal, and for docs/methods.md."""
 
 import dataclasses
 import inspect
@@ -68,7 +68,7 @@ def _wrapped(line: str) -> str:
 
 
 def markdown() -> str:
-    """Returns the table of methods for the README."""
+    """Returns the table of methods for docs/methods.md."""
     lines = ["| name | paper | learns | costs |", "|---|---|---|---|"]
     for name in METHODS:
         about = entry(name)

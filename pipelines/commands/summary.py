@@ -5,9 +5,10 @@ import time
 from pathlib import Path
 
 from pipelines.commands.audit import sentence
+from pipelines.evaluation.votes import PREFIX
 from pipelines.learning.plan import too_few
 from pipelines.reports.evaluation import table
-from pipelines.reports.report import next_step
+from pipelines.reports.report import ROWS, next_step
 from pipelines.run import remarks
 from pipelines.run.films import open_cohort
 from pipelines.run.progress import Answer, seconds_of, spoken
@@ -41,6 +42,7 @@ def of(run: Run, seconds: float) -> Answer:
         "",
         *table(metrics),
         "",
+        *of_patients(metrics),
         *guaranteed(facts["guarantee"], _members(run)),
         f"audit ({audit['level']}): {audit['verdict']}. {next_step(audit)}",
         f"report:  {run.report}",
@@ -123,3 +125,21 @@ def of_experts(folder: Path) -> Answer:
         "films, size, width and seed",
     ]
     return Answer(lines, {"experts": str(folder), "files": files, "stages": stages})
+
+
+def of_patients(metrics: Json) -> list[str]:
+    """Returns how well patients are told apart by their patches, if films were cut."""
+    rows = {name: metrics[row] for row, name in ROWS.items() if row in metrics}
+    if not all(f"{PREFIX}hm" in values for values in rows.values()):
+        return []
+    lines = ["patients, by the votes of their patches (the rows above are of patches):"]
+    lines.append(
+        f"{'trained on':<24} {'AUC':>5}  {'sens.':>5}  {'spec.':>5}  {'hm':>5}  95 % interval"
+    )
+    for name, values in rows.items():
+        auc, sensitivity, specificity, hm = (
+            values[f"{PREFIX}{metric}"] for metric in ("auc", "sensitivity", "specificity", "hm")
+        )
+        means = "  ".join(f"{of['mean']:.3f}" for of in (auc, sensitivity, specificity, hm))
+        lines.append(f"{name:<24} {means}  {hm['low']:.3f} to {hm['high']:.3f}")
+    return [*lines, ""]

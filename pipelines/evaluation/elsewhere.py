@@ -71,17 +71,27 @@ def read_elsewhere(opened: OpenedRun, abroad: Abroad) -> Generator[Progress, Non
     """Reads the films into the private part of the run, once; the value is what can be tested on.
 
     Raises:
-        Stop: they give no cohort, or have other classes, or too few are no members.
+        Stop: they give no cohort, have other classes, or too few are no members; or the run's own
+            films were cut into patches.
     """
     frozen = opened.frozen
-    studies = Studies(
-        abroad.folder,
-        Labelling(abroad.labels, **frozen.labelling),
-        frozen.size,
-        frozen.unit,
-        abroad.max_refused,
-        replace(frozen.reading, files=abroad.files),
-    )
+    if frozen.reading.patches is not None:
+        raise Stop(
+            "--test: the films of this run were cut into patches, and films elsewhere are read "
+            "whole; leave it out, or name a run on whole films",
+            Exit.USAGE,
+        )
+    try:
+        studies = Studies(
+            abroad.folder,
+            Labelling(abroad.labels, **frozen.labelling),
+            frozen.size,
+            frozen.unit,
+            abroad.max_refused,
+            replace(frozen.reading, files=abroad.files),
+        )
+    except ValueError as error:  # pictures name no study
+        raise Stop(f"--test-images: {error}", Exit.USAGE) from None
     text = json.dumps(studies.asked(), sort_keys=True)
     name = hashlib.sha256(text.encode()).hexdigest()[:8]
     try:

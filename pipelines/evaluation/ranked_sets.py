@@ -14,7 +14,8 @@ from torch.nn.functional import one_hot
 from medidd.evaluate import log_probabilities
 from medidd.experts.teachers import TEACHING, teachers
 from medidd.starts import BASELINES, STARTS, begin
-from pipelines.evaluation.utility import Labelled, class_means, nets_of
+from pipelines.evaluation.noisy_means import class_means
+from pipelines.evaluation.utility import Labelled, nets_of
 from pipelines.learning.asking import standardized
 from pipelines.learning.opened_run import OpenedRun
 from pipelines.run.release_file import Release

@@ -25,7 +25,7 @@ from torch.nn.functional import one_hot
 
 from medidd.data import RealSet
 from medidd.dicom.folder.cohort import Cohort
-from medidd.dicom.folder.duplicates import Film
+from medidd.dicom.folder.plan import Plan
 from medidd.distill import Classifies, Decodes
 from medidd.evaluate import Training, log_probabilities, train
 from medidd.experts.teachers import TEACHING
@@ -33,7 +33,8 @@ from medidd.machine.allocator import keep_memory
 from medidd.machine.memory import taken
 from medidd.split import Role, assign, tossed
 from medidd.starts import BASELINES, STARTS, begin
-from pipelines.evaluation.utility import class_means, recipient
+from pipelines.evaluation.noisy_means import class_means
+from pipelines.evaluation.utility import recipient
 from pipelines.learning.asking import standardized
 from pipelines.learning.job import FrozenJob
 from pipelines.learning.making import made
@@ -74,13 +75,17 @@ class Crowd:
     roles: Mapping[int, Role]
 
     @classmethod
-    def of(cls, films: Sequence[Film], frozen: FrozenJob) -> "Crowd":
+    def of(cls, plan: Plan, frozen: FrozenJob) -> "Crowd":
         """Returns as many films of as many patients, whose roles are those of the run.
+
+        What patches show is not known before films are decoded, so half of those of films with
+        regions count as background.
 
         Raises:
             ValueError: a class has too few patients.
         """
-        classes, names = sorted({film.label for film in films}), [film.patient for film in films]
+        films, cut = plan.films, plan.reading.patches
+        classes, names = plan.names, [film.patient for film in films]
         labels, splits = [classes.index(film.label) for film in films], [f.split for f in films]
         if frozen.held_out is None:
             drawn = assign(names, labels, splits, key=key(), seed=frozen.seed)
@@ -89,7 +94,12 @@ class Crowd:
             drawn = tossed(names, splits, key=key(), seed=frozen.seed, share=share)
         number = {name: place for place, name in enumerate(drawn)}
         roles = {number[name]: role for name, role in drawn.items()}
-        return cls(labels, [number[name] for name in names], roles)
+        owners = [number[name] for name in names]
+        if cut is None:
+            return cls(labels, owners, roles)
+        nothing = [classes.index(cut.background if film.region else film.label) for film in films]
+        pairs = [(nothing, labels)[patch % 2] for patch in range(cut.per_film)]
+        return cls([n for of in pairs for n in of], owners * cut.per_film, roles)
 
     def drawn(self, size: int) -> Patients:
         """Returns so many films of noise, ``size`` px."""

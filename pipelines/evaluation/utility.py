@@ -16,7 +16,7 @@ from torch import Tensor
 
 from medidd.augment import RADIOGRAPH
 from medidd.data import NORMALIZATION
-from medidd.distill import Classifies, distill
+from medidd.distill import Classifies
 from medidd.evaluate import (
     NOISE,
     RECIPIENT,
@@ -30,7 +30,8 @@ from medidd.experts.teachers import TEACHING, Teachers
 from medidd.network import Weights
 from medidd.starts import BASELINES, STARTS, begin
 from pipelines.evaluation.elsewhere import Elsewhere
-from pipelines.learning.asking import asking
+from pipelines.evaluation.noisy_means import class_means
+from pipelines.evaluation.votes import votes
 from pipelines.learning.job import FrozenJob
 from pipelines.learning.learn import trained_teachers
 from pipelines.learning.opened_run import OpenedRun
@@ -141,6 +142,7 @@ def utility(
             own = partial(method.classifier, released)
             rows["own"] = lambda rngs: [own(rng) for rng in rngs]
 
+    ballots = votes(opened.patients)
     folder, of_release = opened.run.private / "worth" / name, release_hash(opened.run)
 
     def about(row: str) -> str:
@@ -151,12 +153,18 @@ def utility(
 
     def piece(row: str, nets: Sequence[int]) -> Piece:
         path, purpose = folder / f"{row}-{nets[0]}.json", _purpose(row, nets, about(row))
-        return Piece(path, purpose, lambda: said(trained(row, nets), seen))
+        return Piece(path, purpose, lambda: said_here(trained(row, nets)))
+
+    def said_here(networks: Sequence[Classifier]) -> Json:
+        found = said(networks, seen)
+        if ballots is not None:
+            found["members"] = [ballots.of_members(of(images)) for of in networks]
+        return found
 
     def piece_elsewhere(here: Piece, row: str, nets: Sequence[int], there: Elsewhere) -> Piece:
         def both() -> Json:
             networks = trained(row, nets)
-            kept(here.path, here.purpose, lambda: said(networks, seen))
+            kept(here.path, here.purpose, lambda: said_here(networks))
             return said(networks, NORMALIZATION.standardize(there.films.images).to(device))
 
         path = folder / there.name / here.path.name
@@ -180,8 +188,13 @@ def utility(
         return {}
 
     def judged(of_row: Sequence[Piece], films: Films) -> Json:
-        predicted = [torch.tensor(net) for of in of_row for net in of.result["probabilities"]]
-        return _row(predicted, films, derived(seed, "bootstrap"))
+        results = [of.result for of in of_row]
+        predicted = [torch.tensor(net) for of in results for net in of["probabilities"]]
+        found = _row(predicted, films, derived(seed, "bootstrap"))
+        if ballots is not None:
+            members = [net for of in results for net in of["members"]]
+            found["metrics"] |= ballots.judged(predicted, members, derived(seed, "bootstrap"))
+        return found
 
     found = {}
     for row in rows:
@@ -226,30 +239,6 @@ def said_of_all_films(opened: OpenedRun, name: str) -> list[Tensor]:
 
 def _purpose(row: str, nets: Sequence[int], about: str) -> str:
     return f"networks {' '.join(map(str, nets))} of {row} {about}"
-
-
-def class_means(
-    opened: OpenedRun, images: Tensor, labels: Tensor
-) -> Callable[[torch.Generator], Labelled]:
-    """Returns a draw of class means with the noise of the run's guarantee, as large as its release.
-
-    They are the floor under every release with a guarantee: they cost one answer and no learning.
-    """
-    frozen, recipe = opened.frozen, opened.recipe
-    members = opened.patients.members
-    job = replace(frozen, method="class-mean", ipc=recipe.shown, settings={}, steps=None)
-    means = job.recipe(recipe.classes)
-    asked = asking(frozen.budget, None)
-
-    def drawn(rng: torch.Generator) -> Labelled:
-        synthetic = means.begun(images, labels, rng)
-        real = asked(means.releases, means.classes, members, images.device, rng)
-        if means.method is not None:
-            for _ in distill(means.method, synthetic, real, steps=means.steps, rng=rng):
-                pass
-        return synthetic.images.detach(), synthetic.labels
-
-    return drawn
 
 
 def _row(predicted: list[Tensor], test: Films, seed: int) -> dict[str, Any]:

@@ -62,7 +62,7 @@ _ONLY_8_BITS = "; only 8 bits, refuses 12-bit films; pip install 'medidd[codecs]
 def decoders() -> Iterator[Check]:
     """Checks which transfer syntaxes can be decoded."""
     try:
-        from medidd.dicom.pixels.decoders import decodable
+        from medidd.dicom.stored.decoders import decodable
     except ImportError:
         yield Check("decoders", "broken", "pydicom cannot be loaded; pip install medidd")
         return

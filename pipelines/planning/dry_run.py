@@ -56,15 +56,17 @@ def run(job: Asked) -> Answer:
     place = job.place(frozen)
     plan = looked_at(studies)
     films = Counter(film.label for film in plan.films)
-    recipe = frozen.recipe(len(films))
+    cut, classes = frozen.reading.patches, plan.names
+    recipe = frozen.recipe(len(classes))
+    largest = max(films.values()) * (1 if cut is None else cut.per_film)
     frozen.settle()
     try:
-        step = seconds_per_step(recipe, max(films.values()), studies.size, frozen.device)
-        memory, need = said(frozen, Crowd.of(plan.films, frozen), job.workers.here - 1)
+        step = seconds_per_step(recipe, largest, studies.size, frozen.device)
+        memory, need = said(frozen, Crowd.of(plan, frozen), job.workers.here - 1)
     except (ValueError, FloatingPointError) as error:
         raise Stop(f"a trial on noise failed: {error}", Exit.USAGE) from None
     network = trained(frozen, recipe, "convnet", time.monotonic)
-    full = TEACHING.steps * TEACHING.batch / (RECIPIENT.steps * recipe.shown * len(films))
+    full = TEACHING.steps * TEACHING.batch / (RECIPIENT.steps * recipe.shown * len(classes))
     # All processes share the networks; the audit trains its own in one.
     trainings = NETWORKS * (1 + len(BASELINES) + full) / min(os.cpu_count() or 1, job.workers.here)
     trainings += len(RECIPIENTS)
@@ -79,17 +81,23 @@ def run(job: Asked) -> Answer:
         f"would read {len(plan.films)} films of {patients} patients{unit} "
         f"({', '.join(f'{name} {n}' for name, n in sorted(films.items()))}); "
         f"left out: {remarks.left_out(plan.refused)}",
-        f"would make {recipe.shown * len(films)} images of {studies.size} px with {recipe.name}, "
+        f"would make {recipe.shown * len(classes)} images of {studies.size} px with {recipe.name}, "
         f"{recipe.steps} steps on {frozen.device_name}, in {place.path}",
         f"would take about {spoken(seconds['distil'])} to distil, "
         f"{spoken(seconds['train and audit'])} to train networks and screen, plus reading; "
         f"a standard audit would take another {spoken(seconds['standard audit'])}",
         memory,
     ]
+    if cut is not None:
+        lines.insert(
+            1,
+            f"would cut each into {cut.per_film} patches of {cut.size} pixels; classes: "
+            f"{', '.join(classes)}",
+        )
     if frozen.budget is None:
         lines.append("would have no guarantee (--epsilon none)")
     else:
-        lines.append(f"would publish the names of the classes: {', '.join(sorted(films))}")
+        lines.append(f"would publish the names of the classes: {', '.join(classes)}")
         costs = planned(recipe, frozen.budget, studies.size)
         lines.append(f"would guarantee {promise(frozen.budget)}")
         if costs.releases:

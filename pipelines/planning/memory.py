@@ -160,7 +160,8 @@ def read_if_room(
             patients: Patients = end.value
             return patients
         if progress.done and not looked:
-            require_room(frozen, progress.total)
+            cut = frozen.reading.patches
+            require_room(frozen, progress.total * (1 if cut is None else cut.per_film))
             looked = True
         yield progress
 

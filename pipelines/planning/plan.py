@@ -36,7 +36,7 @@ def run(study: Study) -> Generator[Progress, None, Estimate]:
         begun = time.monotonic()
         found = looked_at(study.studies)
         header = (time.monotonic() - begun) / len(found.films)
-        crowd = crowd_of(found.films, kinds[0])
+        crowd = crowd_of(found, kinds[0])
     numbers = Numbers.told(study) if crowd is None else Numbers.counted(crowd)
     _require_films(kinds, numbers)
     read, tried = reading(found, kinds[0].size, header)

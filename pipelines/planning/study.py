@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from medidd.dicom.errors import CohortError, TooManyRefused
-from medidd.dicom.folder.duplicates import Film
 from medidd.dicom.folder.gathering import Gathered
 from medidd.dicom.folder.patients import require_consistent
 from medidd.dicom.folder.plan import Plan, make_plan
@@ -214,14 +213,14 @@ def looked_at(studies: Studies) -> Plan:
     return plan
 
 
-def crowd_of(films: Sequence[Film], frozen: FrozenJob) -> Crowd:
+def crowd_of(plan: Plan, frozen: FrozenJob) -> Crowd:
     """Returns whom films are of, with the roles that a run would give them.
 
     Raises:
         Stop: a class has too few patients.
     """
     try:
-        return Crowd.of(films, frozen)
+        return Crowd.of(plan, frozen)
     except ValueError as error:
         raise Stop(str(error), Exit.DATA) from None
 

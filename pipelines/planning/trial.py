@@ -8,7 +8,6 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -16,6 +15,7 @@ from typing import Any
 import torch
 
 from medidd.data import RealSet
+from medidd.dicom.folder import cutting
 from medidd.dicom.folder.plan import Plan
 from medidd.dicom.isolation import isolated
 from medidd.dicom.pixels.film import decoded
@@ -102,7 +102,7 @@ def speeds(frozen: FrozenJob, numbers: Numbers, *, attacked: bool) -> Speeds:
         network: _asked(frozen, of, clock) for network, of in (("convnet", convnet), ("mlp", mlp))
     }
     asked = numbers.test * seen["convnet"]
-    rows = {"full": _updates(frozen, convnet, TEACHING, TEACHING.batch, clock) + asked}
+    rows = {"full": _updates(frozen, recipe, convnet, TEACHING, TEACHING.batch, clock) + asked}
     rows |= {start: baseline[start] + small["convnet"] + asked for start in BASELINES}
     if frozen.budget is not None:
         rows["class-mean"] = baseline["average"] + small["convnet"] + asked
@@ -126,14 +126,14 @@ def speeds(frozen: FrozenJob, numbers: Numbers, *, attacked: bool) -> Speeds:
 def trained(frozen: FrozenJob, recipe: Recipe, name: str, clock: Clock) -> float:
     """Returns the seconds of one network trained on a release."""
     shown = recipe.shown * recipe.classes
-    return _updates(frozen, recipe.networks[name], RECIPIENT, shown, clock)
+    return _updates(frozen, recipe, recipe.networks[name], RECIPIENT, shown, clock)
 
 
 def _updates(
-    frozen: FrozenJob, network: Network, how: Training, images: int, clock: Clock
+    frozen: FrozenJob, recipe: Recipe, network: Network, how: Training, images: int, clock: Clock
 ) -> float:
     """Returns the seconds of a training, estimated from some of its updates."""
-    classes = frozen.recipe(2).classes
+    classes = recipe.classes
     x, y = noise(classes, max(images // classes, 1), frozen.size, frozen.device)
     one_hot = torch.eye(classes, device=frozen.device)[y]
 
@@ -198,6 +198,8 @@ def _expert(frozen: FrozenJob, recipe: Recipe, largest: int, clock: Clock) -> fl
 def reading(plan: Plan | None, size: int, header: float) -> tuple[float, int]:
     """Returns the seconds to read a film on one core, and how many films were read to know.
 
+    Of films that are cut, these are seconds for a patch.
+
     Args:
         plan: the films of a folder; None to assume ``READING``.
         size: height and width in pixels.
@@ -206,8 +208,10 @@ def reading(plan: Plan | None, size: int, header: float) -> tuple[float, int]:
     if plan is None:
         return READING, 0
     work: Any = partial(decoded, size=size, reading=plan.reading)
-    sources = [film.source for film in islice(plan.films, FILMS_READ)]
+    sources = [cutting.work(plan, row) for row in range(min(len(plan.films), FILMS_READ))]
     ended = [time.monotonic() for _ in isolated(work, sources, workers=1)]
     if len(ended) < 2:
         return READING, 0
-    return header + (ended[-1] - ended[0]) / (len(ended) - 1), len(ended)
+    each = header + (ended[-1] - ended[0]) / (len(ended) - 1)
+    cut = plan.reading.patches
+    return each / (1 if cut is None else cut.per_film), len(ended)

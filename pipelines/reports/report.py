@@ -76,8 +76,13 @@ def write_report(run: Run, patients: Patients, *, networks: int) -> None:
             guarantee=rows(release.facts["guarantee"]) if release.facts["guarantee"] else {},
             covered=WHERE,
             internal=_internal(run),
-            columns=COLUMNS.values(),
+            columns=list(COLUMNS.values()),
             rows=[_row(row, metrics[row]) for row in ROWS if row in metrics],
+            of_patients=[
+                _row(row, metrics[row], "patient_")
+                for row in ROWS
+                if "patient_hm" in metrics.get(row, {})
+            ],
             networks=networks,
             architecture="ConvNet",
             loss_curve=loss_curve(losses) if losses else _nothing(),
@@ -154,7 +159,8 @@ def _image(release: Release, row: int) -> Json:
 def _counts(patients: Patients) -> Json:
     own_test = "test" in patients.roles.values()
     return {
-        "films": len(patients.cohort.labels),
+        "films": len(set(patients.cohort.films) or patients.cohort.labels),
+        "patches": len(patients.cohort.films),
         "patients": len(patients.roles),
         "members": len(patients.members.ids),
         "controls": len(patients.controls.ids),
@@ -165,8 +171,9 @@ def _counts(patients: Patients) -> Json:
 
 def _class_counts(patients: Patients) -> str:
     cohort = patients.cohort
+    what = "patches" if len(cohort.films) else "films"
     return ", ".join(
-        f"{name} {int((cohort.labels == number).sum())} films of "
+        f"{name} {int((cohort.labels == number).sum())} {what} of "
         f"{len(set(cohort.patients[cohort.labels == number]))} patients"
         for number, name in enumerate(cohort.classes)
     )
@@ -176,11 +183,12 @@ def _counted(films: Mapping[str, int]) -> str:
     return counts(films) if films else ""
 
 
-def _row(name: str, values: Json) -> Json:
+def _row(name: str, values: Json, prefix: str = "") -> Json:
+    of_mean = {"auc_of_mean"} if prefix else set()
     return {
         "name": ROWS[name],
         "ours": name == "synthetic",
-        "values": [values[column] for column in COLUMNS],
+        "values": [values[prefix + column] for column in COLUMNS if column not in of_mean],
     }
 
 

@@ -57,7 +57,12 @@ class Studies:
         ``strict`` decides only whether there is one.
         """
         return {
-            "source": source_of(key(), self.folder, self.labels.table, self.labels.splits),
+            "source": source_of(
+                key(),
+                self.folder,
+                self.labels.table,
+                *filter(None, (self.labels.splits, self.labels.regions)),
+            ),
             "labelling": self.labels.choices(),
             "size": self.size,
             "unit": self.unit,
@@ -138,7 +143,7 @@ def open_cohort(run: Run) -> Cohort:
         raise Stop(str(error), Exit.DATA) from None
 
 
-def source_of(secret: bytes, folder: Path, labels: Path | None, splits: Path | None = None) -> str:
+def source_of(secret: bytes, folder: Path, labels: Path | None, *others: Path) -> str:
     """Returns the keyed hash by which a source is recognised.
 
     Folders may be named after people. The hash shows whether a run continues on the same films. It
@@ -148,7 +153,7 @@ def source_of(secret: bytes, folder: Path, labels: Path | None, splits: Path | N
         secret: the installation's secret.
         folder: the folder of the films.
         labels: the table of labels.
-        splits: the table of splits.
+        others: tables of splits and of regions, as far as there are any.
     """
-    second = f"|{splits.resolve()}" if splits else ""
-    return keyed(secret, f"{folder.resolve()}|{labels.resolve() if labels else ''}{second}")
+    more = "".join(f"|{other.resolve()}" for other in others)
+    return keyed(secret, f"{folder.resolve()}|{labels.resolve() if labels else ''}{more}")

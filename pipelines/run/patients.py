@@ -46,11 +46,19 @@ class Patients:
     @property
     def test(self) -> Films:
         """Films to test classifiers on: the cohort's own test split, else the controls."""
-        return self._films("test" if "test" in self.roles.values() else "control")
+        return self._films(self.tested)
+
+    @property
+    def tested(self) -> Role:
+        """The role of the patients on whose films classifiers are tested."""
+        return "test" if "test" in self.roles.values() else "control"
+
+    def rows(self, role: Role) -> list[int]:
+        """Returns the rows of the cohort that are of patients of a role."""
+        return [i for i, p in enumerate(self.cohort.patients) if self.roles[str(p)] == role]
 
     def _films(self, role: Role) -> Films:
-        rows = [i for i, p in enumerate(self.cohort.patients) if self.roles[str(p)] == role]
-        return films_of(self.cohort, rows)
+        return films_of(self.cohort, self.rows(role))
 
 
 def films_of(cohort: Cohort, rows: Sequence[int]) -> Films:
@@ -141,7 +149,7 @@ def assigned(
                     "smaller than --patients says; say about how many patients there are"
                 )
             return roles
-        labels = [int(label) for label in cohort.labels]
+        labels = [int(label) for label in cohort.of_films]
         return assign(names, labels, splits, key=key, seed=seed)
 
     try:

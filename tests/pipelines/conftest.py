@@ -3,7 +3,6 @@
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -17,10 +16,8 @@ from invented_cohort import (
     plant,
     train_experts,
 )
-from short_trainings import shortened
+from short_trainings import in_this_process
 
-import pipelines.commands.distill
-import pipelines.commands.evaluate
 import pipelines.planning.memory
 from pipelines.bundle.contents import contents
 from pipelines.commands.export import finished
@@ -49,20 +46,8 @@ def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture(scope="session", autouse=True)
 def short_trainings() -> Iterator[None]:
-    """Recipients that train for a moment.
-
-    Nobody helps them then, for that is done by processes of their own.
-    """
-
-    @contextmanager
-    def nothing_ahead(*_: object, **__: object) -> Iterator[None]:
-        yield
-
-    with pytest.MonkeyPatch.context() as patch:
-        for module, name, value in shortened():
-            patch.setattr(module, name, value)
-        for command in (pipelines.commands.distill, pipelines.commands.evaluate):
-            patch.setattr(command, "networks_ahead", nothing_ahead)
+    """Recipients that train for a moment."""
+    with in_this_process():
         yield
 
 

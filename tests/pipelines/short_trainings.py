@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -24,6 +25,26 @@ def shortened() -> Iterator[tuple[ModuleType, str, Any]]:
     yield pipelines.evaluation.ranked_sets, "TEACHING", teaching
     yield pipelines.evaluation.utility, "NETWORKS", 2
     yield privacy.likeness.clearness, "STRANGERS", 60
+
+
+@contextmanager
+def in_this_process() -> Iterator[None]:
+    """Trains for a moment in here. Nobody helps then, for helpers are processes of their own."""
+    import pytest
+
+    import pipelines.commands.distill
+    import pipelines.commands.evaluate
+
+    @contextmanager
+    def nothing_ahead(*_: object, **__: object) -> Iterator[None]:
+        yield
+
+    with pytest.MonkeyPatch.context() as patch:
+        for module, name, value in shortened():
+            patch.setattr(module, name, value)
+        for command in (pipelines.commands.distill, pipelines.commands.evaluate):
+            patch.setattr(command, "networks_ahead", nothing_ahead)
+        yield
 
 
 def _ahead(command: list[str], **options: Any) -> "subprocess.Popen[bytes]":

@@ -15,12 +15,14 @@ import numpy as np
 import numpy.typing as npt
 
 from medidd.dicom.errors import CohortError
+from medidd.dicom.folder import cutting
+from medidd.dicom.folder.cutting import Row
 from medidd.dicom.folder.duplicates import copies_in, joined_by, same_pixels
 from medidd.dicom.folder.gathering import Gathered
 from medidd.dicom.folder.patients import Unit, require_consistent
 from medidd.dicom.folder.plan import VERSION, Plan, make_plan, require_usable, unnamed
 from medidd.dicom.folder.scan import scan
-from medidd.dicom.isolation import Lost, isolated
+from medidd.dicom.isolation import isolated
 from medidd.dicom.labels.labelling import Labelling
 from medidd.dicom.pixels.film import Shown, decoded
 from medidd.dicom.reading import DEFAULT, Reading
@@ -36,7 +38,8 @@ class Cohort:
     """The films of a finished cohort, by SOPInstanceUID.
 
     Attributes:
-        images: (n, size, size), read-only; 0 to 65535 stand for display values [0, 1].
+        images: (n, size, size), read-only; 0 to 65535 stand for display values [0, 1]. If films
+            were cut, these are patches, and so in all that follows.
         labels: class of each film, (n,), int64.
         classes: names of the classes, sorted.
         patients: keyed hash of what counts as each film's patient, (n,).
@@ -51,6 +54,8 @@ class Cohort:
         warned: films that are used although something is odd about them, by code.
         unknown_keys: keys in the table of labels that no film has.
         evidence: what is odd about whose films these are, counts by code; see ``patients``.
+        films: which film a patch is of, (n,), if films were cut; else empty.
+        whole: class of the film that a patch is of, (n,), if films were cut; else empty.
     """
 
     images: npt.NDArray[np.uint16]
@@ -67,6 +72,13 @@ class Cohort:
     warned: Mapping[str, int] = field(default_factory=dict)
     unknown_keys: int = 0
     evidence: Mapping[str, int] = field(default_factory=dict)
+    films: Sequence[int] = ()
+    whole: Sequence[int] = ()
+
+    @property
+    def of_films(self) -> npt.NDArray[np.int64]:
+        """Class of the film that each row is, or is cut from, (n,)."""
+        return np.array(self.whole, np.int64) if len(self.whole) else self.labels
 
     @property
     def tells_patients_apart(self) -> bool:
@@ -109,6 +121,7 @@ class Cohort:
             about["warned"],
             about.get("unknown_keys", 0),
             about["evidence"],
+            *([film[name] for film in films if name in film] for name in ("film", "whole")),
         )
 
 
@@ -165,21 +178,25 @@ def ingest(
     if finished:
         yield total, total
         return
-    rows = Rows(folder, total, size, plan.fingerprint)
+    each = None if reading.patches is None else reading.patches.per_film
+    rows = Rows(folder, total, size, plan.fingerprint, each)
     yield from _fill(rows, plan, size)
     plan.require_unchanged(root)
     _finish(rows, plan, root, folder, max_refused, refused_list)
 
 
 def _fill(rows: Rows, plan: Plan, size: int) -> Iterator[tuple[int, int]]:
-    undone = {plan.films[row].source: int(row) for row in np.flatnonzero(rows.done == 0)}
+    undone = {cutting.work(plan, int(row)): int(row) for row in np.flatnonzero(rows.done == 0)}
     done, total = len(plan.films) - len(undone), len(plan.films)
     yield done, total
     outcomes: dict[int, tuple[str, ...]] = {}
     work = partial(decoded, size=size, reading=plan.reading)
     try:
-        for source, found in isolated(work, undone):
-            outcomes[undone[source]] = _kept(rows, undone[source], found)
+        for film, found in isolated(work, undone):
+            row = undone[film]
+            if isinstance(found, Shown):
+                cutting.keep(rows, row, found, plan)
+            outcomes[row] = found.warnings if isinstance(found, Shown) else (found.code,)
             if len(outcomes) == _SETTLE_EVERY:
                 rows.settle(outcomes)
                 outcomes.clear()
@@ -187,14 +204,6 @@ def _fill(rows: Rows, plan: Plan, size: int) -> Iterator[tuple[int, int]]:
             yield done, total
     finally:
         rows.settle(outcomes)
-
-
-def _kept(rows: Rows, row: int, found: Shown | Refusal | Lost) -> tuple[str, ...]:
-    """Fills a row; returns its warnings, or the reason code if it cannot be filled."""
-    if not isinstance(found, Shown):
-        return (found.code,)
-    rows.images[row] = found.levels
-    return found.warnings
 
 
 def _finish(
@@ -222,10 +231,12 @@ def _finish(
         write_refusals(refused_list, root, [*plan.refusals, *by_name])
     refused = plan.refused + Counter(lost.values())
     require_usable(root, films, refused, max_refused, by_folder=plan.by_folder, said=evidence)
-    classes = sorted({film.label for film in films})
+    found = cutting.table(rows, plan, list(zip(kept, films, strict=True)))
+    cutting.require_patches(root, plan, found)
+    classes = sorted({row.label for row in found})
     about = {
         "version": VERSION,
-        "size": rows.images.shape[1],
+        "size": rows.images.shape[-1],
         "classes": classes,
         "reading": plan.reading.to_json(),
         "refused": dict(sorted(refused.items())),
@@ -237,17 +248,22 @@ def _finish(
         "evidence": dict(sorted(evidence.items())),
         "fingerprint": plan.fingerprint,
     }
-    table = (
-        {
-            "patient": film.patient,
-            "label": classes.index(film.label),
-            "split": film.split,
-            "names": [name for name in film.names if name],
-            **film.traits,
+    order = {number: place for place, number in enumerate(kept)}
+
+    def line(row: Row) -> dict[str, object]:
+        said = {
+            "patient": row.film.patient,
+            "label": classes.index(row.label),
+            "split": row.film.split,
+            "names": [name for name in row.film.names if name],
+            **row.film.traits,
         }
-        for film in films
-    )
-    rows.publish(kept)
+        if plan.reading.patches is not None:
+            said |= {"film": order[row.place[0]], "whole": classes.index(row.film.label)}
+        return said
+
+    table = map(line, found)
+    rows.publish([row.place for row in found])
     write(folder / FILMS, "".join(f"{json.dumps(film)}\n" for film in table).encode())
     write(folder / TOKENS, "".join(f"{token}\n" for token in sorted(plan.tokens)).encode())
     write(folder / COHORT, json.dumps(about, indent=1).encode())

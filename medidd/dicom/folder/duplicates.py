@@ -19,6 +19,7 @@ from medidd.dicom.errors import Refused
 from medidd.dicom.folder.evidence import Evidence
 from medidd.dicom.folder.union import Joined
 from medidd.dicom.header.header import content_of, read, refusing
+from medidd.dicom.patches import Region
 from medidd.dicom.refusals import Exposure, Refusal
 from medidd.dicom.source import Source
 
@@ -44,6 +45,7 @@ class Film:
         traits: sex, band of age and keyed hash of the device by name; '' if not known.
         view: name of the view, or ''.
         side: "L", "R" or ''.
+        region: what it shows where, if it is cut into patches by that.
     """
 
     source: Source
@@ -58,11 +60,15 @@ class Film:
     traits: Mapping[str, str]
     view: str = ""
     side: str = ""
+    region: Region | None = None
 
     @property
     def changed(self) -> bool:
-        """Whether the file has changed since its header was read."""
+        """Whether the file, or the mask of its region, has changed since its header was read."""
+        mask = self.region and self.region.mask
         try:
+            if self.region and mask and Source(mask).state() != self.region.state:
+                return True
             return self.source.state() != self.state
         except OSError:
             return True

@@ -23,6 +23,7 @@ from medidd.dicom.header.identifiers import keyed, tokens_of, tokens_of_identifi
 from medidd.dicom.labels.finder import Sharing
 from medidd.dicom.labels.labelling import USUAL, Labelling
 from medidd.dicom.labels.labels import Labels, read_labels
+from medidd.dicom.labels.regions import Regions, read_regions
 from medidd.dicom.reading import DEFAULT, Reading
 from medidd.dicom.refusals import Exposure, Refusal
 from medidd.dicom.source import has_files
@@ -39,6 +40,7 @@ class Gathered:
         labels: the labels.
         key: the key for hashing identifiers.
         unit: what counts as one patient.
+        regions: from which patches get their classes; None if they have their films'.
         headers: radiographs seen.
         films: radiographs with a label; ``of_patients`` says whose they are.
         evidence: what all radiographs say about whose they are.
@@ -47,14 +49,16 @@ class Gathered:
             ``identifying``.
     """
 
-    def __init__(self, labels: Labels, key: bytes, unit: Unit) -> None:
+    def __init__(
+        self, labels: Labels, key: bytes, unit: Unit, regions: Regions | None = None
+    ) -> None:
         """Starts empty."""
         self.headers = 0
         self.films: list[Film] = []
         self.evidence: list[Evidence] = []
         self.refusals: list[Refusal] = []
         self.tokens: set[str] = set()
-        self.labels, self.key, self.unit = labels, key, unit
+        self.labels, self.key, self.unit, self.regions = labels, key, unit, regions
         self._stems: Counter[str] = Counter()
         self._unknown = set(labels.rows)
         self._shared: dict[str, set[str]] = {}
@@ -96,7 +100,11 @@ class Gathered:
                 "--patient-column: the table of labels has no such column, and pictures have no "
                 "DICOM attributes; check the spelling, or use --patient-pattern"
             )
-        return cls(labels, key, unit)
+        place, patches = (labelling or USUAL).regions, reading.patches
+        if place is not None and patches is None:
+            raise CohortError("--regions: films are not cut; say with --patch-size how")
+        regions = read_regions(root, place, patches) if place and patches else None
+        return cls(labels, key, unit, regions)
 
     def add(self, header: Header | Refusal) -> None:
         """Adds a radiograph, or the reason why a file is none."""
@@ -128,7 +136,8 @@ class Gathered:
             whose = film.instance if by_file else patient
             self._sharing.add(table, match, len(self.films), whose)
         self.films.append(film)
-        self._note_class(film.label, header, tokens)
+        for label in {film.label} | (film.region.labels if film.region else set()):
+            self._note_class(label, header, tokens)
 
     def of_patients(self) -> tuple[list[Film], Whose]:
         """Returns the films with their patients, and how these were found."""
@@ -228,7 +237,7 @@ class Gathered:
         """Returns what a cohort would keep of a film, its patient not yet known.
 
         Raises:
-            Refused: the film has no label, or several.
+            Refused: the film has no label, or several, or no region where it needs one.
         """
         label, split = self.labels.of(header)
         instance = header.links["SOPInstanceUID"]
@@ -246,6 +255,7 @@ class Gathered:
             traits=self._traits.setdefault(traits, dict(zip(_TRAITS, traits, strict=True))),
             view=intern(header.view),
             side=intern(header.side),
+            region=self.regions.of(header, label) if self.regions else None,
         )
 
     def _device(self, header: Header) -> str:

@@ -12,6 +12,7 @@ from medidd.dicom.errors import (
     ACCEPTED_BY,
     NO_DICOM,
     NO_PICTURE,
+    NO_REGION,
     CohortError,
     TooManyRefused,
     counts,
@@ -55,6 +56,16 @@ class Plan:
     unknown_keys: int
     reading: Reading = DEFAULT
     evidence: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def names(self) -> list[str]:
+        """Classes that films or patches can have, sorted."""
+        named = {film.label for film in self.films}
+        for region in (film.region for film in self.films if film.region is not None):
+            named |= region.labels
+        cut = self.reading.patches
+        marked = cut is not None and any(film.region is not None for film in self.films)
+        return sorted(named | ({cut.background} if cut is not None and marked else set()))
 
     def require_unchanged(self, root: Path) -> None:
         """Checks that the films have not changed since the plan was made.
@@ -111,7 +122,8 @@ def _fingerprint(key: bytes, choices: Sequence[object], films: Iterable[Film]) -
     digest = hashlib.sha256(json.dumps(choices).encode())
     for film in films:
         whose = (film.patient, film.person, film.names[0])
-        row = [film.instance, *whose, film.label, film.split, *film.state]
+        region = [] if film.region is None else film.region.told()
+        row = [film.instance, *whose, film.label, film.split, *film.state, *region]
         digest.update(json.dumps(row).encode())
     return keyed(key, digest.hexdigest())
 
@@ -227,6 +239,11 @@ def _require_labelled(
     root: Path, seen: Gathered, refused: Mapping[str, int], reading: Reading
 ) -> None:
     _require_files(root, seen, refused, reading.files)
+    if not seen.films and (lost := sum(refused.get(code, 0) for code in NO_REGION)):
+        raise CohortError(
+            f"{root}: none of {lost} films has a region; check that the masks in --regions are "
+            "named after the films, or that its table has the same keys"
+        )
     if seen.headers and not seen.films:
         key = seen.labels.key
         remedy = (

@@ -54,6 +54,8 @@ class Labelling:
         splits: a second table with the splits, which may have another key; None for no such table.
         patient_pattern: regular expression whose only group is the patient in a film's file name,
             or, if it has a /, in its path below the folder; None for PatientID.
+        regions: a table of boxes or a folder of masks, by which patches get their classes; None if
+            they have their films'.
 
     Raises:
         ValueError: the key is unknown, a target is empty or missing, or the pattern is none that
@@ -69,6 +71,7 @@ class Labelling:
     readers: Readers | None = None
     splits: Path | None = None
     patient_pattern: str | None = None
+    regions: Path | None = None
 
     def __post_init__(self) -> None:
         if self.key is not None and self.key not in KEYS:

@@ -12,7 +12,7 @@ import numpy as np
 from scipy import ndimage
 
 from medidd.dicom.pixels.picture import Mask
-from medidd.dicom.pixels.values import Stored
+from medidd.dicom.stored import Stored
 
 _LOWEST = 8  # pixels, of a glyph
 _HIGHEST = 0.08  # of the film's rows

@@ -19,6 +19,10 @@ _LEAST_OPEN = 0.1
 """Share of the film: no radiograph is collimated to less."""
 
 
+Part = tuple[slice, slice]
+"""Rows and columns."""
+
+
 @dataclass(frozen=True, eq=False)
 class Opening:
     """What is open.
@@ -90,10 +94,20 @@ def reduced(found: Opening, halvings: int) -> Opening:
 
 def trimmed(picture: Picture) -> Picture:
     """Returns the picture without rows and columns at its edges that show almost nothing."""
+    return part(picture, lively(picture))
+
+
+def lively(picture: Picture) -> Part:
+    """Returns the rows and columns that ``trimmed`` keeps."""
     top, bottom = _lively(picture)
-    picture = picture.turned(lambda pixels: pixels[top:bottom])
-    left, right = _lively(picture.turned(np.transpose))
-    return picture.turned(lambda pixels: pixels[:, left:right])
+    rest = picture.turned(lambda pixels: pixels[top:bottom].T)
+    left, right = _lively(rest)
+    return slice(top, bottom), slice(left, right)
+
+
+def part(picture: Picture, kept: Part) -> Picture:
+    """Returns some rows and columns of a picture."""
+    return picture.turned(lambda pixels: pixels[kept])
 
 
 def _lively(picture: Picture) -> tuple[int, int]:

@@ -14,8 +14,9 @@ from medidd.dicom.errors import Refused
 from medidd.dicom.header.numbers import WINDOW, given, number, readable
 from medidd.dicom.pixels.lut import Floats, Table, has_data, integer, table
 from medidd.dicom.pixels.picture import Mask, Picture
-from medidd.dicom.pixels.values import Stored, Values
+from medidd.dicom.pixels.values import Values
 from medidd.dicom.reading import Voi
+from medidd.dicom.stored import Stored
 
 PERCENTILES = (0.5, 99.5)
 """Of the pixels' values, shown as black and as white where nothing else says how."""

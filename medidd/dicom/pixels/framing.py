@@ -57,12 +57,25 @@ def letterbox(picture: Picture, aspect: float, size: int) -> Floats:
     low = np.zeros((height, columns), np.float32)
     for part, reach, shares in _strips(rows, height, _STRIP):
         low[reach] += shares @ picture.rows(part.start, part.stop)
-    small = np.zeros((height, width), np.float32)
-    for part, reach, shares in _strips(columns, width, 4 * _STRIP):
-        small[:, reach] += low[:, part] @ shares.T
+    small = _across(low, width)
     framed = np.zeros((size, size), np.float32)
     framed[top : top + height, left : left + width] = np.clip(small, 0, 1)
     return framed
+
+
+def averaged(shown: Floats, height: int, width: int) -> Floats:
+    """Returns display values, (rows, columns), resampled by area to (height, width)."""
+    low = np.zeros((height, shown.shape[1]), np.float32)
+    for part, reach, shares in _strips(shown.shape[0], height, _STRIP):
+        low[reach] += shares @ shown[part]
+    return np.clip(_across(low, width), 0, 1)
+
+
+def _across(low: Floats, width: int) -> Floats:
+    small = np.zeros((len(low), width), np.float32)
+    for part, reach, shares in _strips(low.shape[1], width, 4 * _STRIP):
+        small[:, reach] += low[:, part] @ shares.T
+    return small
 
 
 @lru_cache(maxsize=16)  # films of one device have one shape

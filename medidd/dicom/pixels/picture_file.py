@@ -14,9 +14,9 @@ from pydicom.dataset import FileDataset, FileMetaDataset
 
 from medidd.dicom.errors import Refused
 from medidd.dicom.header.header import MAX_PIXELS, refusing
-from medidd.dicom.pixels.values import Stored
 from medidd.dicom.reading import Frames, Reading
 from medidd.dicom.source import Source
+from medidd.dicom.stored import Stored
 
 _FORMATS = ("PNG", "JPEG", "TIFF")
 _ORIENTATION = 0x0112  # TIFF 6.0, Section 8; 1 is upright

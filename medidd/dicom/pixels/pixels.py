@@ -53,7 +53,8 @@ class RadiographReader(ImageReader):
         Raises:
             Refused: the pixels cannot be decoded or shown.
         """
-        return prepared(img, self.size, self.reading)
+        found = prepared(img, self.size, self.reading)
+        return found.picture, {"warnings": found.warnings}
 
 
 class LoadRadiographd(MapTransform):

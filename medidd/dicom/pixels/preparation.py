@@ -1,6 +1,7 @@
 """From one object's codestream to a square of display values."""
 
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 from pydicom.dataset import FileDataset
@@ -11,19 +12,45 @@ from medidd.dicom.header.header import refusing
 from medidd.dicom.header.numbers import odd
 from medidd.dicom.pixels import burned_in, cropping
 from medidd.dicom.pixels.cropping import Opening
-from medidd.dicom.pixels.decoding import reduced_values, stored_values
 from medidd.dicom.pixels.display import conflicting, display
 from medidd.dicom.pixels.framing import square
 from medidd.dicom.pixels.lut import Floats
-from medidd.dicom.pixels.values import Stored
+from medidd.dicom.pixels.picture import Mask, Picture
 from medidd.dicom.reading import Reading
+from medidd.dicom.stored import Stored
+from medidd.dicom.stored.decoding import reduced_values, stored_values
+
+_ALL = (slice(None), slice(None))
 
 _LEAST = 2
 """A film decoded at a lower resolution must be this many times as large as the result."""
 
 
-def prepared(film: FileDataset, size: int, reading: Reading) -> tuple[Floats, dict[str, Any]]:
-    """Returns display values in [0, 1], (size, size), and under "warnings" what is odd.
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """A film as a square.
+
+    Attributes:
+        picture: display values in [0, 1], (size, size).
+        warnings: what is odd about it, keys of ``errors.WARNINGS``.
+        marks: by name, the share of each pixel that a mark on the film covers, (size, size).
+    """
+
+    picture: Floats
+    warnings: tuple[str, ...]
+    marks: Mapping[str, Floats]
+
+
+def prepared(
+    film: FileDataset, size: int, reading: Reading, marks: Mapping[str, Mask] | None = None
+) -> Prepared:
+    """Returns a film as a square of ``size`` by ``size`` pixels.
+
+    Args:
+        film: the film with its pixels.
+        size: pixels.
+        reading: how films are read.
+        marks: by name, pixels of the stored film that are marked, (rows, columns).
 
     Raises:
         Refused: the pixels cannot be decoded or shown, or hold identifiers that were not found.
@@ -36,13 +63,22 @@ def prepared(film: FileDataset, size: int, reading: Reading) -> tuple[Floats, di
         if said(film, "NumberOfFrames") and int(film.NumberOfFrames) < 1:
             warnings.append("frames_zero")
         warnings += odd(film)
+    whole = (opened.rows, opened.columns)
     stored, opened = _values(film, size, reading, opened, warnings)
     with refusing("header_error"):
         stored = _unnamed(film, stored[opened.rows, opened.columns], reading, warnings)
         picture = display(stored, film, reading.voi, opened.hidden, warnings)
-        if reading.crop == "auto":
-            picture = cropping.trimmed(picture)
-        return square(picture, film, size), {"warnings": tuple(dict.fromkeys(warnings))}
+        kept = cropping.lively(picture) if reading.crop == "auto" else _ALL
+        framed = {
+            name: square(cropping.part(_marked(mark[whole]), kept), film, size)
+            for name, mark in (marks or {}).items()
+        }
+        shown = square(cropping.part(picture, kept), film, size)
+        return Prepared(shown, tuple(dict.fromkeys(warnings)), framed)
+
+
+def _marked(mark: Mask) -> Picture:
+    return Picture(mark.astype(np.uint8), np.array([0, 1], np.float32))
 
 
 def _opening(film: FileDataset, reading: Reading, warnings: list[str]) -> Opening:

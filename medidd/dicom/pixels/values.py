@@ -9,8 +9,7 @@ import numpy.typing as npt
 from medidd.dicom.errors import Refused
 from medidd.dicom.pixels.lut import Floats
 from medidd.dicom.pixels.picture import Index, Mask, Picture
-
-Stored = npt.NDArray[np.integer]
+from medidd.dicom.stored import Stored
 
 _STRIDE = 16  # pixels; this sample nearly always shows that a film has more than one value
 _LEVELS = 65535  # of a cohort's images

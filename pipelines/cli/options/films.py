@@ -15,6 +15,7 @@ import rich_click as click
 
 from pipelines.cli.options.groups import FILMS
 from pipelines.cli.options.labels import labelled, unit
+from pipelines.cli.options.patches import cut
 from pipelines.cli.options.reading import reading
 from pipelines.cli.options.shared import FOLDER, finite, options
 
@@ -108,4 +109,5 @@ _about_films = options(
     ),
     max_refused,
     reading,
+    cut,
 )

@@ -9,6 +9,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 FILMS = "Films"
 LABELS = "Labels"
+PATCHES = "Patches"
 METHOD = "Method"
 GUARANTEE = "Guarantee"
 AUDIT = "Audit"
@@ -18,7 +19,19 @@ RECIPIENT = "Bundles"
 RUN = "Run"
 MACHINE = "Machine"
 
-GROUPS = (AUDIT, FOREIGN, EXPORT, RECIPIENT, FILMS, LABELS, METHOD, GUARANTEE, RUN, MACHINE)
+GROUPS = (
+    AUDIT,
+    FOREIGN,
+    EXPORT,
+    RECIPIENT,
+    FILMS,
+    LABELS,
+    PATCHES,
+    METHOD,
+    GUARANTEE,
+    RUN,
+    MACHINE,
+)
 
 STYLE = click.RichHelpConfiguration(
     max_width=100,

@@ -15,9 +15,9 @@ from pipelines.cli.options.groups import FILMS
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-NAMES = frozenset(field.name for field in fields(Reading)) - {"files"}
+NAMES = frozenset(field.name for field in fields(Reading)) - {"files", "patches"}
 """Parameters that are gathered into one, ``reading``. What the films are, their folder's option
-says."""
+says, and how they are cut, ``patches.cut``."""
 
 
 def _gathered(command: Command) -> Command:

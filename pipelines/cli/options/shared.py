@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import rich_click as click
 import yaml
 
+import pipelines
 from pipelines.cli.options.groups import RUN
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -23,10 +24,18 @@ FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 ANY_PATH = click.Path(path_type=Path)
 
 
-def configured(context: click.Context, _: click.Parameter, path: Path | None) -> Path | None:
+RECIPES = Path(pipelines.__file__).parent / "recipes"
+"""Configurations that medidd comes with."""
+
+
+def configured(context: click.Context, _: click.Parameter, given: str | None) -> Path | None:
     """Takes a YAML file's values as defaults, so that the command line wins."""
-    if path is None:
+    if given is None:
         return None
+    path = next(filter(Path.is_file, (Path(given), RECIPES / f"{given}.yaml")), None)
+    if path is None:
+        known = ", ".join(sorted(path.stem for path in RECIPES.glob("*.yaml")))
+        raise click.BadParameter(f"{given}: no such file, and no such recipe; there are: {known}.")
     try:
         found = yaml.safe_load(path.read_text()) or {}
     except (OSError, UnicodeDecodeError, yaml.YAMLError):
@@ -94,10 +103,11 @@ as_json = click.option(
 config = click.option(
     "-c",
     "--config",
-    type=FILE,
+    metavar="FILE|NAME",
     is_eager=True,
     expose_value=False,
     callback=configured,
-    help="YAML file with these options. The command line wins.",
+    help="YAML file with these options, or the name of a recipe: chest, gastric. The command line "
+    "wins.",
     panel=RUN,
 )

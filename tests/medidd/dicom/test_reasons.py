@@ -233,9 +233,12 @@ def dies_of(source: Source, size: int, reading: Reading) -> Shown | Refusal:
 OF_PICTURES = {"not_picture", "dicom_unasked", "picture_depth", "picture_format"}
 """Codes of a folder of pictures; ``folder/test_pictures.py`` has their cases."""
 
+OF_PATCHES = {"region_missing", "region_ambiguous", "region_invalid"}
+"""Codes of films that are cut; ``folder/test_patches.py`` has their cases."""
+
 
 def test_every_reason_code_has_a_case() -> None:
-    assert CASES.keys() | OF_PICTURES == REASONS.keys()
+    assert CASES.keys() | OF_PICTURES | OF_PATCHES == REASONS.keys()
 
 
 @pytest.mark.parametrize("code", CASES)

@@ -11,9 +11,9 @@ import pytest
 from medidd.dicom.errors import Refused
 from medidd.dicom.header.header import read
 from medidd.dicom.header.radiograph import MODALITIES
-from medidd.dicom.pixels.decoding import stored_values
 from medidd.dicom.pixels.pixels import RadiographReader
 from medidd.dicom.reading import Reading
+from medidd.dicom.stored.decoding import stored_values
 
 ZOO = Path(__file__).parents[3].parent / "shared" / "data" / "dicom-zoo"
 MANIFEST = ZOO / "manifest.json"

@@ -15,7 +15,7 @@ from invented_cohort import ROOT, called, tree
 from pydicom import uid
 from pydicom.pixels.decoders.base import get_decoder
 
-from medidd.dicom.pixels import decoders
+from medidd.dicom.stored import decoders
 from pipelines.health import checks, folders
 
 MOUNTS = """host01:/export/home /home nfs4 rw 0 0

@@ -10,6 +10,7 @@ import pytest
 from invented_cohort import MARK, Made, Source, copied, relabel, write_labels
 from pydicom.uid import generate_uid
 
+from medidd.dicom.patches import Patches
 from pipelines.evaluation.elsewhere import Abroad, Elsewhere, read_elsewhere
 from pipelines.evaluation.utility import utility
 from pipelines.learning.opened_run import OpenedRun, open_run
@@ -123,3 +124,11 @@ def test_a_cohort_of_members_alone_is_refused(opened: OpenedRun, source: Source)
     with pytest.raises(Stop, match=r"40 patients are left out, .* IssuerOfPatientID") as stop:
         read(everybody, source.folder)
     assert stop.value.code == Exit.DATA
+
+
+def test_a_run_on_patches_is_refused(opened: OpenedRun, source: Source) -> None:
+    reading = replace(opened.frozen.reading, patches=Patches())
+    cut = replace(opened, frozen=replace(opened.frozen, reading=reading))
+    with pytest.raises(Stop, match="were cut into patches") as stop:
+        read(cut, source.folder)
+    assert stop.value.code == Exit.USAGE

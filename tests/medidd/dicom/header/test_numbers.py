@@ -50,13 +50,15 @@ def test_a_comma_is_a_decimal_point(film: Film, tmp_path: Path, syntax: uid.UID)
     }
     found = as_written(film, tmp_path / "film.dcm", syntax, **texts)
     assert number(found, "WindowCenter") == 2047.5
-    shown, about = prepared(found, 32, KEEP)
-    assert about["warnings"] == ("decimal_comma",)
+    result = prepared(found, 32, KEEP)
+    shown, about = result.picture, result.warnings
+    assert about == ("decimal_comma",)
     plain = {keyword: text.replace(",", ".") for keyword, text in texts.items()}
     other = as_written(film, tmp_path / "film.dcm", syntax, **plain)
-    want, about = prepared(other, 32, KEEP)
+    result = prepared(other, 32, KEEP)
+    want, about = result.picture, result.warnings
     np.testing.assert_array_equal(shown, want)
-    assert about["warnings"] == ()
+    assert about == ()
 
 
 @pytest.mark.parametrize(
@@ -73,17 +75,19 @@ def test_proportions_that_cannot_be_read_cost_no_film(
     film: Film, tmp_path: Path, text: str, rows: int, warned: tuple[str, ...]
 ) -> None:
     found = as_written(film, tmp_path / "film.dcm", ImagerPixelSpacing=text)
-    shown, about = prepared(found, 32, KEEP)
-    assert about["warnings"] == warned
+    result = prepared(found, 32, KEEP)
+    shown, about = result.picture, result.warnings
+    assert about == warned
     # Pixels twice as high as wide leave black columns at the sides.
     assert (shown.max(0) > 0).sum() == rows
 
 
 def test_a_window_of_words_gives_way_to_percentiles(film: Film, tmp_path: Path) -> None:
     found = as_written(film, tmp_path / "film.dcm", WindowCenter="middle", WindowWidth="400.00")
-    shown, about = prepared(found, 32, KEEP)
-    assert about["warnings"] == ("number_ignored", "window_ignored")
-    plain, _ = prepared(as_written(film, tmp_path / "film.dcm"), 32, KEEP)
+    result = prepared(found, 32, KEEP)
+    shown, about = result.picture, result.warnings
+    assert about == ("number_ignored", "window_ignored")
+    plain = prepared(as_written(film, tmp_path / "film.dcm"), 32, KEEP).picture
     np.testing.assert_array_equal(shown, plain)
 
 
@@ -109,7 +113,8 @@ def test_numbers_written_in_binary_are_read_as_such(film: Film, tmp_path: Path) 
 @pytest.mark.parametrize("frames", [0, -1])
 def test_a_film_that_says_it_has_no_frame_has_one(film: Film, tmp_path: Path, frames: int) -> None:
     film(1, NumberOfFrames=frames).save_as(tmp_path / "film.dcm")
-    shown, about = prepared(read(tmp_path / "film.dcm", pixels=True), 16, KEEP)
-    assert about["warnings"] == ("frames_zero",)
-    plain, _ = prepared(film(1), 16, KEEP)
+    result = prepared(read(tmp_path / "film.dcm", pixels=True), 16, KEEP)
+    shown, about = result.picture, result.warnings
+    assert about == ("frames_zero",)
+    plain = prepared(film(1), 16, KEEP).picture
     np.testing.assert_array_equal(shown, plain)

@@ -83,13 +83,12 @@ def test_masking_leaves_nothing_of_the_text_and_the_rest_as_it_was() -> None:
 
 def test_suspicion_is_counted_and_the_film_is_kept(film: Film) -> None:
     given = film(1, written(noisy(), "DOE JANE", 24, 4095, (50, 80)))
-    _, about = prepared(given, 32, Reading())
-    assert about["warnings"] == ("burned_in_suspected",)
-    _, about = prepared(given, 32, Reading(burned_in="keep"))
-    assert about["warnings"] == ()
-    shown, about = prepared(given, 200, Reading(burned_in="mask", voi="none"))
-    assert about["warnings"] == ("burned_in_masked",)
-    assert np.abs(shown - prepared(film(1, noisy()), 200, Reading(voi="none"))[0]).max() < 0.2
+    assert prepared(given, 32, Reading()).warnings == ("burned_in_suspected",)
+    assert prepared(given, 32, Reading(burned_in="keep")).warnings == ()
+    found = prepared(given, 200, Reading(burned_in="mask", voi="none"))
+    shown, warned = found.picture, found.warnings
+    assert warned == ("burned_in_masked",)
+    assert np.abs(shown - prepared(film(1, noisy()), 200, Reading(voi="none")).picture).max() < 0.2
 
 
 def test_a_film_that_says_it_shows_text_is_masked_or_refused(film: Film, tmp_path: Path) -> None:

@@ -90,11 +90,12 @@ def test_what_is_shut_is_cut_away_or_black_and_counts_for_nothing(film: Film) ->
     down, across = np.ogrid[1:41, 1:31]
     bright[(down - 20) ** 2 + (across - 15) ** 2 > 81] = 60000
     given = film(1, bright, **shaped("Shutter", "CIRCULAR", **CIRCLE))
-    shown, about = prepared(given, 19, Reading())
-    assert about["warnings"] == ()
+    found = prepared(given, 19, Reading())
+    shown, warned = found.picture, found.warnings
+    assert warned == ()
     assert shown[0, 0] == shown[0, -1] == shown[-1, 0] == 0
     assert shown[9].mean() > 0.3  # percentiles over 60000 would leave next to nothing
-    whole, _ = prepared(given, 19, Reading(crop="none"))
+    whole = prepared(given, 19, Reading(crop="none")).picture
     assert whole[:, 7:].max() == 1
     assert np.abs(whole - shown).max() > 0.3
 
@@ -109,9 +110,10 @@ def test_what_is_shut_is_cut_away_or_black_and_counts_for_nothing(film: Film) ->
     ],
 )
 def test_a_shutter_that_makes_no_sense_is_left_alone_and_counted(film: Film, elements: Any) -> None:
-    shown, about = prepared(film(1, STORED, **elements), 16, Reading())
-    assert about["warnings"] == ("shutter_ignored",)
-    np.testing.assert_array_equal(shown, prepared(film(1, STORED), 16, Reading())[0])
+    found = prepared(film(1, STORED, **elements), 16, Reading())
+    shown, warned = found.picture, found.warnings
+    assert warned == ("shutter_ignored",)
+    np.testing.assert_array_equal(shown, prepared(film(1, STORED), 16, Reading()).picture)
 
 
 def test_an_opening_shrinks_with_its_film() -> None:
@@ -136,10 +138,10 @@ def test_flat_edges_are_dropped_and_flat_films_are_not() -> None:
 def test_edges_are_dropped_where_that_is_asked(film: Film) -> None:
     stored = np.full((60, 40), 3000, np.uint16)
     stored[10:50, 5:35] = np.random.default_rng(0).integers(0, 4096, (40, 30))
-    trim, _ = prepared(film(1, stored), 40, Reading(crop="auto"))
-    cut, _ = prepared(film(1, stored[10:50, 5:35]), 40, Reading(crop="none"))
+    trim = prepared(film(1, stored), 40, Reading(crop="auto")).picture
+    cut = prepared(film(1, stored[10:50, 5:35]), 40, Reading(crop="none")).picture
     np.testing.assert_allclose(trim, cut, atol=0.05)  # the flat part shifts the percentiles
-    assert np.abs(prepared(film(1, stored), 40, Reading())[0] - cut).max() > 0.2
+    assert np.abs(prepared(film(1, stored), 40, Reading()).picture - cut).max() > 0.2
 
 
 @pytest.mark.parametrize(

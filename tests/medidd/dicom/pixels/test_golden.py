@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from medidd.dicom.pixels.decoding import stored_values
 from medidd.dicom.pixels.display import display
+from medidd.dicom.stored.decoding import stored_values
 
 sys.path.insert(0, str(Path(__file__).parent / "golden"))
 from dcmtk import CASES, HERE, rendered, stored

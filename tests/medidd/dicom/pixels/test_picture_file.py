@@ -13,10 +13,10 @@ from monai.data import PILReader
 from PIL import Image
 
 from medidd.dicom.errors import Refused
-from medidd.dicom.pixels.decoding import stored_values
 from medidd.dicom.pixels.picture_file import read_picture
 from medidd.dicom.reading import Reading
 from medidd.dicom.source import Source
+from medidd.dicom.stored.decoding import stored_values
 
 Pixels = npt.NDArray[Any]
 DEEP: Pixels = np.random.default_rng(0).integers(0, 2**16, (20, 30), np.uint16)

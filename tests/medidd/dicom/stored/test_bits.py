@@ -13,9 +13,9 @@ from pydicom import dcmwrite, uid
 from pydicom.encaps import encapsulate
 
 from medidd.dicom.header.header import read
-from medidd.dicom.pixels.decoding import reduced_values, stored_values
 from medidd.dicom.pixels.preparation import prepared
 from medidd.dicom.reading import Reading
+from medidd.dicom.stored.decoding import reduced_values, stored_values
 
 Film = Callable[..., Any]
 Array = npt.NDArray[Any]
@@ -145,7 +145,7 @@ def test_jpeg_of_12_bits_keeps_what_ends_above_bits_stored(
     warnings: list[str] = []
     assert np.abs(stored_values(found, warnings=warnings) - values.astype(int)).max() < top / 4
     assert set(warnings) == {"codestream_conflict"}
-    shown, _ = prepared(found, 32, Reading(burned_in="keep"))
+    shown = prepared(found, 32, Reading(burned_in="keep")).picture
     want = values == top if photometric == "MONOCHROME2" else values == 0
     assert np.abs(shown - want).max() < 0.25
 
@@ -193,8 +193,8 @@ def test_a_lower_resolution_needs_the_depth_and_sign_of_the_header(
     found = written(made, tmp_path / "film.dcm")
     assert (reduced_values(found, "reject", 1) is not None) == reduced
     keep = {"burned_in": "keep"}
-    fast, _ = prepared(found, 16, Reading(fast_j2k=True, **keep))
-    whole, _ = prepared(found, 16, Reading(**keep))
+    fast = prepared(found, 16, Reading(fast_j2k=True, **keep)).picture
+    whole = prepared(found, 16, Reading(**keep)).picture
     if reduced:
         assert 0 < np.abs(fast - whole).mean() < 0.02
     else:

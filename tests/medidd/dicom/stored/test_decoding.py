@@ -16,8 +16,8 @@ from pydicom.pixels.decoders.base import get_decoder
 from medidd.dicom import codecs
 from medidd.dicom.errors import Refused
 from medidd.dicom.header.header import read
-from medidd.dicom.pixels import decoding
-from medidd.dicom.pixels.decoding import reduced_values, stored_values
+from medidd.dicom.stored import decoding
+from medidd.dicom.stored.decoding import reduced_values, stored_values
 
 Film = Callable[..., Any]
 Array = npt.NDArray[Any]

@@ -15,10 +15,10 @@ from pydicom.pixels.decoders.base import get_decoder
 from medidd.dicom import codecs
 from medidd.dicom.errors import Refused
 from medidd.dicom.header.header import refusing
-from medidd.dicom.pixels.bits import field, high_bit, within
-from medidd.dicom.pixels.codestream import Codestream, codestream, levels
-from medidd.dicom.pixels.values import Stored
 from medidd.dicom.reading import Frames
+from medidd.dicom.stored import Stored
+from medidd.dicom.stored.bits import field, high_bit, within
+from medidd.dicom.stored.codestream import Codestream, codestream, levels
 
 gdcm.Trace.WarningOff()  # its C++ code writes to the terminal, past all of our filters
 gdcm.Trace.ErrorOff()

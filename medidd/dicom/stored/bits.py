@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from pydicom import Dataset
 
-from medidd.dicom.pixels.codestream import Codestream
-from medidd.dicom.pixels.values import Stored
+from medidd.dicom.stored import Stored
+from medidd.dicom.stored.codestream import Codestream
 
 
 @dataclass(frozen=True)
