@@ -40,7 +40,7 @@ class Evaluate:
 
     @property
     def chosen(self) -> tuple[str, ...]:
-        """The architectures. A ranking trains six to nine times as many networks as a table."""
+        """The architectures. A ranking trains about three times as many networks as a table."""
         return self.networks or (("convnet",) if self.ranking else ("resnet18",))
 
 

@@ -118,10 +118,11 @@ def _elsewhere(there: Json, patients: int) -> list[str]:
 
 def _ranked(name: str, ranking: Json, *, private: bool) -> list[str]:
     settings, scores = ranking["settings"], ranking["scores"]
-    teachers = f"labels of {ranking['teachers']} teachers"
-    called = {**_LABELS, "soft": teachers}
+    count = ranking["teachers"]
+    teachers = f"labels of {count} teacher{'s' if count > 1 else ''}"
+    called, each = {**_LABELS, "soft": teachers}, ranking["images per class"]
     lines = [
-        f"{name}: balanced accuracy (AUC), {ranking['images per class']} images per class",
+        f"{name}: balanced accuracy (AUC), {each} image{'s' if each > 1 else ''} per class",
         f"{'':<24} {_LABELS['hard']:<24}  {teachers}",
         f"{'trained on':<24} {'augmented':<11}  {'plain':<11}  {'augmented':<11}  plain",
     ]

@@ -127,7 +127,7 @@ def test_a_cohort_of_members_alone_is_refused(opened: OpenedRun, source: Source)
 
 
 def test_a_run_on_patches_is_refused(opened: OpenedRun, source: Source) -> None:
-    reading = replace(opened.frozen.reading, patches=Patches())
+    reading = replace(opened.frozen.reading, patches=Patches(32, 32, 64))
     cut = replace(opened, frozen=replace(opened.frozen, reading=reading))
     with pytest.raises(Stop, match="were cut into patches") as stop:
         read(cut, source.folder)
