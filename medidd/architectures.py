@@ -1,10 +1,10 @@
 """The field's networks, each without running statistics or dropout.
 
-They are those of DC, DSA, DM and MTT (Zhao et al., ICLR 2021, arXiv:2006.05929), the ResNet from
-torchvision. Instance norm is ``GroupNorm(C, C)``, with trainable scale and shift, as in the
-authors' code. Three things are ours. Classifiers take their size from the image, so any size works.
-One-channel images are padded like any other (the authors pad 28 px digits to 32). A pooling that
-would leave a normalised layer with a single pixel is left out, because instance norm turns any
+They are those of DC, DSA, DM and MTT (Zhao et al., ICLR 2021, arXiv:2006.05929); the ResNet and the
+DenseNet are torchvision's. Instance norm is ``GroupNorm(C, C)``, with trainable scale and shift, as
+in the authors' code. Three things are ours. Classifiers take their size from the image, so any size
+works. One-channel images are padded like any other (the authors pad 28 px digits to 32). A pooling
+that would leave a normalised layer with a single pixel is left out, because instance norm turns any
 single pixel into zero.
 """
 
@@ -37,8 +37,8 @@ POOLINGS: dict[Pooling, Callable[[], nn.Module]] = {
 """ReLU and pooling by the pooling's name; all but the last halve an image, rounding down."""
 
 SMALLEST = 16
-"""Pixels below which LeNet, AlexNet, VGG and ResNet are refused: little is left for their last
-layers to see."""
+"""Pixels below which LeNet, AlexNet, VGG, ResNet and DenseNet are refused: little is left for their
+last layers to see."""
 
 
 def convnet(
@@ -232,6 +232,39 @@ def resnet18(classes: int, channels: int, size: int) -> Architecture:
     return Architecture(make)
 
 
+def densenet121(classes: int, channels: int, size: int) -> Architecture:
+    """Torchvision's DenseNet-121 (Huang et al., CVPR 2017, arXiv:1608.06993) for small images.
+
+    The first convolution is 3x3, with stride one below 64 px. The pooling after it is left out
+    below 128 px; larger images keep it, because every layer holds the maps of all before it. Every
+    BatchNorm is replaced by instance norm.
+
+    Args:
+        classes: K.
+        channels: C of the images.
+        size: their height and width in pixels, at least 16.
+
+    Raises:
+        ValueError: the image is smaller than 16 px.
+    """
+    _check(size, "densenet121")
+
+    def make() -> nn.Module:
+        from torchvision.models import densenet121 as build
+
+        body = build().features
+        norms = [name for name, layer in body.named_modules() if isinstance(layer, nn.BatchNorm2d)]
+        for name in norms:
+            body.set_submodule(name, NORMS["instance"](body.get_submodule(name).num_features))
+        body.conv0 = nn.Conv2d(channels, 64, 3, stride=1 if size < 64 else 2, padding=1, bias=False)
+        if size < 128:
+            body.pool0 = nn.Identity()
+        body.relu5, body.pool5, body.flat = nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()
+        return _network(body, nn.Linear(1024, classes))
+
+    return Architecture(make)
+
+
 def _check(size: int, name: str) -> None:
     if size < SMALLEST:
         raise ValueError(f"{size} px is too small for {name}; use {SMALLEST} px or more")
@@ -250,5 +283,6 @@ ARCHITECTURES: dict[str, Callable[..., Architecture]] = {
     "alexnet": alexnet,
     "vgg11": vgg11,
     "resnet18": resnet18,
+    "densenet121": densenet121,
 }
 """Every architecture by its name."""

@@ -215,14 +215,35 @@ def score(
     seed: int,
     replicates: int = 1000,
 ) -> dict[str, Interval]:
-    """Judges the predictions of several networks on the same test films.
+    """Judges the predictions of several networks on the same test films; see ``replicated``."""
+    means, sampled = replicated(probabilities, labels, patients, seed=seed, replicates=replicates)
+    low, high = np.nanquantile(sampled, [0.025, 0.975], axis=0)
+    return {
+        name: Interval(float(means[i]), float(low[i]), float(high[i]))
+        for i, name in enumerate(METRICS)
+    }
+
+
+def replicated(
+    probabilities: Sequence[Tensor],
+    labels: Tensor,
+    patients: NDArray[np.str_],
+    *,
+    seed: int,
+    replicates: int = 1000,
+) -> tuple[Floats, Floats]:
+    """Judges predictions as ``score`` does, and returns all bootstrap replicates.
 
     Args:
         probabilities: one (n, K) per network.
         labels: hard labels of the films, (n,).
         patients: the patient of each film, (n,).
-        seed: seed of the bootstrap.
-        replicates: bootstrap replicates; each draws patients and networks with replacement.
+        seed: of the bootstrap. With one seed, the draws of as many networks on the same films are
+            the same, so replicates can be subtracted.
+        replicates: B; each draws patients and networks with replacement.
+
+    Returns:
+        ``METRICS``, means over the networks (metrics,), and their replicates (B, metrics).
     """
     predicted = np.stack([p.cpu().double().numpy() for p in probabilities])
     truth = labels.cpu().numpy()
@@ -234,12 +255,8 @@ def score(
     table = np.stack([_metrics(p, truth, weights) for p in predicted])  # (nets, metrics, 1 + B)
     nets = rng.integers(len(table), size=(len(table), replicates))
     sampled = table[nets, :, np.arange(1, replicates + 1)].mean(0)  # (B, metrics)
-    low, high = np.nanquantile(sampled, [0.025, 0.975], axis=0)
-    means = table[:, :, 0].mean(0)
-    return {
-        name: Interval(float(means[i]), float(low[i]), float(high[i]))
-        for i, name in enumerate(METRICS)
-    }
+    means: Floats = table[:, :, 0].mean(0)
+    return means, sampled
 
 
 def _metrics(predicted: Floats, truth: NDArray[np.int64], weights: Floats) -> Floats:

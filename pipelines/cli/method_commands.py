@@ -10,11 +10,12 @@ from typing import Any
 
 import rich_click as click
 
-from pipelines.cli.options.films import films
-from pipelines.cli.options.groups import METHOD, RUN, grouped
+from medidd.dicom.reading import Files
+from pipelines.cli.options.films import films, max_refused
+from pipelines.cli.options.groups import FILMS, LABELS, METHOD, RUN, grouped
 from pipelines.cli.options.guarantee import guaranteed
-from pipelines.cli.options.machine import computing, network, workers
-from pipelines.cli.options.shared import ANY_PATH, FOLDER, as_json, config, finite, resume
+from pipelines.cli.options.machine import computing, network, networks, workers
+from pipelines.cli.options.shared import ANY_PATH, FILE, FOLDER, as_json, config, finite, resume
 from pipelines.cli.show import followed, show
 
 
@@ -97,16 +98,58 @@ def experts_command(*, as_json: bool, **options: Any) -> None:
 
 @click.command("evaluate")
 @click.argument("run", type=FOLDER)
-@network("resnet18")
+@networks
+@click.option(
+    "--ranking",
+    is_flag=True,
+    help="Compare the release with baselines of its size under equal conditions: hard labels and "
+    "labels of the same teachers, with augmentation and without (docs/evaluate.md).",
+    panel=METHOD,
+)
+@click.option(
+    "--test",
+    type=FOLDER,
+    help="Folder of DICOM studies of another hospital, to test the same networks on, too. Its "
+    "films are read as those of the run were.",
+    panel=FILMS,
+)
+@click.option(
+    "--test-images",
+    type=FOLDER,
+    help="Folder of gray PNG, JPEG or TIFF films, in place of --test.",
+    panel=FILMS,
+)
+@click.option(
+    "--test-labels",
+    type=FILE,
+    help="Table with the labels of these films. Default: as for --labels of medidd distill.",
+    panel=LABELS,
+)
+@max_refused
 @workers
 @as_json
 @grouped
-def evaluate_command(run: Path, network: str, workers: Any, *, as_json: bool) -> None:
-    """Evaluate a finished run with another network architecture."""
-    from pipelines.commands import evaluate, summary
+def evaluate_command(
+    *,
+    test: Path | None,
+    test_images: Path | None,
+    test_labels: Path | None,
+    max_refused: float,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Evaluate a finished RUN with other networks, on other films, or beside its baselines."""
+    from pipelines.commands import evaluate
+    from pipelines.evaluation.elsewhere import Abroad
 
-    result = followed(evaluate.run(evaluate.Evaluate(run, network, workers)))
-    show(summary.of_metrics(network, result), as_json=as_json)
+    if test and test_images:
+        raise click.UsageError("Name the films by --test or by --test-images, by one of both.")
+    folder = test or test_images
+    if test_labels and not folder:
+        raise click.UsageError("--test-labels: name the films, too, by --test or --test-images.")
+    files: Files = "pictures" if test_images else "dicom"
+    abroad = Abroad(folder, files, test_labels, max_refused) if folder else None
+    show(followed(evaluate.run(evaluate.Evaluate(**options, abroad=abroad))), as_json=as_json)
 
 
 COMMANDS = (methods_command, experts_command, evaluate_command)

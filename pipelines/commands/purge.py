@@ -15,7 +15,7 @@ from pipelines.run.progress import Answer
 from pipelines.run.store import RUNS, Run, write_json
 
 HOLD_FILMS = (
-    *("cohort", "reference", "members", "controls"),  # the films
+    *("cohort", "reference", "members", "controls", "elsewhere"),  # the films
     *("audit", "canaries", "nulls", "again"),  # pages that show them, and sets learned from them
     *("checkpoint.safetensors", "refused-files.csv"),
 )

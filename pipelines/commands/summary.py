@@ -7,6 +7,7 @@ from pathlib import Path
 from pipelines.commands.audit import sentence
 from pipelines.evaluation.votes import PREFIX
 from pipelines.learning.plan import too_few
+from pipelines.reports.evaluation import table
 from pipelines.reports.next_step import next_step
 from pipelines.reports.report import ROWS
 from pipelines.run import remarks
@@ -156,11 +157,6 @@ def of_experts(folder: Path) -> Answer:
     return Answer(lines, {"experts": str(folder), "files": files, "stages": stages})
 
 
-def of_metrics(network: str, metrics: Json) -> Answer:
-    """Sums up an evaluation."""
-    return Answer([network, *table(metrics)], {"network": network, "metrics": metrics})
-
-
 def of_patients(metrics: Json) -> list[str]:
     """Returns how well patients are told apart by their patches, if films were cut."""
     rows = {name: metrics[row] for row, name in ROWS.items() if row in metrics}
@@ -177,16 +173,3 @@ def of_patients(metrics: Json) -> list[str]:
         means = "  ".join(f"{of['mean']:.3f}" for of in (auc, sensitivity, specificity, hm))
         lines.append(f"{name:<24} {means}  {hm['low']:.3f} to {hm['high']:.3f}")
     return [*lines, ""]
-
-
-def table(metrics: Json) -> list[str]:
-    """Returns the rows of the metrics, aligned."""
-    lines = [f"{'trained on':<24} {'AUC':>5}  {'95 % interval':<14}  {'of mean':>7}  {'hm':>5}"]
-    for row, name in ROWS.items():
-        if row not in metrics:
-            continue
-        auc, together, hm = (metrics[row][of] for of in ("auc", "auc_of_mean", "hm"))
-        interval = f"{auc['low']:.3f} to {auc['high']:.3f}"
-        together = f"{together['mean']:>7.3f}"
-        lines.append(f"{name:<24} {auc['mean']:.3f}  {interval:<14}  {together}  {hm['mean']:.3f}")
-    return lines

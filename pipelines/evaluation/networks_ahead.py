@@ -5,7 +5,7 @@ Those of the baselines do not depend on S, so they are trained while the command
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,35 +19,59 @@ _AGAIN = 1.0
 MOST = 20
 """Networks of a table, about."""
 
+RANKING = "ranking"
+"""Says that networks are trained for the ranking, too."""
+
 
 @contextmanager
-def networks_ahead(run: Run, workers: Workers, network: str = "convnet") -> Iterator[None]:
-    """Trains the networks of the table while the body runs, first those that need no release.
+def networks_ahead(
+    run: Run,
+    workers: Workers,
+    networks: Sequence[str] = ("convnet",),
+    *,
+    elsewhere: str = "",
+    ranking: bool = False,
+) -> Iterator[None]:
+    """Trains the networks of the tables while the body runs, first those that need no release.
 
     Args:
         run: the run.
         workers: who trains them beside the body.
-        network: architecture of the table.
+        networks: architectures, each with a table of its own.
+        elsewhere: name of the other cohort that the tables are about, too; "" for none.
+        ranking: whether the release is ranked, too.
     """
-    with workers.helping(run.path, "pipelines.evaluation.networks_ahead", network, most=MOST):
+    asked = (",".join(networks), elsewhere, RANKING if ranking else "")
+    most = MOST * len(networks)
+    with workers.helping(run.path, "pipelines.evaluation.networks_ahead", *asked, most=most):
         yield
 
 
-def main(path: Path, parent: int, network: str) -> None:
+def main(path: Path, parent: int, networks: str, other: str = "", ranked: str = "") -> None:
     """Trains what nobody else is training, while the process ``parent`` lives."""
     run = joined(path, parent)
     if run is None:
         return
+    from pipelines.evaluation.elsewhere import elsewhere
+    from pipelines.evaluation.ranking import ranking
     from pipelines.evaluation.utility import utility
     from pipelines.run.release_file import read_release
 
-    for _ in utility(run, None, network, beside=True):
-        pass
+    there = elsewhere(run, other) if other else None
+    for name in networks.split(","):
+        for _ in utility(run, None, name, beside=True, elsewhere=there):
+            pass
     while not run.run.release.exists():
         time.sleep(_AGAIN)
-    for _ in utility(run, read_release(run.run), network, beside=True):
-        pass
+    release = read_release(run.run)
+    for name in networks.split(","):
+        for _ in utility(run, release, name, beside=True, elsewhere=there):
+            pass
+    if ranked == RANKING:
+        for name in networks.split(","):
+            for _ in ranking(run, release, name, beside=True):
+                pass
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3])
+    main(Path(sys.argv[1]), int(sys.argv[2]), *sys.argv[3:])

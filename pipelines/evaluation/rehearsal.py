@@ -33,7 +33,8 @@ from medidd.machine.allocator import keep_memory
 from medidd.machine.memory import taken
 from medidd.split import Role, assign, tossed
 from medidd.starts import BASELINES, STARTS, begin
-from pipelines.evaluation.utility import class_means, recipient
+from pipelines.evaluation.noisy_means import class_means
+from pipelines.evaluation.utility import recipient
 from pipelines.learning.asking import standardized
 from pipelines.learning.job import FrozenJob
 from pipelines.learning.making import made

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from medidd.augment import RADIOGRAPH
 from medidd.data import NORMALIZATION
-from medidd.distill import Classifies, distill
+from medidd.distill import Classifies
 from medidd.evaluate import (
     NOISE,
     RECIPIENT,
@@ -29,14 +29,16 @@ from medidd.evaluate import (
 from medidd.experts.teachers import TEACHING, Teachers
 from medidd.network import Weights
 from medidd.starts import BASELINES, STARTS, begin
+from pipelines.evaluation.elsewhere import Elsewhere
+from pipelines.evaluation.noisy_means import class_means
 from pipelines.evaluation.votes import votes
-from pipelines.learning.asking import asking
 from pipelines.learning.job import FrozenJob
 from pipelines.learning.learn import trained_teachers
 from pipelines.learning.opened_run import OpenedRun
 from pipelines.run.progress import Progress
 from pipelines.run.release_file import Release
 from pipelines.run.results import kept, release_hash
+from pipelines.run.seal import read_sealed
 from pipelines.run.seeds import derived, generator
 from pipelines.run.store import Json
 from pipelines.workers.pieces import Piece, shared
@@ -64,7 +66,13 @@ def recipient(frozen: FrozenJob) -> Training:
 
 
 def utility(
-    opened: OpenedRun, release: Release | None, name: str, *, beside: bool = False
+    opened: OpenedRun,
+    release: Release | None,
+    name: str,
+    *,
+    beside: bool = False,
+    elsewhere: Elsewhere | None = None,
+    stage: str = "train networks",
 ) -> Generator[Progress, None, Json]:
     """Judges the release, each baseline and the full data; the generator's value is the rows.
 
@@ -73,6 +81,9 @@ def utility(
         release: the release to judge; None to train only the networks that do not need it.
         name: the recipient's architecture.
         beside: whether this process helps another one: it only trains networks, and judges none.
+        elsewhere: films on which the same networks are judged, too; each row then has them under
+            "elsewhere".
+        stage: what people are told is being done.
     """
     recipe, device, seed = opened.recipe, opened.frozen.device, opened.frozen.seed
     network, classes = recipe.networks[name], recipe.classes
@@ -137,43 +148,63 @@ def utility(
     def about(row: str) -> str:
         return of_release if row in _OF_RELEASE else ""
 
+    def trained(row: str, nets: Sequence[int]) -> list[Classifier]:
+        return rows[row]([generator(seed, "evaluate", name, row, net) for net in nets])
+
     def piece(row: str, nets: Sequence[int]) -> Piece:
-        def predicted() -> Json:
-            rngs = [generator(seed, "evaluate", name, row, net) for net in nets]
-            made = rows[row](rngs)
-            found: Json = {"probabilities": [of(seen).cpu().tolist() for of in made]}
-            if ballots is not None:
-                found["members"] = [ballots.of_members(of(images)) for of in made]
-            return found
+        path, purpose = folder / f"{row}-{nets[0]}.json", _purpose(row, nets, about(row))
+        return Piece(path, purpose, lambda: said_here(trained(row, nets)))
 
-        numbers = " ".join(map(str, nets))
-        purpose = f"networks {numbers} of {row} {about(row)}"
-        return Piece(folder / f"{row}-{nets[0]}.json", purpose, predicted)
+    def said_here(networks: Sequence[Classifier]) -> Json:
+        found = said(networks, seen)
+        if ballots is not None:
+            found["members"] = [ballots.of_members(of(images)) for of in networks]
+        return found
 
-    each = networks_at_once(device)
-    several = [range(NETWORKS)[first : first + each] for first in range(0, NETWORKS, each)]
+    def piece_elsewhere(here: Piece, row: str, nets: Sequence[int], there: Elsewhere) -> Piece:
+        def both() -> Json:
+            networks = trained(row, nets)
+            kept(here.path, here.purpose, lambda: said_here(networks))
+            return said(networks, NORMALIZATION.standardize(there.films.images).to(device))
+
+        path = folder / there.name / here.path.name
+        return Piece(path, f"{here.purpose} on {there.content}", both)
+
+    several = nets_of(device)
     pieces = {row: [piece(row, nets) for nets in several] for row in rows}
+    others = elsewhere and {
+        row: [
+            piece_elsewhere(here, row, nets, elsewhere)
+            for here, nets in zip(pieces[row], several, strict=True)
+        ]
+        for row in rows
+    }
     # Others go through them from the first on, and the command from the last.
-    order = [one for of_row in pieces.values() for one in of_row]
-    yield Progress("train networks", 0, len(order))
+    order = [one for of_row in (others or pieces).values() for one in of_row]
+    yield Progress(stage, 0, len(order))
     for number, done in enumerate(shared(order if beside else order[::-1])):
-        yield Progress("train networks", number + 1, len(order), f"on {done.path.stem}")
+        yield Progress(stage, number + 1, len(order), f"on {done.path.stem}")
     if beside:
         return {}
 
-    def judged(row: str) -> Json:
-        results = [of.result for of in pieces[row]]
+    def judged(of_row: Sequence[Piece], films: Films) -> Json:
+        results = [of.result for of in of_row]
         predicted = [torch.tensor(net) for of in results for net in of["probabilities"]]
-        found = _row(predicted, test, derived(seed, "bootstrap"))
+        found = _row(predicted, films, derived(seed, "bootstrap"))
         if ballots is not None:
             members = [net for of in results for net in of["members"]]
             found["metrics"] |= ballots.judged(predicted, members, derived(seed, "bootstrap"))
         return found
 
-    return {
-        row: kept(folder / f"{row}.json", f"row {row} {about(row)}", partial(judged, row))
-        for row in rows
-    }
+    found = {}
+    for row in rows:
+        path, purpose = folder / f"{row}.json", f"row {row} {about(row)}"
+        found[row] = kept(path, purpose, partial(judged, pieces[row], test))
+        if elsewhere and others:
+            path, purpose = folder / elsewhere.name / path.name, f"{purpose} on {elsewhere.content}"
+            there = kept(path, purpose, partial(judged, others[row], elsewhere.films))
+            found[row] |= {"elsewhere": there}
+    return found
 
 
 def networks_at_once(device: torch.device) -> int:
@@ -181,28 +212,33 @@ def networks_at_once(device: torch.device) -> int:
     return NETWORKS if device.type == "cuda" else 1
 
 
-def class_means(
-    opened: OpenedRun, images: Tensor, labels: Tensor
-) -> Callable[[torch.Generator], Labelled]:
-    """Returns a draw of class means with the noise of the run's guarantee, as large as its release.
+def nets_of(device: torch.device) -> list[Sequence[int]]:
+    """Returns the numbers of the networks of a row, by which of them are trained at once."""
+    each = networks_at_once(device)
+    return [range(NETWORKS)[first : first + each] for first in range(0, NETWORKS, each)]
 
-    They are the floor under every release with a guarantee: they cost one answer and no learning.
+
+def said(networks: Sequence[Classifier], seen: Tensor) -> Json:
+    """Returns what networks say of standardised films (n, C, H, W), to be stored."""
+    return {"probabilities": [of(seen).cpu().tolist() for of in networks]}
+
+
+def said_of_all_films(opened: OpenedRun, name: str) -> list[Tensor]:
+    """Returns the probabilities (n, K) of the networks trained on all films, stored by ``utility``.
+
+    Raises:
+        Stop: they are missing.
     """
-    frozen, recipe = opened.frozen, opened.recipe
-    members = opened.patients.members
-    job = replace(frozen, method="class-mean", ipc=recipe.shown, settings={}, steps=None)
-    means = job.recipe(recipe.classes)
-    asked = asking(frozen.budget, None)
+    folder = opened.run.private / "worth" / name
+    stored = [
+        read_sealed(folder / f"full-{nets[0]}.json", _purpose("full", nets, ""), "evaluate again")
+        for nets in nets_of(opened.frozen.device)
+    ]
+    return [torch.tensor(net) for one in stored for net in one["probabilities"]]
 
-    def drawn(rng: torch.Generator) -> Labelled:
-        synthetic = means.begun(images, labels, rng)
-        real = asked(means.releases, means.classes, members, images.device, rng)
-        if means.method is not None:
-            for _ in distill(means.method, synthetic, real, steps=means.steps, rng=rng):
-                pass
-        return synthetic.images.detach(), synthetic.labels
 
-    return drawn
+def _purpose(row: str, nets: Sequence[int], about: str) -> str:
+    return f"networks {' '.join(map(str, nets))} of {row} {about}"
 
 
 def _row(predicted: list[Tensor], test: Films, seed: int) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from medidd.dicom.folder.cohort import Cohort
 from medidd.dicom.patches import Patches
-from medidd.patient_vote import Ballot, called
+from medidd.scores.patient_vote import Ballot, called
 from pipelines.models.films import Levels
 from pipelines.models.model import Model
 from pipelines.models.model_card import cutting

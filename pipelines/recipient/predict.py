@@ -17,8 +17,8 @@ from pipelines.models.films import Levels, OwnFilms, Unlabelled, read_unlabelled
 from pipelines.models.model import Model
 from pipelines.models.model_file import read_model
 from pipelines.models.shift import Shift
+from pipelines.models.shift_warnings import compared, facts, unlike
 from pipelines.models.voting import Voting, notes, voting
-from pipelines.recipient.shift_warnings import compared, facts, unlike
 from pipelines.run import remarks
 from pipelines.run.errors import Exit, Stop
 from pipelines.run.progress import Answer, Progress

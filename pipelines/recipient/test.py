@@ -15,10 +15,10 @@ from pipelines.models.films import OwnFilms, read_own, to_test
 from pipelines.models.model import Model
 from pipelines.models.model_file import is_model, read_model
 from pipelines.models.received import RELEASE
+from pipelines.models.shift_warnings import compared, facts, unlike
 from pipelines.models.testing import Judged, tested
 from pipelines.models.union import in_classes, united
 from pipelines.models.voting import Voting, judged, looks, notes, voting
-from pipelines.recipient.shift_warnings import compared, facts, unlike
 from pipelines.recipient.train import Train, fitted, opened
 from pipelines.reports.performance import PAGE, RESULT, Pictures, written
 from pipelines.run import remarks

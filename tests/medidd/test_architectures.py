@@ -10,7 +10,16 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional
 
-from medidd.architectures import ARCHITECTURES, NORMS, POOLINGS, alexnet, convnet, lenet, vgg11
+from medidd.architectures import (
+    ARCHITECTURES,
+    NORMS,
+    POOLINGS,
+    alexnet,
+    convnet,
+    densenet121,
+    lenet,
+    vgg11,
+)
 from medidd.machine.layers import HalvedReLU
 from medidd.network import Network, Weights
 
@@ -79,7 +88,7 @@ def test_no_size_gives_a_norm_a_single_pixel_to_look_at(name: str) -> None:
                 layer.register_forward_pre_hook(look)
         assert module(x).shape == (1, 2)
     assert all(min(map_.shape[2:]) >= 2 for map_ in seen)
-    assert (len(seen) > 0) == name.startswith(("convnet", "vgg11", "resnet18"))
+    assert (len(seen) > 0) == name.startswith(("convnet", "vgg11", "resnet18", "densenet121"))
 
 
 @every_architecture
@@ -133,19 +142,23 @@ def test_gradients_of_weights_can_be_differentiated_by_the_image(name: str) -> N
     assert pulled.flatten(1).norm(dim=1).min() > 0
 
 
-@pytest.mark.parametrize("name", ["lenet", "alexnet", "vgg11", "resnet18"])
+@pytest.mark.parametrize("name", ["lenet", "alexnet", "vgg11", "resnet18", "densenet121"])
 def test_thumbnails_are_refused(name: str) -> None:
     with pytest.raises(ValueError, match=f"15 px is too small for {name}; use 16 px or more"):
         ARCHITECTURES[name](2, 1, 15)
 
 
-def test_only_the_resnet_needs_torchvision(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_the_resnet_and_the_densenet_need_torchvision(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setitem(sys.modules, "torchvision", None)
     monkeypatch.setitem(sys.modules, "torchvision.models", None)
-    made = [small(name, 2, 1, 16) for name in ARCHITECTURES if name != "resnet18"]
-    assert len(made) == len(ARCHITECTURES) - 1
-    with pytest.raises(ImportError, match="torchvision"):
-        small("resnet18", 2, 1, 16)
+    theirs = ("resnet18", "densenet121")
+    made = [small(name, 2, 1, 16) for name in ARCHITECTURES if name not in theirs]
+    assert len(made) == len(ARCHITECTURES) - 2
+    for name in theirs:
+        with pytest.raises(ImportError, match="torchvision"):
+            small(name, 2, 1, 16)
 
 
 @given(st.integers(8, 300))
@@ -206,6 +219,9 @@ def test_architectures_have_as_many_weights_as_those_of_the_authors() -> None:
     plan = [(3, 128, 25), (128, 192, 25), (192, 256, 9), (256, 192, 9), (192, 192, 9)]
     alex = sum(b * (a * area + 1) for a, b, area in plan)
     assert weights(alexnet(10, 3, 32)) == alex + 192 * 16 * 10 + 10
+    # The published count of the DenseNet-121, but for the first convolution and the classifier.
+    dense = 7_978_856 - 64 * 3 * 49 - 1025 * 1000
+    assert weights(densenet121(10, 3, 32)) == dense + 64 * 3 * 9 + 1025 * 10
 
 
 @pytest.mark.parametrize("norm", NORMS)

@@ -13,17 +13,16 @@ from typing import Any
 def shortened() -> Iterator[tuple[ModuleType, str, Any]]:
     """What to set so that networks are trained for four steps and A5 asks few strangers."""
     import pipelines.auditing.recipients
+    import pipelines.evaluation.ranked_sets
     import pipelines.evaluation.utility
     import privacy.likeness.clearness
 
     brief = replace(pipelines.evaluation.utility.RECIPIENT, steps=4)
     yield pipelines.evaluation.utility, "RECIPIENT", brief
     yield pipelines.auditing.recipients, "RECIPIENT", brief
-    yield (
-        pipelines.evaluation.utility,
-        "TEACHING",
-        replace(pipelines.evaluation.utility.TEACHING, steps=4, batch=16),
-    )
+    teaching = replace(pipelines.evaluation.utility.TEACHING, steps=4, batch=16)
+    yield pipelines.evaluation.utility, "TEACHING", teaching
+    yield pipelines.evaluation.ranked_sets, "TEACHING", teaching
     yield pipelines.evaluation.utility, "NETWORKS", 2
     yield privacy.likeness.clearness, "STRANGERS", 60
 
@@ -37,7 +36,7 @@ def in_this_process() -> Iterator[None]:
     import pipelines.commands.evaluate
 
     @contextmanager
-    def nothing_ahead(*_: object) -> Iterator[None]:
+    def nothing_ahead(*_: object, **__: object) -> Iterator[None]:
         yield
 
     with pytest.MonkeyPatch.context() as patch:
@@ -50,9 +49,10 @@ def in_this_process() -> Iterator[None]:
 
 def _ahead(command: list[str], **options: Any) -> "subprocess.Popen[bytes]":
     """Starts the process that judges the baselines, shortened too."""
-    python, *flags, module, run, parent, network = command
+    python, *flags, module, run, parent, networks, elsewhere, ranking = command
     assert (flags, module) == (["-P", "-m"], "pipelines.evaluation.networks_ahead")
-    return subprocess.Popen([python, __file__, module, run, parent, network], **options)
+    asked = (run, parent, networks, elsewhere, ranking)
+    return subprocess.Popen([python, __file__, module, *asked], **options)
 
 
 def main(name: str, *arguments: str) -> None:
@@ -63,8 +63,8 @@ def main(name: str, *arguments: str) -> None:
     for module, constant, value in shortened():
         setattr(module, constant, value)
     if name == "pipelines.evaluation.networks_ahead":
-        path, parent, network = arguments
-        pipelines.evaluation.networks_ahead.main(Path(path), int(parent), network)
+        path, parent, *asked = arguments
+        pipelines.evaluation.networks_ahead.main(Path(path), int(parent), *asked)
         return
     pipelines.workers.helping.subprocess = SimpleNamespace(Popen=_ahead, DEVNULL=subprocess.DEVNULL)
     medidd([name, *arguments])

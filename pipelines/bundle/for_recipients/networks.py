@@ -116,6 +116,60 @@ def resnet18(classes, channels, size):
     return parted(body, 512, classes)
 
 
+class DenseLayer(nn.Module):
+    """Two convolutions of all maps that came before."""
+
+    def __init__(self, filters):
+        super().__init__()
+        self.norm1, self.relu1 = nn.GroupNorm(filters, filters), nn.ReLU()
+        self.conv1 = nn.Conv2d(filters, 128, 1, bias=False)
+        self.norm2, self.relu2 = nn.GroupNorm(128, 128), nn.ReLU()
+        self.conv2 = nn.Conv2d(128, 32, 3, padding=1, bias=False)
+
+    def forward(self, x):
+        """Returns the maps with 32 more."""
+        y = self.conv1(self.relu1(self.norm1(x)))
+        return torch.cat([x, self.conv2(self.relu2(self.norm2(y)))], 1)
+
+
+def densenet121(classes, channels, size):
+    """DenseNet-121 with instance norm; its first convolution is 3x3, as for small images.
+
+    As in resnet18, torchvision's layers for large photographs are built first, and replaced.
+    """
+    layers = OrderedDict(
+        conv0=nn.Conv2d(3, 64, 7, bias=False),
+        norm0=nn.GroupNorm(64, 64),
+        relu0=nn.ReLU(),
+        pool0=nn.Identity() if size < 128 else nn.MaxPool2d(3, 2, padding=1),
+    )
+    filters = 64
+    for number, count in enumerate((6, 12, 24, 16), start=1):
+        layers[f"denseblock{number}"] = nn.Sequential(
+            OrderedDict((f"denselayer{i + 1}", DenseLayer(filters + 32 * i)) for i in range(count))
+        )
+        filters += 32 * count
+        if number < 4:
+            layers[f"transition{number}"] = nn.Sequential(
+                OrderedDict(
+                    norm=nn.GroupNorm(filters, filters),
+                    relu=nn.ReLU(),
+                    conv=nn.Conv2d(filters, filters // 2, 1, bias=False),
+                    pool=nn.AvgPool2d(2),
+                )
+            )
+            filters //= 2
+    layers |= {"norm5": nn.GroupNorm(filters, filters), "relu5": nn.ReLU()}
+    layers |= {"pool5": nn.AdaptiveAvgPool2d(1), "flat": nn.Flatten()}
+    body = nn.Sequential(layers)
+    nn.Linear(filters, 1000)
+    for module in body.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight)
+    body.conv0 = nn.Conv2d(channels, 64, 3, 1 if size < 64 else 2, padding=1, bias=False)
+    return parted(body, filters, classes)
+
+
 def parted(layers, dim, classes):
     """Returns a network of layers that end in ``dim`` numbers, and a classifier of these."""
     features = nn.Sequential(*layers) if isinstance(layers, list) else layers
@@ -131,6 +185,7 @@ NETWORKS = {
     "alexnet": alexnet,
     "vgg11": vgg11,
     "resnet18": resnet18,
+    "densenet121": densenet121,
 }
 
 

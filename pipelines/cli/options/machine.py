@@ -88,14 +88,39 @@ processing = options(_device, _width, _threads, _precision)
 computing = options(seed, processing)
 
 
+NETWORKS = ("convnet", "mlp", "lenet", "alexnet", "vgg11", "resnet18", "densenet121")
+"""Architectures that a user can name."""
+
+
 def network(default: str) -> Callable[[Command], Command]:
     """Returns the option that names an architecture."""
-    known = click.Choice(["convnet", "mlp", "lenet", "alexnet", "vgg11", "resnet18"])
     return click.option(
         "--network",
-        type=known,
+        type=click.Choice(NETWORKS),
         default=default,
         show_default=True,
         help="Architecture of the networks.",
         panel=METHOD,
     )
+
+
+def _networks(_: click.Context, __: click.Parameter, text: str | None) -> tuple[str, ...]:
+    """Reads names of architectures, parted by commas; each counts once."""
+    names = (text or "").lower().replace(" ", "").split(",")
+    chosen = tuple(dict.fromkeys(name for name in names if name))
+    if unknown := [name for name in chosen if name not in NETWORKS]:
+        raise click.BadParameter(
+            f"unknown network '{unknown[0]}'; there are: {', '.join(NETWORKS)}."
+        )
+    return chosen
+
+
+networks = click.option(
+    "--network",
+    "networks",
+    callback=_networks,
+    metavar="NETWORK,...",
+    help=f"Architectures of the networks: {', '.join(NETWORKS)}. Default: resnet18; with "
+    "--ranking, convnet.",
+    panel=METHOD,
+)

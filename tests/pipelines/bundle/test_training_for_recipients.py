@@ -57,7 +57,7 @@ def test_the_weights_are_medidds_after_every_training(
     torch.testing.assert_close(predicted, log_probabilities(network, theirs, images).exp())
 
 
-@pytest.mark.parametrize("name", ["mlp", "lenet", "alexnet", "vgg11", "resnet18"])
+@pytest.mark.parametrize("name", ["mlp", "lenet", "alexnet", "vgg11", "resnet18", "densenet121"])
 def test_other_networks_train_as_medidds_do(code: SimpleNamespace, name: str) -> None:
     network, (images, labels) = built(CLASSES, SIZE, WIDTH)[name], labelled(4)
     how = replace(RECIPIENT, steps=2)

@@ -48,7 +48,8 @@ def test_no_command_on_a_run_names_anybody(
     commands = [
         ("audit", "run"),
         ("audit", "run", "--level", "screen", "--json"),
-        ("evaluate", "run", "--network", "mlp"),
+        ("evaluate", "run", "--network", "mlp,lenet", "--test", source.folder),
+        ("evaluate", "run", "--network", "mlp", "--ranking"),
         ("evaluate", "run", "--network", "convnet", "--json"),
         ("export", "run", "--to", "bundle"),
         ("methods",),
@@ -56,7 +57,7 @@ def test_no_command_on_a_run_names_anybody(
     for command in commands:
         ended = called(*command)
         assert ended.code == (6 if command[0] == "export" else 0), ended.err
-        texts += [(f"{command}", ended.out.encode()), (f"{command}", ended.err.encode())]
+        texts += [(f"{command[0]}", ended.out.encode()), (f"{command[0]}", ended.err.encode())]
     texts += [(name, path.read_bytes()) for name, path in files_of(tmp_path).items()]
     assert (tmp_path / "run" / "metrics-mlp.json").exists()
     assert found_in(texts, traces(source)) == []

@@ -7,7 +7,7 @@ import torch
 from medidd.dicom.reading import Reading
 from pipelines.models.model import Model
 from pipelines.models.shift import INTENSITY_WORDS
-from pipelines.recipient.shift_warnings import compared
+from pipelines.models.shift_warnings import compared
 
 
 def model(guarantees: list[dict[str, float] | None]) -> Model:
