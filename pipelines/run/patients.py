@@ -172,6 +172,7 @@ def assigned(
 ENTANGLED = (
     *("study_of_several_ids", "study_uid_on_most_ids", "id_of_several_issuers", "placeholder_id"),
     *("label_key_of_several_patients", "conflicting_duplicate", "label_ambiguous"),
+    "region_ambiguous",
 )
 """Codes of docs/ingest.md that say: headers or tables of one patient decide about others' films."""
 

@@ -64,7 +64,7 @@ class Gathered:
         self._shared: dict[str, set[str]] = {}
         self._in_id: set[str] = set()
         self._traits: dict[tuple[str, str, str], dict[str, str]] = {}
-        self._sharing = Sharing()
+        self._sharing, self._regional = Sharing(), Sharing()
 
     @classmethod
     def under(
@@ -135,6 +135,8 @@ class Gathered:
             patient = self._hash(links["PatientID"] or f"study|{links['StudyInstanceUID']}")
             whose = film.instance if by_file else patient
             self._sharing.add(table, match, len(self.films), whose)
+        if self.regions and (match := self.regions.match(header)).row:
+            self._regional.add("regions", match, len(self.films), film.instance)
         self.films.append(film)
         for label in {film.label} | (film.region.labels if film.region else set()):
             self._note_class(label, header, tokens)
@@ -183,11 +185,13 @@ class Gathered:
 
     def refuse_doubtful(self) -> None:
         """Refuses films whose key in a table turned out to find other films or patients, too."""
-        doubtful = self._sharing.doubtful()
-        for film in (self.films[at] for at in sorted(doubtful)):
-            self.refusals.append(Refusal(film.path, "label_ambiguous", film.exposure))
+        doubtful = dict.fromkeys(self._regional.doubtful(), "region_ambiguous")
+        doubtful |= dict.fromkeys(self._sharing.doubtful(), "label_ambiguous")
+        for at, code in sorted(doubtful.items()):
+            film = self.films[at]
+            self.refusals.append(Refusal(film.path, code, film.exposure))
         self.films = [film for at, film in enumerate(self.films) if at not in doubtful]
-        self._sharing = Sharing()
+        self._sharing, self._regional = Sharing(), Sharing()
 
     def require_anonymous_classes(self) -> None:
         """Refuses classes that are patients, such as one folder per patient: classes are published.

@@ -1,8 +1,9 @@
 """Regions of films, from which patches get their classes: a table of boxes, or a folder of masks.
 
-A table has a column that finds the film (``keys.KEYS``), and x, y, width and height in pixels of
-the stored film, counted from 0. Its column ``label`` is optional: without it, or where it is empty,
-what is in the box has the class of the film. Without width and height, a row is about one patch.
+A table has a column that finds one film (path, file or SOPInstanceUID), and x, y, width and height
+in pixels of the stored film, counted from 0. Its column ``label`` is optional: without it, or where
+it is empty, what is in the box has the class of the film. Without width and height, a row is about
+one patch.
 """
 
 import math
@@ -14,7 +15,7 @@ from pathlib import Path
 from medidd.dicom.errors import CohortError, Refused
 from medidd.dicom.header.header import Header
 from medidd.dicom.labels.columns import key_column
-from medidd.dicom.labels.finder import Finder
+from medidd.dicom.labels.finder import BY_FILE, Finder, Match
 from medidd.dicom.labels.label_table import LabelTable, read_csv
 from medidd.dicom.labels.places import posix
 from medidd.dicom.labels.rows import written
@@ -56,7 +57,7 @@ class Regions:
             Refused: none is there and the film's class is not the background, or several could be
                 the film's.
         """
-        match = self._finder.match(header)
+        match = self.match(header)
         if match.several:
             raise Refused("region_ambiguous")
         if match.row:
@@ -64,6 +65,10 @@ class Regions:
         if label == self.background:
             return Region()
         raise Refused("region_missing")
+
+    def match(self, header: Header) -> Match:
+        """Returns the row about a film; a name of a file may turn out to be other films', too."""
+        return self._finder.match(header)
 
     @cached_property
     def _finder(self) -> Finder:
@@ -90,6 +95,11 @@ def read_regions(root: Path, place: Path, patches: Patches) -> Regions:
         key, column = key_column(table)
     except CohortError as error:
         raise CohortError(f"--regions: {error}".replace("of labels", "of regions")) from None
+    if key not in (*BY_FILE, "SOPInstanceUID"):
+        raise CohortError(
+            f"--regions: the key {key} can find several films, and a region is of one; give the "
+            "table a column path, file or SOPInstanceUID"
+        )
     return Regions(key, bases, _boxes(table, key, column, patches.size), patches.background)
 
 

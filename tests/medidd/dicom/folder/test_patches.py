@@ -184,6 +184,24 @@ def test_boxes_that_cannot_be_right_refuse_their_film(films: Path, tmp_path: Pat
     assert found.refused == {"not_dicom": 1, "region_invalid": 1}
 
 
+def test_a_mask_whose_name_fits_two_films_is_neithers(film: Film, tmp_path: Path) -> None:
+    root = planted(film, tmp_path)
+    for number in (7, 8):
+        (root / str(number)).mkdir()
+        film(
+            number, np.full((32, 32), 7, np.uint16) + np.eye(32, dtype=np.uint16) * number
+        ).save_as(root / str(number) / "own.dcm")
+    with (root / "labels.csv").open("a") as file:
+        file.write("\nZZPHI-0007,negative\nZZPHI-0008,positive")
+    Image.fromarray(np.uint8(255 * left())).save(tmp_path / "masks" / "own.png")
+    found = cohort(root, tmp_path / "c", tmp_path / "masks", max_refused=1.0)
+    assert found.refused == {"not_dicom": 1, "region_ambiguous": 2}
+    (tmp_path / "masks" / "7").mkdir()
+    (tmp_path / "masks" / "own.png").rename(tmp_path / "masks" / "7" / "own.png")
+    found = cohort(root, tmp_path / "c", tmp_path / "masks", max_refused=1.0)
+    assert found.refused == {"not_dicom": 1, "region_missing": 1}
+
+
 @pytest.mark.parametrize(
     ("rows", "header", "said"),
     [
@@ -192,6 +210,7 @@ def test_boxes_that_cannot_be_right_refuse_their_film(films: Path, tmp_path: Pat
         ([(1, 1, 2)], "file,left,row", "no columns x and y"),
         ([(1, 1, 2, 5)], "file,x,y,width", "one of width and height"),
         ([(1, 1, 2, 5, 5)], "film,x,y,width,height", "--regions"),
+        ([(1, 1, 2, 5, 5)], "PatientID,x,y,width,height", "can find several films"),
         ([], "file,x,y,width,height", "--regions: the table of regions is empty"),
     ],
 )
