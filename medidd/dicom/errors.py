@@ -64,6 +64,7 @@ REASONS = {
     "region_ambiguous": "the name of the file does not say which region is the film's",
     "region_invalid": "a box outside the film, or a mask that cannot be read or has another shape "
     "than the film",
+    "region_unused": "a mask, or a key of the table of regions, that no film has",
 }
 """Reason codes (a stable interface), and what each means."""
 
@@ -102,7 +103,7 @@ WARNINGS = {
 
 HARMLESS = frozenset(
     {"not_dicom", "dicomdir_ignored", "duplicate", "duplicate_pixels", "view_excluded"}
-    | {"no_image", "raw_twin", "not_picture"}
+    | {"no_image", "raw_twin", "not_picture", "region_unused"}
 )
 """Codes that lose no film that was asked for; a ``labels.csv`` among the films is no failure."""
 

@@ -65,6 +65,7 @@ class Gathered:
         self._in_id: set[str] = set()
         self._traits: dict[tuple[str, str, str], dict[str, str]] = {}
         self._sharing, self._regional = Sharing(), Sharing()
+        self._regions_found: set[str] = set()
 
     @classmethod
     def under(
@@ -137,6 +138,7 @@ class Gathered:
             self._sharing.add(table, match, len(self.films), whose)
         if self.regions and (match := self.regions.match(header)).row:
             self._regional.add("regions", match, len(self.films), film.instance)
+            self._regions_found.add(match.row)
         self.films.append(film)
         for label in {film.label} | (film.region.labels if film.region else set()):
             self._note_class(label, header, tokens)
@@ -182,6 +184,11 @@ class Gathered:
     def unknown_keys(self) -> int:
         """Number of keys in the table of labels that no radiograph has."""
         return len(self._unknown)
+
+    @property
+    def unused_regions(self) -> int:
+        """Number of masks, or of keys in the table of regions, that no labelled film has."""
+        return len(self.regions.rows.keys() - self._regions_found) if self.regions else 0
 
     def refuse_doubtful(self) -> None:
         """Refuses films whose key in a table turned out to find other films or patients, too."""

@@ -98,6 +98,7 @@ def make_plan(root: Path, seen: Gathered, *, size: int, reading: Reading = DEFAU
     refusals = seen.settled()
     refused = Counter(refusal.code for refusal in refusals)
     _require_labelled(root, seen, refused, reading)
+    refused += Counter({"region_unused": seen.unused_regions})
     seen.require_printable_classes()
     seen.require_anonymous_classes()
     labelled, whose = seen.of_patients()

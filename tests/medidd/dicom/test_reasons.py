@@ -233,7 +233,7 @@ def dies_of(source: Source, size: int, reading: Reading) -> Shown | Refusal:
 OF_PICTURES = {"not_picture", "dicom_unasked", "picture_depth", "picture_format"}
 """Codes of a folder of pictures; ``folder/test_pictures.py`` has their cases."""
 
-OF_PATCHES = {"region_missing", "region_ambiguous", "region_invalid"}
+OF_PATCHES = {"region_missing", "region_ambiguous", "region_invalid", "region_unused"}
 """Codes of films that are cut; ``folder/test_patches.py`` has their cases."""
 
 

@@ -200,6 +200,9 @@ def test_a_mask_whose_name_fits_two_films_is_neithers(film: Film, tmp_path: Path
     (tmp_path / "masks" / "own.png").rename(tmp_path / "masks" / "7" / "own.png")
     found = cohort(root, tmp_path / "c", tmp_path / "masks", max_refused=1.0)
     assert found.refused == {"not_dicom": 1, "region_missing": 1}
+    Image.fromarray(np.uint8(255 * left())).save(tmp_path / "masks" / "nobody.png")
+    found = cohort(root, tmp_path / "d", tmp_path / "masks", max_refused=1.0)
+    assert found.refused == {"not_dicom": 1, "region_missing": 1, "region_unused": 1}
 
 
 @pytest.mark.parametrize(
