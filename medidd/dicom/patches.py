@@ -7,7 +7,7 @@ said by regions: boxes or a mask, drawn on the film.
 Li et al., ICIP 2020 (arXiv:2104.02857), distil patches of gastric radiographs so.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -114,7 +114,7 @@ class Region:
 
     boxes: tuple[Box, ...] = ()
     mask: Path | None = None
-    state: tuple[int, int] = field(default=(0, 0))
+    state: tuple[int, int] = (0, 0)
 
     @property
     def labels(self) -> set[str]:

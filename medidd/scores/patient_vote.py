@@ -8,6 +8,7 @@ judged in Li et al., ICIP 2020 (arXiv:2104.02857).
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,10 +30,16 @@ class Ballot:
     whole: NDArray[np.int64]
     counted: Sequence[int]
 
+    @cached_property
+    def _each(self) -> tuple[NDArray[np.str_], NDArray[np.int64]]:
+        """The patients, sorted, (P,), and the place of each patch's among them, (n,)."""
+        names, owner = np.unique(np.array(self.patients, np.str_), return_inverse=True)
+        return names, owner
+
     @property
     def names(self) -> NDArray[np.str_]:
         """The patients, sorted, (P,)."""
-        return np.unique(np.array(self.patients, np.str_))
+        return self._each[0]
 
     @property
     def truth(self) -> NDArray[np.int64]:
@@ -40,8 +47,8 @@ class Ballot:
 
         Of a patient with films of several classes it is the last: one positive film is enough.
         """
-        owner = np.unique(np.array(self.patients, np.str_), return_inverse=True)[1]
-        found = np.zeros(owner.max() + 1, np.int64)
+        names, owner = self._each
+        found = np.zeros(len(names), np.int64)
         np.maximum.at(found, owner, np.searchsorted(self.counted, self.whole))
         return found
 
@@ -54,9 +61,9 @@ class Ballot:
         Args:
             probabilities: of each patch's classes, (n, K).
         """
-        owner = np.unique(np.array(self.patients, np.str_), return_inverse=True)[1]
+        names, owner = self._each
         voted = probabilities.argmax(1)
-        votes = np.zeros((owner.max() + 1, len(self.counted)))
+        votes = np.zeros((len(names), len(self.counted)))
         for place, label in enumerate(self.counted):
             np.add.at(votes[:, place], owner[voted == label], 1)
         total = votes.sum(1, keepdims=True)

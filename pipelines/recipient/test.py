@@ -147,9 +147,9 @@ def _answer(job: Test, model: Model, result: Json, odd: list[str]) -> Answer:
         "",
         *(f"{_NAMES[name]:<28} {_said(found[name])}" for name in METRICS),
         *(
-            f"{name:<28} {_said(value['error'])}"
-            for name, value in {"expected calibration error": calibration}.items()
-            if value
+            [f"{'expected calibration error':<28} {_said(calibration['error'])}"]
+            if calibration
+            else ()
         ),
         "",
         *(cut["words"] if cut else ()),

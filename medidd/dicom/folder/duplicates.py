@@ -65,11 +65,11 @@ class Film:
     @property
     def changed(self) -> bool:
         """Whether the file, or the mask of its region, has changed since its header was read."""
-        mask = self.region and self.region.mask
+        read = [(self.source, self.state)]
+        if self.region is not None and self.region.mask is not None:
+            read.append((Source(self.region.mask), self.region.state))
         try:
-            if self.region and mask and Source(mask).state() != self.region.state:
-                return True
-            return self.source.state() != self.state
+            return any(source.state() != state for source, state in read)
         except OSError:
             return True
 

@@ -5,6 +5,7 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
@@ -57,7 +58,7 @@ class Plan:
     reading: Reading = DEFAULT
     evidence: Mapping[str, int] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def names(self) -> list[str]:
         """Classes that films or patches can have, sorted."""
         named = {film.label for film in self.films}
