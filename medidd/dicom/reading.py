@@ -85,6 +85,11 @@ class Reading:
         if self.fast_j2k and self.patches is not None:
             raise ValueError("fast-j2k: patches need the full resolution; leave it out")
 
+    @property
+    def per_film(self) -> int:
+        """Rows that a film has in a cohort: its patches, or itself."""
+        return 1 if self.patches is None else self.patches.per_film
+
     def to_json(self) -> dict[str, Any]:
         """Returns a plain dict; nothing in it identifies anybody."""
         said = asdict(self) | {"views": list(self.views), "accept": list(self.accept)}

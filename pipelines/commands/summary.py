@@ -5,7 +5,6 @@ import time
 from pathlib import Path
 
 from pipelines.commands.audit import sentence
-from pipelines.evaluation.votes import PREFIX
 from pipelines.learning.plan import too_few
 from pipelines.reports.evaluation import table
 from pipelines.reports.next_step import next_step
@@ -14,7 +13,7 @@ from pipelines.run import remarks
 from pipelines.run.films import open_cohort
 from pipelines.run.progress import Answer, seconds_of, spoken
 from pipelines.run.release_file import read_release
-from pipelines.run.results import read_audit, read_metrics
+from pipelines.run.results import OF_PATIENTS, read_audit, read_metrics
 from pipelines.run.store import Json, Run, read_json
 
 
@@ -160,7 +159,7 @@ def of_experts(folder: Path) -> Answer:
 def of_patients(metrics: Json) -> list[str]:
     """Returns how well patients are told apart by their patches, if films were cut."""
     rows = {name: metrics[row] for row, name in ROWS.items() if row in metrics}
-    if not all(f"{PREFIX}hm" in values for values in rows.values()):
+    if not all(f"{OF_PATIENTS}hm" in values for values in rows.values()):
         return []
     lines = ["patients, by the votes of their patches (the rows above are of patches):"]
     lines.append(
@@ -168,7 +167,8 @@ def of_patients(metrics: Json) -> list[str]:
     )
     for name, values in rows.items():
         auc, sensitivity, specificity, hm = (
-            values[f"{PREFIX}{metric}"] for metric in ("auc", "sensitivity", "specificity", "hm")
+            values[f"{OF_PATIENTS}{metric}"]
+            for metric in ("auc", "sensitivity", "specificity", "hm")
         )
         means = "  ".join(f"{of['mean']:.3f}" for of in (auc, sensitivity, specificity, hm))
         lines.append(f"{name:<24} {means}  {hm['low']:.3f} to {hm['high']:.3f}")

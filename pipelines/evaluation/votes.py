@@ -11,10 +11,8 @@ from medidd.evaluate import score
 from medidd.scores.patient_vote import Ballot, called, threshold
 from medidd.split import Role
 from pipelines.run.patients import Patients
+from pipelines.run.results import OF_PATIENTS
 from pipelines.run.store import Json
-
-PREFIX = "patient_"
-"""Begins the names of the metrics of patients; the others are of patches."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +66,7 @@ class Votes:
             predicted.append(torch.from_numpy(shares))
         truth = torch.from_numpy(self.test.truth)
         found = score(predicted, truth, self.test.names, seed=seed % 2**32)
-        return {f"{PREFIX}{metric}": asdict(interval) for metric, interval in found.items()}
+        return {f"{OF_PATIENTS}{metric}": asdict(interval) for metric, interval in found.items()}
 
 
 def votes(patients: Patients) -> Votes | None:

@@ -57,7 +57,7 @@ def run(job: Asked) -> Answer:
     films = Counter(film.label for film in plan.films)
     cut, classes = frozen.reading.patches, plan.names
     recipe = frozen.recipe(len(classes))
-    largest = max(films.values()) * (1 if cut is None else cut.per_film)
+    largest = max(films.values()) * frozen.reading.per_film
     frozen.settle()
     try:
         clock = clock_of(frozen)

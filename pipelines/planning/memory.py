@@ -160,8 +160,7 @@ def read_if_room(
             patients: Patients = end.value
             return patients
         if progress.done and not looked:
-            cut = frozen.reading.patches
-            require_room(frozen, progress.total * (1 if cut is None else cut.per_film))
+            require_room(frozen, progress.total * frozen.reading.per_film)
             looked = True
         yield progress
 

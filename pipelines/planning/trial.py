@@ -213,5 +213,4 @@ def reading(plan: Plan | None, size: int, header: float) -> tuple[float, int]:
     if len(ended) < 2:
         return READING, 0
     each = header + (ended[-1] - ended[0]) / (len(ended) - 1)
-    cut = plan.reading.patches
-    return each / (1 if cut is None else cut.per_film), len(ended)
+    return each / plan.reading.per_film, len(ended)

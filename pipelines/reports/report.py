@@ -14,7 +14,7 @@ from pipelines.reports.pages import environment
 from pipelines.run.patients import Patients
 from pipelines.run.release_file import Release, png, read_release
 from pipelines.run.remarks import unmatched
-from pipelines.run.results import read_audit, read_metrics
+from pipelines.run.results import OF_PATIENTS, read_audit, read_metrics
 from pipelines.run.store import Json, Run, read_json, write
 from privacy.promises import WHERE, rows
 
@@ -74,9 +74,9 @@ def write_report(run: Run, patients: Patients, *, networks: int) -> None:
             columns=list(COLUMNS.values()),
             rows=[_row(row, metrics[row]) for row in ROWS if row in metrics],
             of_patients=[
-                _row(row, metrics[row], "patient_")
+                _row(row, metrics[row], OF_PATIENTS)
                 for row in ROWS
-                if "patient_hm" in metrics.get(row, {})
+                if f"{OF_PATIENTS}hm" in metrics.get(row, {})
             ],
             networks=networks,
             architecture="ConvNet",

@@ -13,6 +13,9 @@ from pipelines.run.errors import Stop
 from pipelines.run.seal import read_sealed, write_sealed
 from pipelines.run.store import Json, Run
 
+OF_PATIENTS = "patient_"
+"""Begins the names of the metrics of patients, if films were cut; the others are of patches."""
+
 
 def write_metrics(run: Run, metrics: Json) -> None:
     """Writes the metrics of the release that the run has now."""

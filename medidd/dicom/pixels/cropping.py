@@ -92,13 +92,8 @@ def reduced(found: Opening, halvings: int) -> Opening:
     return Opening(rows, columns, found.hidden[np.ix_(*near)])
 
 
-def trimmed(picture: Picture) -> Picture:
-    """Returns the picture without rows and columns at its edges that show almost nothing."""
-    return part(picture, lively(picture))
-
-
 def lively(picture: Picture) -> Part:
-    """Returns the rows and columns that ``trimmed`` keeps."""
+    """Returns the rows and columns without those at the edges that show almost nothing."""
     top, bottom = _lively(picture)
     rest = picture.turned(lambda pixels: pixels[top:bottom].T)
     left, right = _lively(rest)

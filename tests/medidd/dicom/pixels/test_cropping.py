@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from medidd.dicom.pixels.cropping import Opening, opening, reduced, trimmed
+from medidd.dicom.pixels.cropping import Opening, lively, opening, part, reduced
 from medidd.dicom.pixels.picture import Picture
 from medidd.dicom.pixels.preparation import prepared
 from medidd.dicom.reading import Reading
@@ -129,9 +129,11 @@ def test_flat_edges_are_dropped_and_flat_films_are_not() -> None:
     shown = np.full((30, 20), 0.5, np.float32)
     shown[4:25, 3:18] = np.random.default_rng(0).random((21, 15), np.float32)
     index = np.arange(600, dtype=np.uint32).reshape(30, 20)
-    kept = trimmed(Picture(index, shown.ravel()))
+    picture = Picture(index, shown.ravel())
+    kept = part(picture, lively(picture))
     np.testing.assert_array_equal(kept.rows(), shown[4:25, 3:18])
-    flat = trimmed(Picture(index, np.full(600, 0.5, np.float32)))
+    picture = Picture(index, np.full(600, 0.5, np.float32))
+    flat = part(picture, lively(picture))
     assert flat.shape == (30, 20)
 
 
