@@ -48,7 +48,7 @@ def planted(film: Film, place: Path, mask: Any = None, **elements: Any) -> Path:
     for number in range(1, 7):
         inside = left() if mask is None else mask
         stored = np.where(inside, 4095, 0).astype(np.uint16)
-        stored[5, 0] -= 100 * number  # no two films are equal
+        stored[[5, 20], 0] -= np.uint16(100 * number) * inside[[5, 20], 0]  # no two are equal
         film(number, stored, **elements).save_as(root / f"{number}.dcm")
         Image.fromarray(np.uint8(255 * inside)).save(place / "masks" / f"{number}.png")
         lines.append(f"ZZPHI-{number:04},{CLASSES[number % 2]}")
@@ -89,8 +89,8 @@ TURNED: dict[str, dict[str, Any]] = {
     "behind a shutter": {
         "ShutterShape": "RECTANGULAR",
         "ShutterLeftVerticalEdge": 0,
-        "ShutterRightVerticalEdge": 29,
-        "ShutterUpperHorizontalEdge": 4,
+        "ShutterRightVerticalEdge": 17,
+        "ShutterUpperHorizontalEdge": 16,
         "ShutterLowerHorizontalEdge": 33,
     },
 }
@@ -248,7 +248,7 @@ def test_equal_patches_join_nobody_and_equal_films_do(film: Film, tmp_path: Path
     root = planted(film, tmp_path)  # all right halves are black
     assert len(set(cohort(root, tmp_path / "c", tmp_path / "masks").patients)) == 6
     stored = np.where(left(), 4095, 0).astype(np.uint16)
-    stored[5, 0] -= 100  # as film 1
+    stored[[5, 20], 0] -= 100  # as film 1
     film(3, stored).save_as(root / "3.dcm")
     joined = cohort(root, tmp_path / "joined", tmp_path / "masks")
     assert len(set(joined.patients)) == 5
@@ -272,6 +272,17 @@ def test_a_stopped_reading_goes_on_and_a_changed_mask_begins_again(
     other = cohort(films, tmp_path / "c", masks)
     assert not np.array_equal(other.labels, found.labels)
     assert np.array_equal(want.labels, found.labels)
+
+
+def test_a_mask_that_changes_while_films_are_read_stops_the_reading(
+    films: Path, tmp_path: Path
+) -> None:
+    masks = Labelling(regions=tmp_path / "masks")
+    steps = ingest(films, masks, size=16, key=KEY, reading=PLAIN, folder=tmp_path / "c")
+    next(steps)
+    Image.fromarray(np.uint8(255 * ~left())).resize((32, 31)).save(tmp_path / "masks" / "2.png")
+    with pytest.raises(CohortError, match="1 files changed while being read"):
+        list(steps)
 
 
 def test_how_films_are_cut_is_part_of_how_they_are_read() -> None:
