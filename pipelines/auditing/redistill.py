@@ -8,7 +8,7 @@ import torch
 
 from medidd.fields import values
 from pipelines.learning.asking import asking
-from pipelines.learning.experts import about, train_experts
+from pipelines.learning.beforehand.experts import about, train_experts
 from pipelines.learning.learn import learn
 from pipelines.learning.opened_run import OpenedRun
 from pipelines.learning.recipe import Recipe

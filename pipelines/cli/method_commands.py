@@ -91,7 +91,8 @@ def methods_command(*, markdown: bool) -> None:
 @grouped
 def experts_command(*, as_json: bool, **options: Any) -> None:
     """Train the networks that mtt and tesla match. They never leave the hospital."""
-    from pipelines.commands import experts, summary
+    from pipelines.commands import summary
+    from pipelines.training import experts
 
     show(summary.of_experts(followed(experts.run(experts.Experts(**options)))), as_json=as_json)
 

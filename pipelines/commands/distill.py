@@ -12,7 +12,7 @@ from pipelines.commands.accompany import checkpoint, require_sharing
 from pipelines.commands.audit import examine
 from pipelines.evaluation.networks_ahead import networks_ahead
 from pipelines.evaluation.utility import NETWORKS, utility
-from pipelines.learning.experts import about, recorded
+from pipelines.learning.beforehand.experts import about, recorded
 from pipelines.learning.job import FrozenJob
 from pipelines.learning.making import made, note_machine
 from pipelines.learning.opened_run import OpenedRun

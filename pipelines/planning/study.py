@@ -14,7 +14,7 @@ from medidd.dicom.folder.scan import scan
 from medidd.experts.trajectories import Experts
 from medidd.split import Role, share_of
 from pipelines.evaluation.rehearsal import Crowd
-from pipelines.learning.experts import matches_experts
+from pipelines.learning.beforehand.experts import matches_experts
 from pipelines.learning.job import FrozenJob
 from pipelines.learning.processor import device
 from pipelines.learning.recipe import usual_method, usual_start

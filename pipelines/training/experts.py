@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 
 from pipelines.learning.asking import asking
-from pipelines.learning.experts import Training, built_experts, made_for, train_experts
+from pipelines.learning.beforehand.experts import Training, built_experts, made_for, train_experts
 from pipelines.learning.plan import Plan
 from pipelines.learning.processor import device, use
 from pipelines.learning.promise import promised, state_experts
@@ -109,7 +109,7 @@ def _trained(job: Experts, place: Run) -> Generator[Progress, None, None]:
                 yield progress
                 if not called and watch.left(progress) > ALONE:
                     helpers = job.workers.helping(
-                        place.path, "pipelines.commands.experts", str(job.count), most=job.count - 1
+                        place.path, "pipelines.training.experts", str(job.count), most=job.count - 1
                     )
                     company.enter_context(helpers)
                     called = True

@@ -21,7 +21,7 @@ from invented_cohort import (
 )
 
 from pipelines.commands import audit
-from pipelines.commands.experts import Experts, run
+from pipelines.training.experts import Experts, run
 from pipelines.run.films import Studies
 from pipelines.run.store import Run
 

@@ -1,0 +1,1 @@
+"""What a method needs trained on the films before it begins."""

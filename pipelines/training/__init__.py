@@ -1,0 +1,1 @@
+"""The commands that train what methods need beforehand, such as experts."""
