@@ -53,6 +53,7 @@ class Policy(BaseModel):
         least_controls: with fewer controls no average passes.
         least_controls_tail: with fewer controls the most exposed patients are not judged.
         starts_without_films: starts that contain nothing of any patient.
+        starts_through_a_model: starts that a model drew from noise, after it was trained on films.
         outgoing: names a file of a release may have; ``*`` is any part of a name in one folder.
         statistical: audits with bounds; their failures are corrected for the number of audits.
         required: audits that must be present, by level.
@@ -64,6 +65,7 @@ class Policy(BaseModel):
     least_controls: int = Field(ge=20)
     least_controls_tail: int = Field(ge=59, le=MOST_CONTROLS)
     starts_without_films: tuple[str, ...]
+    starts_through_a_model: tuple[str, ...] = ()
     outgoing: tuple[str, ...] = ()
     statistical: tuple[str, ...]
     required: dict[Level, tuple[str, ...]]
@@ -124,7 +126,8 @@ class Policy(BaseModel):
 def _lists() -> dict[str, list[str]]:
     """Returns the lists of medidd's own policy that another one can only shorten."""
     own = tomllib.loads(_text(None))
-    return {name: own[name] for name in ("starts_without_films", "outgoing", "statistical")}
+    shortened = ("starts_without_films", "starts_through_a_model", "outgoing", "statistical")
+    return {name: own[name] for name in shortened}
 
 
 def _text(path: Path | None) -> str:

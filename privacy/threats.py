@@ -98,7 +98,11 @@ QUESTIONS = {
         ("T1", "T3"),
         "Are there enough patients behind every released image?",
     ),
-    "G2": Question("Start", ("T3",), "Did the images start from something that contains no film?"),
+    "G2": Question(
+        "Start",
+        ("T3",),
+        "Did the images start from something that contains no film, or are copies looked for?",
+    ),
     "G3": Question(
         "Contents of the bundle",
         ("T1", "T3", "T6"),

@@ -38,6 +38,8 @@ def test_no_level_can_do_without_what_finds_films(name: str, level: Level) -> No
         ("least_controls", 19),
         ("least_controls_tail", 151),
         ("starts_without_films", ["noise", "random"]),
+        ("starts_without_films", ["noise", "denoiser"]),  # what a model drew is not free of films
+        ("starts_through_a_model", ["denoiser", "random"]),
         ("outgoing", [*own()["outgoing"], "*"]),
         ("outgoing", ["*/*.png"]),
         ("statistical", ["A1", "G3"]),  # what is corrected for its number need not fail
@@ -58,6 +60,7 @@ def test_no_limit_can_be_given_away(name: str, value: object) -> None:
         ({"least_controls": 80}, False),
         ({"least_controls_tail": 100}, False),
         ({"starts_without_films": ["noise"], "outgoing": ["labels.csv"]}, False),
+        ({"starts_through_a_model": []}, False),
         (without("A7", Level.FULL), True),
         (without("A5c", Level.FOREIGN), True),
     ],
@@ -67,3 +70,9 @@ def test_what_asks_for_less_than_medidds_own_is_known(
 ) -> None:
     assert Policy.model_validate(own() | changes).is_weaker is weaker
     assert not load_policy().is_weaker
+
+
+def test_a_policy_that_knows_no_start_through_a_model_accepts_none() -> None:
+    older = own()
+    del older["starts_through_a_model"]
+    assert Policy.model_validate(older).starts_through_a_model == ()

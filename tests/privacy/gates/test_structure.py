@@ -9,7 +9,7 @@ import torch
 from invented_radiographs import cohort, evidence, labelled, noise
 from safetensors.torch import save
 
-from privacy import Films, Policy, Release, Verdict
+from privacy import Films, Level, Nulls, Policy, Release, Verdict
 from privacy.gates.constants import constants
 from privacy.gates.manifest import manifest
 from privacy.gates.patients_per_image import patients_per_image
@@ -59,6 +59,54 @@ def test_a_start_that_the_policy_does_not_name_fails(
     assert start(case, policy, rng).verdict is Verdict.PASS
     for name in ("random", "herding", "", "Noise"):
         assert start(replace(case, start=name), policy, rng).verdict is Verdict.FAIL
+
+
+@pytest.mark.parametrize(
+    ("left_out", "nulls", "verdict", "said"),
+    [
+        ({}, True, Verdict.PASS, ("denoiser", "trained on films", "A5, A5b and A5c look for")),
+        ({}, False, Verdict.INCONCLUSIVE, ("no null releases", "audit at level standard")),
+        ({Level.FULL: "A5b"}, True, Verdict.FAIL, ("not require A5b;", "add")),
+        ({Level.STANDARD: "A5c"}, True, Verdict.FAIL, ("not require A5c;", "add")),
+        ({Level.STANDARD: "A5c"}, False, Verdict.FAIL, ("not require A5c;", "add")),
+        ({Level.STANDARD: "A5c", Level.FULL: "A5b"}, True, Verdict.FAIL, ("A5b and A5c;", "add")),
+        ({Level.SCREEN: "A5b", Level.FOREIGN: "A5c"}, True, Verdict.PASS, ("look for copies",)),
+    ],
+)
+def test_a_start_through_a_model_needs_null_releases_and_every_search_for_copies(
+    left_out: dict[Level, str],
+    nulls: bool,
+    verdict: Verdict,
+    said: tuple[str, ...],
+    members: Films,
+    controls: Films,
+    policy: Policy,
+    rng: torch.Generator,
+) -> None:
+    required = {
+        level: [name for name in names if name != left_out.get(level)]
+        for level, names in policy.required.items()
+    }
+    chosen = Policy.model_validate(policy.model_dump() | {"required": required})
+    made = Nulls((noise(2, rng),), None) if nulls else None
+    case = evidence(noise(2, rng), members, controls, start="denoiser", nulls=made)
+    finding = start(case, chosen, rng)
+    assert finding.verdict is verdict
+    assert (finding.value == 0) is (verdict is Verdict.PASS)
+    assert all(words in finding.text for words in said)
+    assert finding.name != start(replace(case, start="noise"), chosen, rng).name
+
+
+def test_a_start_through_a_model_that_a_policy_strikes_out_may_contain_films(
+    members: Films, controls: Films, policy: Policy, rng: torch.Generator
+) -> None:
+    strict = policy.model_copy(update={"starts_through_a_model": ()})
+    nulls = Nulls((noise(2, rng),), None)
+    case = evidence(noise(2, rng), members, controls, start="denoiser", nulls=nulls)
+    assert start(case, policy, rng).verdict is Verdict.PASS
+    finding = start(case, strict, rng)
+    assert finding.verdict is Verdict.FAIL
+    assert "may contain films" in finding.text
 
 
 def test_only_the_audited_bytes_may_leave(
