@@ -25,6 +25,16 @@ Match = Callable[[Release], Statistic]
 release, the statistic depends on the release; if not, every release gets the same function."""
 
 
+Explanation = Callable[[Tensor, Tensor], Tensor]
+"""How well one model of films explains each film, (n,), larger is better: minus its denoising loss.
+Takes images (n, C, H, W) and labels (n, K). A loss that is drawn takes the same noise for a film
+under every model, so that chance cancels where models are compared."""
+
+Explained = Callable[[Release], Explanation]
+"""Returns what the model behind a release makes of films. Each release has a model of its own,
+trained on the films of that release alone: null releases and those with planted patients, too."""
+
+
 @dataclass(frozen=True)
 class Earlier:
     """An earlier release of the same hospital, as its ledger knows it.
@@ -93,6 +103,8 @@ class Evidence:
         nulls: null releases; None at level "screen".
         fits: trainings such as a recipient makes, with several architectures.
         matches: what the method matches, under several networks.
+        explained: what the model that a release was drawn from makes of a film, for a method that
+            learns a model of the films; None for all others. Then ``matches`` are not needed.
         encoder: maps films (n, C, H, W) to vectors (n, D) that are alike for films of one patient;
             None if there is no encoder.
         unit: what counts as one patient: "patient", or "study" or "image" if the user answers for
@@ -121,6 +133,7 @@ class Evidence:
     nulls: Nulls | None = None
     fits: Sequence[Fit] = ()
     matches: Sequence[Match] = ()
+    explained: Explained | None = None
     encoder: Callable[[Tensor], Tensor] | None = None
     unit: str = ""
     start: str = ""

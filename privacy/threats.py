@@ -141,7 +141,8 @@ QUESTIONS = {
     "A1": Question(
         "Tracing",
         ("T1", "T2"),
-        "Does the statistic that the method matched point to the patients it came from?",
+        "Does what the method matched, or the model that it learned, point to the patients it came "
+        "from?",
     ),
     "A2": Question(
         "Networks trained on the release",

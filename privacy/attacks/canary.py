@@ -26,7 +26,7 @@ from torch import Generator, Tensor
 from torch.nn import functional as F
 
 from privacy.attacks.membership import confidence
-from privacy.attacks.tracing import leanings
+from privacy.attacks.tracing import explanations, leanings
 from privacy.evidence import Canaries, Evidence
 from privacy.finding import Finding, Verdict
 from privacy.policy import FPR, Policy, risk_of
@@ -35,13 +35,18 @@ from privacy.statistics.scores import Array, Scores, Tail, clopper_pearson, rank
 
 
 def _traced(evidence: Evidence, canaries: Canaries) -> Tensor:
-    """Returns how far each run leans towards each canary, (runs, canaries).
+    """Returns how far each run, or its model, leans towards each canary, (runs, canaries).
 
-    What is usual in a class is taken from all other patients: a planted control is no control.
+    What is usual in a class is taken from all other patients: a planted control is no control. A
+    model needs nothing to compare with.
     """
     everybody, planted = evidence.everybody, canaries.films
-    others = everybody.of(set(everybody.ids) - set(planted.ids))
-    seen = leanings(evidence.matches, canaries.releases, others.beside(planted))[:, len(others) :]
+    if evidence.explained is not None:
+        seen = explanations(evidence.explained, canaries.releases, planted)
+    else:
+        others = everybody.of(set(everybody.ids) - set(planted.ids))
+        both = others.beside(planted)
+        seen = leanings(evidence.matches, canaries.releases, both)[:, len(others) :]
     return torch.stack([planted.per_patient(row) for row in seen])
 
 

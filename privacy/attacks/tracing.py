@@ -1,4 +1,4 @@
-"""A1: does the release lean towards a patient?
+"""A1: does the release, or the model behind it, lean towards a patient?
 
 The attacker knows the method, and so the statistic that it matches between synthetic and real
 images: under random networks, the synthetic images of a class are moved to the mean of its films.
@@ -11,16 +11,24 @@ scores
 
 the mean over networks and over the patient's films. W whitens: directions in which all people
 differ much say little about one of them.
+
+Some methods match nothing: they train a model of the films, and draw the images from it. Here the
+attacker has that model, though nobody receives it. A model explains films that it was trained on
+better than others: its loss on them is lower (for diffusion models Matsumoto, Miura & Yanai 2023,
+arXiv:2302.03262; Carlini et al., USENIX Security 2023, arXiv:2301.13188). A film scores how well
+the model explains it. What is drawn from a model alone tells about a patient no more than the model
+does, so this attacker knows more than any recipient.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Generator, Tensor
 from torch.nn.functional import one_hot
 
 from privacy.attacks.attack import Scored, attack, remembered, scored
-from privacy.evidence import Evidence, Match, Statistic
+from privacy.evidence import Evidence, Explained, Match, Statistic
 from privacy.finding import Finding
 from privacy.likeness.whitening import Whitened
 from privacy.policy import Policy
@@ -35,27 +43,38 @@ CONSTANT = 1e-6
 
 
 def tracing(evidence: Evidence, policy: Policy, rng: Generator) -> Finding:
-    """Attacks with the matched statistics."""
-    return attack("A1", "Membership from what the method matches", scores, evidence, policy, rng)
+    """Attacks with the model behind the release if it has one, and else with what is matched."""
+    if evidence.explained is None:
+        name = "Membership from what the method matches"
+        return attack("A1", name, scores, evidence, policy, rng)
+    name = "Membership from the model that drew the images"
+    finding = attack("A1", name, scores, evidence, policy, rng)
+    return replace(
+        finding,
+        text=f"{finding.text} This attacker has the model that drew the images. A recipient has "
+        "only the images, which tell no more.",
+    )
 
 
 @remembered
 def scores(evidence: Evidence) -> Scored:
-    """Returns how far the release leans towards each patient.
+    """Returns how far the release, or the model behind it, leans towards each patient.
 
     Raises:
-        ValueError: the evidence does not say what the method matches.
+        ValueError: the evidence has no such model, and does not say what the method matches.
     """
-    if not evidence.matches:
-        raise ValueError("A1 needs at least one network to compare images under")
-    nulls = evidence.nulls.releases if evidence.nulls else ()
+    everybody, nulls = evidence.everybody, evidence.nulls.releases if evidence.nulls else ()
     releases = (evidence.release, *nulls)
-    leaning = dict(
-        zip(releases, leanings(evidence.matches, releases, evidence.everybody), strict=True)
-    )
+    if evidence.explained is not None:
+        rows = explanations(evidence.explained, releases, everybody)
+    elif evidence.matches:
+        rows = leanings(evidence.matches, releases, everybody)
+    else:
+        raise ValueError("A1 needs at least one network to compare images under, or a model")
+    of_release = dict(zip(releases, rows, strict=True))
 
     def score(release: Release, films: Films) -> Tensor:
-        return films.per_patient(leaning[release])
+        return films.per_patient(of_release[release])
 
     return scored(score, evidence)
 
@@ -78,6 +97,16 @@ def leanings(matches: Sequence[Match], releases: Sequence[Release], films: Films
                 released = statistic(release.images, release.labels).double()
             total[row] += known.leaning(released, release.labels)
     return total / len(matches)
+
+
+def explanations(explained: Explained, releases: Sequence[Release], films: Films) -> Tensor:
+    """Returns how well the model behind each release explains each film, (releases, n)."""
+    rows = []
+    for release in releases:
+        explain = explained(release)
+        with torch.no_grad():
+            rows.append(_of_films(explain, films, release.classes))
+    return torch.stack(rows)
 
 
 class Traced:
@@ -120,7 +149,7 @@ class Traced:
 
 
 def _of_films(statistic: Statistic, films: Films, classes: int) -> Tensor:
-    """Returns psi of all films, (n, D), in float64; their labels are hard."""
+    """Returns a statistic of all films, (n, D) or (n,), in float64; their labels are hard."""
     labels = one_hot(films.labels, classes).to(films.images)
     pairs = zip(torch.split(films.images, CHUNK), torch.split(labels, CHUNK), strict=True)
     return torch.cat([statistic(x, y) for x, y in pairs]).double()
