@@ -9,8 +9,8 @@ statistics.
 All that a step needs is asked in one call, because a private source clips and pays per call.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Generic, Protocol, TypeVar, cast, runtime_checkable
 
 import torch
@@ -63,6 +63,8 @@ def _channels(value: float | tuple[float, ...], like: Tensor) -> float | Tensor:
     return like.new_tensor(value)[:, None, None] if isinstance(value, tuple) else value
 
 
+_MODEL = "model."
+
 NORMALIZATION = Normalization()
 """The normalisation that is used everywhere; every release states it."""
 
@@ -80,12 +82,15 @@ class SyntheticSet:
         log_lr: logarithm of the step size for training networks on S, (), or of one step size for
             each step of a program, (T,).
         normalization: what the images' intensities mean, and their limits.
+        model: weights of the model that S is drawn from, by name, where a method learns that; it
+            is never released.
     """
 
     images: Tensor
     labels: Tensor
     log_lr: Tensor
     normalization: Normalization = NORMALIZATION
+    model: dict[str, Tensor] = field(default_factory=dict)
 
     @property
     def classes(self) -> int:
@@ -107,8 +112,15 @@ class SyntheticSet:
         return replace(self, log_lr=torch.full_like(self.log_lr, lr).log())
 
     def tensors(self) -> dict[str, Tensor]:
-        """Returns the three tensors by name."""
-        return {"images": self.images, "labels": self.labels, "log_lr": self.log_lr}
+        """Returns all tensors by name."""
+        own = {"images": self.images, "labels": self.labels, "log_lr": self.log_lr}
+        return own | {f"{_MODEL}{name}": weight for name, weight in self.model.items()}
+
+    @classmethod
+    def of(cls, tensors: Mapping[str, Tensor]) -> "SyntheticSet":
+        """Returns the set whose tensors these are."""
+        model = {n.removeprefix(_MODEL): t for n, t in tensors.items() if n.startswith(_MODEL)}
+        return cls(tensors["images"], tensors["labels"], tensors["log_lr"], model=model)
 
 
 @dataclass(frozen=True)

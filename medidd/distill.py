@@ -87,6 +87,17 @@ class Starts(Protocol):
 
 
 @runtime_checkable
+class Draws(Protocol):
+    """A method that draws its images from a model that it trains on T (``SyntheticSet.model``).
+
+    Attributes:
+        origin: what such images start from, for audits: neither noise nor films.
+    """
+
+    origin: ClassVar[str]
+
+
+@runtime_checkable
 class Decodes(Protocol):
     """A method that learns something other than the images it releases.
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -62,8 +62,18 @@ class Architecture:
 
     def __call__(self, theta: Weights, x: Tensor) -> Tensor:
         """Returns logits (n, K) for images (n, C, H, W)."""
-        logits: Tensor = functional_call(self._module, theta, (x,))
+        logits: Tensor = self.call(theta, x)
         return logits
+
+    def call(self, theta: Weights, *inputs: Any, **named: Any) -> Any:
+        """Returns what the module makes of other inputs than images alone.
+
+        Args:
+            theta: weights.
+            inputs: of the module.
+            named: more inputs, by name.
+        """
+        return functional_call(self._module, theta, inputs, named)
 
     def embed(self, theta: Weights, x: Tensor) -> Tensor:
         """Returns psi(x), the features before the classifier, (n, D)."""

@@ -36,28 +36,36 @@ def mapped(path: Path, shape: tuple[int, int], dtype: str) -> NDArray[np.floatin
     return rows
 
 
-def read_record(folder: Path) -> dict[str, Any]:
-    """Returns what ``Experts`` wrote down: training, about, shapes of weights, sha256.
+def read_record(
+    folder: Path, name: str = RECORD, what: str = "experts", command: str = "medidd experts"
+) -> dict[str, Any]:
+    """Returns what ``write_record`` wrote down, with its sha256.
+
+    Args:
+        folder: where it is.
+        name: of the file.
+        what: it tells of, for people.
+        command: that makes it.
 
     Raises:
-        ValueError: there are no experts, or the record is damaged.
+        ValueError: there is none, or the record is damaged.
     """
-    path = folder / RECORD
+    path = folder / name
     try:
         record: dict[str, Any] = json.loads(path.read_bytes())
         kept = record.pop("sha256")
     except FileNotFoundError:
-        raise ValueError(f"{folder}: no experts; make them with medidd experts") from None
+        raise ValueError(f"{folder}: no {what}; make them with {command}") from None
     except (ValueError, KeyError, AttributeError, TypeError):
         record, kept = {}, None
     if kept != _sha256(record):
-        raise ValueError(f"{path}: damaged; delete the folder and make the experts again") from None
+        raise ValueError(f"{path}: damaged; delete the folder and repeat {command}") from None
     return record | {"sha256": kept}
 
 
-def write_record(folder: Path, record: Mapping[str, Any]) -> None:
+def write_record(folder: Path, record: Mapping[str, Any], name: str = RECORD) -> None:
     """Writes what ``read_record`` returns, but for the digest, which is added."""
-    with whole(folder / RECORD) as partial:
+    with whole(folder / name) as partial:
         text = json.dumps({**record, "sha256": _sha256(record)}, indent=2, sort_keys=True)
         partial.write_text(text + "\n")
 

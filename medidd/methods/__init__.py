@@ -11,6 +11,7 @@ from medidd.methods.frepo import FRePo
 from medidd.methods.idc import IDC
 from medidd.methods.kip import KIP
 from medidd.methods.label_solve import LabelSolve
+from medidd.methods.minimax import Minimax
 from medidd.methods.moments import Moments
 from medidd.methods.mtt import MTT
 from medidd.methods.rfad import RFAD
@@ -31,6 +32,7 @@ METHODS: dict[str, type[Any]] = {
     "frepo": FRePo,
     "rfad": RFAD,
     "tesla": TESLA,
+    "minimax": Minimax,
     "moments": Moments,
 }
 """Every method by the name it has on the command line."""
