@@ -9,6 +9,7 @@ them was there.
 
 from collections.abc import Generator
 from functools import partial
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -59,11 +60,16 @@ def canary_releases(
         [partial(together, drawn) for drawn in included],
         purpose="canary run",
         stage="planted distillation",
-        folder=opened.run.private / "canaries",
+        folder=canary_folder(opened),
         workers=workers,
         beside=beside,
     )
     return Canaries(films, included, releases)
+
+
+def canary_folder(opened: OpenedRun) -> Path:
+    """Returns where planted distillations are made."""
+    return opened.run.private / "canaries"
 
 
 def planted(controls: Films, classes: int, rng: torch.Generator) -> Films:

@@ -159,6 +159,7 @@ MATCHED: Mapping[str, Kind] = {
     "frepo": regression_gradient,
     "rfad": regression_gradient,
     "tesla": trained_gradient,
+    "minimax": embedding,  # A1 asks the model itself (``explained_films.py``)
     "moments": features,
 } | dict.fromkeys(STARTS, embedding)
 """What is matched, by the name of the method or of the start."""

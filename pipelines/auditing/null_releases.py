@@ -3,7 +3,6 @@
 They are made of the run's controls, or of the films of another folder.
 """
 
-import hashlib
 from collections.abc import Callable, Generator, Sequence
 from functools import partial
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 import torch
 
 from pipelines.auditing.redistill import redistill
+from pipelines.learning.beforehand.films import digest
 from pipelines.learning.opened_run import OpenedRun
 from pipelines.learning.recipe import Recipe
 from pipelines.run.errors import Exit, Stop
@@ -50,7 +50,7 @@ def null_releases(
         partial(controls.of, {one for one in controls.ids if fold_of[one] != number})
         for number in range(COUNT)
     ]
-    folder = opened.run.private / "nulls"
+    folder = null_folder(opened, None)
     return Nulls(
         (yield from _learned(opened, several, folder, workers=workers, beside=beside)), fold_of
     )
@@ -81,12 +81,15 @@ def reference_releases(opened: OpenedRun, reference: Films) -> Generator[Progres
             "name a folder with more films of each class with --reference",
             Exit.DATA,
         )
-    # Named after the films, so that another reference does not continue these null releases.
-    pixels = hashlib.sha256(reference.images.numpy().tobytes())
-    pixels.update(reference.labels.numpy().tobytes())
-    folder = opened.run.private / "nulls" / f"reference-{pixels.hexdigest()[:16]}"
+    folder = null_folder(opened, reference)
     # Only this process has the reference.
     return Nulls((yield from _learned(opened, several, folder, shared=False)), None)
+
+
+def null_folder(opened: OpenedRun, reference: Films | None) -> Path:
+    """Returns where null releases are made; another reference does not continue those of one."""
+    folder = opened.run.private / "nulls"
+    return folder if reference is None else folder / f"reference-{digest(reference)}"
 
 
 def _by_class(films: Films) -> dict[int, list[Any]]:

@@ -6,12 +6,10 @@ from pathlib import Path
 
 import torch
 
-from medidd.fields import values
 from pipelines.learning.asking import asking
-from pipelines.learning.beforehand.experts import about, train_experts
+from pipelines.learning.beforehand.kinds import needed, trained_on
 from pipelines.learning.learn import learn
 from pipelines.learning.opened_run import OpenedRun
-from pipelines.learning.recipe import Recipe
 from pipelines.learning.step_time import seconds_per_step, spoken
 from pipelines.run.lock import turns
 from pipelines.run.progress import Progress
@@ -49,9 +47,10 @@ def redistill(
         shared: whether other processes can find out what is to be made.
     """
     count = len(several)
-    missing = [one for one in range(count) if not (folder / f"{one}.safetensors").exists()]
+    missing = [one for one in range(count) if not finished(folder, one).exists()]
     seconds = 0.0 if beside else _estimate(opened, several, len(missing))
-    besides = "" if opened.frozen.experts is None else ", plus their experts"
+    kind = needed(opened.frozen.method)
+    besides = "" if kind is None else f", plus {kind.words} for each"
     yield Progress(f"{stage}s", 0, count, f"about {spoken(seconds)}{besides}" if seconds else "")
     long = shared and seconds > ALONE and len(missing) > 1
     company = (
@@ -64,12 +63,15 @@ def redistill(
 
     def learned(number: int) -> Generator[Progress, None, Release]:
         films = several[number]()
-        recipe = yield from on_its_own_experts(
-            opened,
+        trained = folder / f"{number}-experts"
+        recipe = yield from trained_on(
+            opened.recipe,
+            opened.frozen,
             films,
-            folder / f"{number}-experts",
+            trained,
             seed=derived(opened.frozen.seed, f"{purpose} experts", number),
-            stage=f"experts of {stage} {number + 1}",
+            stage=f"{stage} {number + 1}",
+            asked=asking(opened.frozen.budget, trained / "answers"),
         )
         synthetic = yield from learn(
             recipe,
@@ -77,7 +79,7 @@ def redistill(
             stage=f"{stage} {number + 1} of {count}",
             seed=derived(opened.frozen.seed, purpose, number),
             device=opened.frozen.device,
-            checkpoint=folder / f"{number}.safetensors",
+            checkpoint=finished(folder, number),
             log=folder / f"{number}.jsonl",
             asking=asking(opened.frozen.budget, folder / f"{number}-answers"),
         )
@@ -93,6 +95,11 @@ def redistill(
     return tuple(releases[number] for number in range(count))
 
 
+def finished(folder: Path, number: int) -> Path:
+    """Returns the checkpoint of a release that is made in a folder, by its number."""
+    return folder / f"{number}.safetensors"
+
+
 def _estimate(opened: OpenedRun, several: Sequence[Callable[[], Films]], missing: int) -> float:
     """Returns the seconds that the missing releases will take one after another, 0 if not known."""
     recipe, frozen = opened.recipe, opened.frozen
@@ -104,25 +111,3 @@ def _estimate(opened: OpenedRun, several: Sequence[Callable[[], Films]], missing
     except (ValueError, FloatingPointError):  # settings that work on films may fail on noise
         return 0.0
     return missing * recipe.steps * step
-
-
-def on_its_own_experts(
-    opened: OpenedRun, films: Films, folder: Path, *, seed: int, stage: str
-) -> Generator[Progress, None, Recipe]:
-    """Returns the run's recipe for other films; its experts, if any, are trained on those films."""
-    frozen, recipe = opened.frozen, opened.recipe
-    if frozen.experts is None:
-        return recipe
-    of = about(films, recipe.classes, frozen)
-    yield from train_experts(
-        values(recipe.method)["network"],
-        {**frozen.experts, "seed": seed},
-        films,
-        recipe.classes,
-        of,
-        folder,
-        device=frozen.device,
-        stage=stage,
-        asked=asking(frozen.budget, folder / "answers"),
-    )
-    return recipe.on_experts(folder, of)

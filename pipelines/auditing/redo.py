@@ -1,7 +1,7 @@
 """The release made once more from the frozen job, so that an audit can compare bytes (G9).
 
-Patients are not asked again: under a guarantee the noisy answers of the run are used. Experts are
-trained again, as they were.
+Patients are not asked again: under a guarantee the noisy answers of the run are used. Experts or
+a denoiser are trained again, as they were.
 """
 
 import shutil
@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from pipelines.auditing.redistill import on_its_own_experts
+from pipelines.learning.beforehand.kinds import trained_on
 from pipelines.learning.making import elsewhere, made
 from pipelines.learning.opened_run import OpenedRun
 from pipelines.run.errors import Exit, Stop
@@ -45,10 +45,10 @@ def require_possible(opened: OpenedRun) -> None:
         )
     if frozen.budget is None:
         return
-    if frozen.experts is not None:
+    if frozen.beforehand is not None:
         raise Stop(
-            "--redo: the experts of this run have a guarantee, and training them again would ask "
-            "the patients again; leave out --redo",
+            "--redo: what this run needs trained before it has a guarantee, and training it again "
+            "would ask the patients again; leave out --redo",
             Exit.USAGE,
         )
     if len(StoredAnswers(run.answers)) < recipe.releases:
@@ -71,12 +71,12 @@ def made_again(opened: OpenedRun) -> Generator[Progress, None, Again]:
     require_possible(opened)
     frozen, run = opened.frozen, opened.run
     continued = again(run).exists()
-    recipe = yield from on_its_own_experts(
-        opened,
+    recipe = yield from trained_on(
+        opened.recipe,
+        frozen,
         opened.patients.members,
-        again(run) / "experts",
-        seed=(frozen.experts or {}).get("seed", 0),
-        stage="train the experts again",
+        again(run) / "beforehand",
+        stage="the release, again",
     )
     release = yield from made(
         opened,

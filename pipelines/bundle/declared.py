@@ -17,12 +17,12 @@ import torch
 
 from medidd import fields
 from medidd.data import NORMALIZATION
-from medidd.distill import Prepares
+from medidd.distill import Draws, Prepares
 from pipelines.evaluation.utility import recipient, told
 from pipelines.learning.job import versions
 from pipelines.learning.opened_run import OpenedRun
 from pipelines.learning.plan import planned
-from pipelines.learning.promise import EXPERTS, stated
+from pipelines.learning.promise import BEFOREHAND, stated
 from pipelines.run.release_file import FILM_CLASSES, LEVELS, read_release
 from pipelines.run.seal import read_sealed, write_sealed
 from pipelines.run.seeds import generator
@@ -67,16 +67,16 @@ def declared(opened: OpenedRun) -> Json:
 
 def keep_guarantee(opened: OpenedRun, guarantee: Json) -> None:
     """Writes down the guarantee of a run's experts; it cannot be computed without them."""
-    write_sealed(opened.run.private / EXPERTS, guarantee, _PURPOSE)
+    write_sealed(opened.run.private / BEFOREHAND, guarantee, _PURPOSE)
 
 
 def _guarantee(opened: OpenedRun) -> Json | None:
     frozen, recipe = opened.frozen, opened.recipe
     if frozen.budget is None:
         return None
-    if frozen.experts is not None:
+    if frozen.beforehand is not None:
         again = "make the run again with medidd distill"
-        return read_sealed(opened.run.private / EXPERTS, _PURPOSE, again)
+        return read_sealed(opened.run.private / BEFOREHAND, _PURPOSE, again)
     return stated(frozen.budget, planned(recipe, frozen.budget, frozen.size), opened.patients.unit)
 
 
@@ -98,7 +98,7 @@ def _are_step_sizes(found: Json, opened: OpenedRun) -> bool:
 def _shape(opened: OpenedRun) -> list[int]:
     """Returns the shape of the step sizes of a run's release, found out on gray pictures."""
     recipe, size = opened.recipe, opened.frozen.size
-    if "experts" in fields.values(recipe.method):
+    if isinstance(recipe.method, Draws) or "experts" in fields.values(recipe.method):
         return []  # a single one
     gray = torch.zeros(recipe.classes, 1, size, size)
     begun = replace(recipe, start="noise").begun(gray, torch.arange(recipe.classes), generator(0))

@@ -28,6 +28,7 @@ from pipelines.cli import (
     recipient_commands,
     release_commands,
     study_commands,
+    training_commands,
 )
 from pipelines.cli.options.groups import STYLE
 from pipelines.cli.show import fitted
@@ -175,7 +176,7 @@ def _asked(error: click.ClickException) -> str:
 @click.command_panel("What is in a folder", commands=["inspect", "ingest"])
 @click.command_panel("Guarantees", commands=["dp"])
 @click.command_panel("Studies of several runs", commands=["plan", "sweep", "compare"])
-@click.command_panel("More on methods", commands=["methods", "experts", "evaluate"])
+@click.command_panel("More on methods", commands=["methods", "experts", "denoiser", "evaluate"])
 @click.command_panel("This installation", commands=["doctor", "cache"])
 @click.version_option(package_name="medidd")
 @click.pass_context
@@ -202,6 +203,7 @@ for one in (
     *film_commands.COMMANDS,
     *dp_commands.COMMANDS,
     *method_commands.COMMANDS,
+    *training_commands.COMMANDS,
 ):
     medidd.add_command(one)
 

@@ -11,11 +11,10 @@ from typing import Any
 import rich_click as click
 
 from medidd.dicom.reading import Files
-from pipelines.cli.options.films import films, max_refused
+from pipelines.cli.options.films import max_refused
 from pipelines.cli.options.groups import FILMS, LABELS, METHOD, RUN, grouped
-from pipelines.cli.options.guarantee import guaranteed
-from pipelines.cli.options.machine import computing, network, networks, workers
-from pipelines.cli.options.shared import ANY_PATH, FILE, FOLDER, as_json, config, finite, resume
+from pipelines.cli.options.machine import networks, workers
+from pipelines.cli.options.shared import FILE, FOLDER, as_json
 from pipelines.cli.show import followed, show
 
 
@@ -27,74 +26,6 @@ def methods_command(*, markdown: bool) -> None:
     from pipelines.commands import methods
 
     click.echo(methods.markdown() if markdown else methods.table())
-
-
-@click.command("experts")
-@films
-@click.option("--out", type=ANY_PATH, required=True, help="Folder of the experts.", panel=RUN)
-@network("convnet")
-@click.option(
-    "--count",
-    type=click.IntRange(min=1),
-    default=10,
-    show_default=True,
-    help="Number of experts. With --resume, a larger number adds to those that exist.",
-    panel=METHOD,
-)
-@click.option(
-    "--epochs",
-    type=click.IntRange(min=1),
-    default=20,
-    show_default=True,
-    help="Snapshots of the weights after the first one.",
-    panel=METHOD,
-)
-@click.option(
-    "--epoch-steps",
-    type=click.IntRange(min=1),
-    default=20,
-    show_default=True,
-    help="Updates between two snapshots.",
-    panel=METHOD,
-)
-@click.option(
-    "--lr",
-    type=click.FloatRange(min=0, min_open=True),
-    callback=finite,
-    default=0.01,
-    show_default=True,
-    help="Learning rate.",
-    panel=METHOD,
-)
-@click.option(
-    "--batch",
-    type=click.IntRange(min=1),
-    default=256,
-    show_default=True,
-    help="Films per update.",
-    panel=METHOD,
-)
-@click.option(
-    "--dtype",
-    type=click.Choice(["float32", "float16"]),
-    default="float32",
-    show_default=True,
-    help="Number format of the snapshots on disk.",
-    panel=METHOD,
-)
-@guaranteed
-@computing
-@workers
-@resume
-@as_json
-@config
-@grouped
-def experts_command(*, as_json: bool, **options: Any) -> None:
-    """Train the networks that mtt and tesla match. They never leave the hospital."""
-    from pipelines.commands import summary
-    from pipelines.training import experts
-
-    show(summary.of_experts(followed(experts.run(experts.Experts(**options)))), as_json=as_json)
 
 
 @click.command("evaluate")
@@ -153,4 +84,4 @@ def evaluate_command(
     show(followed(evaluate.run(evaluate.Evaluate(**options, abroad=abroad))), as_json=as_json)
 
 
-COMMANDS = (methods_command, experts_command, evaluate_command)
+COMMANDS = (methods_command, evaluate_command)

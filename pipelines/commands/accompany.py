@@ -1,7 +1,5 @@
 """What the processes do that learn a run together with the one that makes it (``torchrun``)."""
 
-from pathlib import Path
-
 import torch
 
 from medidd.machine.ranks import Ranks
@@ -10,11 +8,6 @@ from pipelines.learning.learn import follow
 from pipelines.learning.opened_run import open_run
 from pipelines.run.errors import Exit, Stop
 from pipelines.run.store import Run
-
-
-def checkpoint(run: Run) -> Path:
-    """Returns the file from which all of them begin."""
-    return run.private / "checkpoint.safetensors"
 
 
 def accompany(frozen: FrozenJob, place: Run, ranks: Ranks) -> None:
@@ -38,7 +31,7 @@ def accompany(frozen: FrozenJob, place: Run, ranks: Ranks) -> None:
             opened.recipe,
             opened.patients.members,
             device=frozen.device,
-            checkpoint=checkpoint(place),
+            checkpoint=place.checkpoint,
             ranks=ranks,
         )
     except (FloatingPointError, ValueError):

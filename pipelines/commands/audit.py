@@ -10,6 +10,7 @@ import torch
 from medidd.dicom.header.identifiers import keyed, tokens_of
 from pipelines.auditing.canaries import canary_releases
 from pipelines.auditing.encoder import Encoder, read_encoder
+from pipelines.auditing.explained_films import explained
 from pipelines.auditing.matched_statistics import matched
 from pipelines.auditing.null_releases import can_calibrate, null_releases, reference_releases
 from pipelines.auditing.policies import read_policy
@@ -169,8 +170,9 @@ def _gather(
     if level is Level.FULL:
         canaries = yield from canary_releases(opened, workers=workers)
     outgoing, may = contents(run), declared(opened)
+    release = decode(outgoing)
     return Evidence(
-        release=decode(outgoing),
+        release=release,
         members=opened.patients.members,
         controls=opened.patients.controls,
         nulls=nulls,
@@ -178,12 +180,13 @@ def _gather(
         matches=matched(recipe, seed=frozen.seed, device=frozen.device),
         encoder=encoder,
         unit=opened.patients.unit,
-        start=recipe.start,
+        start=recipe.origin,
+        explained=explained(opened, release, nulls, reference, canaries),
         outgoing=outgoing,
         manifest=hashes(outgoing),
         decode=decode,
         is_identifier=identifier_of(opened.patients),
-        own=own_words(may, decode(outgoing)),
+        own=own_words(may, release),
         digits=recipe.digits,
         constants=CONSTANTS,
         declared=may,

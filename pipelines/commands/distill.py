@@ -8,17 +8,17 @@ from typing import Any
 
 from medidd.machine.ranks import ALONE, Ranks
 from pipelines.bundle.declared import facts, keep_guarantee
-from pipelines.commands.accompany import checkpoint, require_sharing
+from pipelines.commands.accompany import require_sharing
 from pipelines.commands.audit import examine
 from pipelines.evaluation.networks_ahead import networks_ahead
 from pipelines.evaluation.utility import NETWORKS, utility
-from pipelines.learning.beforehand.experts import about, recorded
+from pipelines.learning.beforehand.kinds import needed, recorded
 from pipelines.learning.job import FrozenJob
 from pipelines.learning.making import made, note_machine
 from pipelines.learning.opened_run import OpenedRun
 from pipelines.learning.plan import planned, too_few
 from pipelines.learning.processor import device
-from pipelines.learning.promise import of_experts, promised
+from pipelines.learning.promise import of_beforehand, promised
 from pipelines.learning.recipe import Recipe, usual_method, usual_start
 from pipelines.planning.memory import read_if_room
 from pipelines.reports.report import write_report
@@ -53,6 +53,7 @@ class Distill:
         preset: source of the fields that are not set, "default" or "paper".
         settings: the method's own fields.
         experts: folder of the experts that a method matches; None if it needs none.
+        denoiser: folder of the denoiser that a method draws from; None if it needs none.
         width: filters per block of the ConvNet.
         threads: of the CPU.
         precision: of convolutions: "float32", "tf32" or "bfloat16".
@@ -73,6 +74,7 @@ class Distill:
     preset: str = "default"
     settings: Mapping[str, Any] = field(default_factory=dict)
     experts: Path | None = None
+    denoiser: Path | None = None
     width: int = 32
     threads: int = 1
     precision: str = "float32"
@@ -101,7 +103,7 @@ class Distill:
             steps=self.steps,
             preset=self.preset,
             settings=dict(self.settings),
-            experts=recorded(method, self.experts),
+            **recorded(method, {"experts": self.experts, "denoiser": self.denoiser}),
             width=self.width,
             seed=self.seed,
             device_name=device(self.device).type,
@@ -116,6 +118,11 @@ class Distill:
         if self.budget is not None:
             planned(recipe, self.budget, self.studies.size).require(self.budget.patients)
         return frozen
+
+    @property
+    def beforehand(self) -> Path | None:
+        """The folder of what the method needs trained before it; None if it needs nothing."""
+        return self.experts or self.denoiser
 
     def place(self, frozen: FrozenJob) -> Run:
         """Returns the run's folder."""
@@ -139,7 +146,7 @@ def run(job: Distill, ranks: Ranks = ALONE) -> Generator[Progress, None, Run]:
     ledger.entries()  # finds a damaged ledger before the work, not after it
     place = job.place(frozen)
     reading = read_patients(place, job.studies, seed=job.seed, held_out=frozen.held_out)
-    way = Way(job.resume, job.experts, job.workers, ranks)
+    way = Way(job.resume, job.beforehand, job.workers, ranks)
     return (yield from finished(frozen, place, reading, way))
 
 
@@ -149,13 +156,13 @@ class Way:
 
     Attributes:
         resume: whether it may have been begun.
-        experts: their folder; None if it needs none.
+        beforehand: folder of what its method needs trained before it; None if that is nothing.
         workers: who trains the networks of the table.
         ranks: the processes that share the learning.
     """
 
     resume: bool = False
-    experts: Path | None = None
+    beforehand: Path | None = None
     workers: Workers = TWO
     ranks: Ranks = ALONE
 
@@ -184,9 +191,9 @@ def _made(
         patients = yield from read_if_room(reading, frozen)
         opened = OpenedRun(place, frozen, patients)
         require_enough(patients, frozen.ipc, unfold=opened.recipe.shown // frozen.ipc)
-        recipe = _recipe(opened, way.experts)
+        recipe = _recipe(opened, way.beforehand)
         with nullcontext() if place.metrics.exists() else networks_ahead(place, way.workers):
-            yield from _release(opened, recipe, way.experts, way.ranks)
+            yield from _release(opened, recipe, way.beforehand, way.ranks)
             yield from _judge(opened)
     if not place.audit.exists():
         yield from examine(opened, Level.SCREEN)
@@ -194,49 +201,51 @@ def _made(
     return place
 
 
-def _recipe(opened: OpenedRun, experts: Path | None) -> Recipe:
-    """Returns the run's recipe with the experts that its method matches, if any."""
-    if experts is None:
-        return opened.recipe
-    members, classes = opened.patients.members, opened.recipe.classes
-    return opened.recipe.on_experts(experts, about(members, classes, opened.frozen))
+def _recipe(opened: OpenedRun, beforehand: Path | None) -> Recipe:
+    """Returns the run's recipe with what its method needs trained before it, if anything."""
+    kind, recipe = needed(opened.frozen.method), opened.recipe
+    if beforehand is None or kind is None:
+        return recipe
+    of = kind.about(opened.patients.members, recipe.classes, opened.frozen)
+    return kind.use(recipe, beforehand, of)
 
 
 def _release(
-    opened: OpenedRun, recipe: Recipe, experts: Path | None, ranks: Ranks
+    opened: OpenedRun, recipe: Recipe, beforehand: Path | None, ranks: Ranks
 ) -> Generator[Progress, None, None]:
     place, frozen = opened.run, opened.frozen
     if place.release.exists():
         return
-    guarantee = _guarantee(opened, recipe, experts)
+    guarantee = _guarantee(opened, recipe, beforehand)
     if guarantee is not None and (few := too_few(guarantee, len(opened.patients.members.ids))):
         yield Progress("reserve the budget", 1, 1, few)
     if ranks.count > 1 and not recipe.releases:
         ranks = ALONE
         yield Progress("share the work", 1, 1, f"{frozen.method} asks no films; one process learns")
-    note_machine(opened, experts, ranks.count)
+    note_machine(opened, beforehand, ranks.count)
     release = yield from made(
         opened,
         recipe,
         stage=f"distil with {frozen.method}",
-        checkpoint=checkpoint(place),
+        checkpoint=place.checkpoint,
         log=place.log,
         ranks=ranks,
     )
     write_release(place, replace(release, facts=facts(opened, guarantee) | release.facts))
 
 
-def _guarantee(opened: OpenedRun, recipe: Recipe, experts: Path | None) -> Json | None:
+def _guarantee(opened: OpenedRun, recipe: Recipe, beforehand: Path | None) -> Json | None:
     """Returns the guarantee as the release states it; None if it has none.
 
     Raises:
-        Stop: the account of these patients does not allow it, or the experts have another one.
+        Stop: the account of these patients does not allow it, or what was trained before has
+            another one.
     """
     budget = opened.frozen.budget
     if budget is None:
         return None
-    if experts is not None:
-        guarantee = of_experts(experts, budget)
+    if beforehand is not None:
+        guarantee = of_beforehand(beforehand, budget)
         keep_guarantee(opened, guarantee)
         return guarantee
     plan = planned(recipe, budget, opened.frozen.size)

@@ -4,6 +4,7 @@ import shlex
 import time
 from pathlib import Path
 
+from medidd.denoisers.trained import read_configuration
 from pipelines.commands.audit import sentence
 from pipelines.learning.plan import too_few
 from pipelines.reports.evaluation import table
@@ -154,6 +155,20 @@ def of_experts(folder: Path) -> Answer:
         "films, size, width and seed",
     ]
     return Answer(lines, {"experts": str(folder), "files": files, "stages": stages})
+
+
+def of_denoiser(folder: Path) -> Answer:
+    """Sums up a denoiser."""
+    stages, made = seconds_of(Run(folder)), read_configuration(folder)
+    lines = [
+        f"{folder}: a denoiser of {made.training.steps} updates; it holds information from the "
+        "films and must not leave",
+        *spoken(stages),
+        f"next: medidd distill --method minimax --denoiser {shlex.quote(str(folder))}, with the "
+        "same films, size and seed",
+    ]
+    plain = {"denoiser": str(folder), "configuration": made.to_json(), "stages": stages}
+    return Answer(lines, plain)
 
 
 def of_patients(metrics: Json) -> list[str]:

@@ -90,8 +90,8 @@ def _made(
     with claimed(place, asked, resume=sweep.resume):
         if not (place.cohort / COHORT).exists():
             yield from read_films(place.cohort, sweep.job.studies, refused_list=place.refused)
-        experts = sweep.job.experts
-        write_json(_experts(place), experts and str(experts.resolve()))
+        folder = sweep.job.beforehand
+        write_json(_beforehand(place), folder and str(folder.resolve()))
         program = "pipelines.commands.sweep"
         with sweep.workers.helping(place.path, program, most=len(runs) - 1):
             return (yield from _shared(place, runs, TRIES))
@@ -126,15 +126,15 @@ def _finished(place: Run, name: str, frozen: FrozenJob) -> Generator[Progress, N
     if one.report.exists():
         return
     frozen.settle()
-    experts = read_json(_experts(place))
+    folder = read_json(_beforehand(place))
     films = linked_patients(one, place.cohort, seed=frozen.seed, held_out=frozen.held_out)
-    way = Way(resume=True, experts=Path(experts) if experts else None, workers=Here(1))
+    way = Way(resume=True, beforehand=Path(folder) if folder else None, workers=Here(1))
     yield from finished(frozen, one, films, way)
 
 
-def _experts(place: Run) -> Path:
-    """Returns the file that names the experts' folder; its path may say whose it is."""
-    return place.private / "experts.json"
+def _beforehand(place: Run) -> Path:
+    """Returns the file that names the folder of experts or denoiser; it may say whose it is."""
+    return place.private / "beforehand.json"
 
 
 def _done(place: Run, names: Sequence[str]) -> int:

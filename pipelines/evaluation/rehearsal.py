@@ -208,8 +208,7 @@ def _command(frozen: FrozenJob, crowd: Crowd, later: Mapping[str, Stage]) -> Pea
         run = Run(Path(folder))
         opened = OpenedRun(run, frozen, crowd.drawn(frozen.size))
         recipe = _tried(opened.recipe, opened, run.path / "experts")
-        checkpoint = run.private / "checkpoint.safetensors"
-        learned = made(opened, recipe, stage="", checkpoint=checkpoint, log=run.log)
+        learned = made(opened, recipe, stage="", checkpoint=run.checkpoint, log=run.log)
         for _ in islice(learned, 1 + STEPS):
             pass
         learned.close()

@@ -12,7 +12,10 @@ from safetensors.torch import save
 
 from medidd.data import SyntheticSet
 from medidd.distill import Method
+from medidd.network import Weights
 from pipelines.run.store import write
+
+_OF_MODEL = "synthetic.model."
 
 
 def save_checkpoint(
@@ -47,7 +50,7 @@ def load_checkpoint(
         for name, t in tensors.items()
         if name.startswith("synthetic.")
     }
-    synthetic = SyntheticSet(**learned)
+    synthetic = SyntheticSet.of(learned)
     optimizer = method.optimizer(synthetic)
     state: dict[int, dict[str, torch.Tensor]] = {}
     for name, t in tensors.items():
@@ -56,3 +59,13 @@ def load_checkpoint(
             state.setdefault(int(index), {})[key] = t
     optimizer.load_state_dict(optimizer.state_dict() | {"state": state})
     return step, answers, synthetic, optimizer
+
+
+def read_model(path: Path, device: torch.device) -> Weights:
+    """Returns the weights of the model that S was drawn from, which a checkpoint holds."""
+    with safe_open(path, "pt") as file:
+        return {
+            name.removeprefix(_OF_MODEL): file.get_tensor(name).to(device)
+            for name in file.keys()  # noqa: SIM118 - no dict
+            if name.startswith(_OF_MODEL)
+        }

@@ -44,6 +44,7 @@ class FrozenJob:
         budget: the guarantee that was asked for; None for a release without one.
         teachers: networks trained on the films that label S; 0 for none.
         precision: of convolutions, one of ``medidd.machine.precision.PRECISIONS``.
+        denoiser: how the denoiser that the method draws from was made; None where it needs none.
     """
 
     source: str
@@ -66,6 +67,12 @@ class FrozenJob:
     budget: Budget | None = None
     teachers: int = 0
     precision: str = "float32"
+    denoiser: Mapping[str, Any] | None = None
+
+    @property
+    def beforehand(self) -> Mapping[str, Any] | None:
+        """How what the method needs was trained before it: experts, or a denoiser."""
+        return self.experts if self.denoiser is None else self.denoiser
 
     @property
     def device(self) -> torch.device:
@@ -94,6 +101,7 @@ class FrozenJob:
             preset=self.preset,
             private=self.budget is not None,
             teachers=self.teachers,
+            denoiser=self.denoiser,
         )
 
     @property
@@ -131,7 +139,7 @@ class FrozenJob:
         made = self.recipe(len(classes))
         return {
             "method": self.method,
-            "start": made.start,
+            "start": made.origin,
             "ipc": made.shown,
             "classes": list(classes),
             "normalization": normalization,

@@ -115,6 +115,8 @@ def learn(
             raise Stop(f"step {step + 1}: {error}, as in --set lr_images=0.1", Exit.USAGE) from None
         except ValueError as error:  # the network or the experts do not serve the method
             raise Stop(str(error), Exit.USAGE) from None
+    if recipe.steps == 0:  # the audit needs the model that S is drawn from
+        save_checkpoint(checkpoint, 0, synthetic, optimizer, rng)
     synthetic = method.decode(synthetic) if isinstance(method, Decodes) else synthetic
     return trained_teachers(recipe, films, seed, device).taught(synthetic)
 

@@ -69,17 +69,18 @@ def machines(run: Run) -> Path:
     return run.private / "machines.json"
 
 
-def note_machine(opened: OpenedRun, experts: Path | None, processes: int = 1) -> None:
+def note_machine(opened: OpenedRun, beforehand: Path | None, processes: int = 1) -> None:
     """Writes down on what the run computes; one that was resumed elsewhere has several entries.
 
     Args:
         opened: the run.
-        experts: the run of its experts, if it has any.
+        beforehand: the run of its experts or denoiser, if it has any.
         processes: that learn; their sums of shares round differently.
     """
     path = machines(opened.run)
     known = read_json(path) if path.exists() else []
-    here = _machine(opened.frozen.precision, None if experts is None else _asked(Run(experts)))
+    before = None if beforehand is None else _asked(Run(beforehand))
+    here = _machine(opened.frozen.precision, before)
     if processes > 1:
         here[_PROCESSES] = str(processes)
     if here not in known:
@@ -98,7 +99,7 @@ def elsewhere(opened: OpenedRun) -> list[str]:
         "device": frozen.device_name,
         "precision": frozen.precision,
     }
-    here = _machine(frozen.precision, None if frozen.experts is None else how)
+    here = _machine(frozen.precision, None if frozen.beforehand is None else how)
     here[_PROCESSES] = "1"  # an audit learns alone
     return [
         f"{name}: {then.get(name, 'unknown')} then, {here.get(name, 'unknown')} now"

@@ -13,8 +13,8 @@ from pipelines.run.patients import Patients
 from pipelines.run.store import Json, Run, once, read_json, write_json
 from privacy.dp.accounting import Guarantee, strength
 
-EXPERTS = "guarantee.json"
-"""File in the private part of a folder of experts that states their guarantee."""
+BEFOREHAND = "guarantee.json"
+"""File in the private part of a folder of experts, or of a denoiser, that states its guarantee."""
 
 
 def promised(run: Run, patients: Patients, budget: Budget, plan: Plan) -> Json:
@@ -65,28 +65,28 @@ def require_reserved(run: Run) -> None:
         )
 
 
-def of_experts(folder: Path, budget: Budget) -> Json:
-    """Returns the guarantee of experts; what is learned from them needs no other.
+def of_beforehand(folder: Path, budget: Budget) -> Json:
+    """Returns the guarantee of experts or a denoiser; what is learned from it needs no other.
 
     Raises:
-        Stop: they have none, or another one.
+        Stop: there is none, or another one.
     """
-    path = Run(folder).private / EXPERTS
+    path = Run(folder).private / BEFOREHAND
     found = read_json(path) if path.exists() else {}
     same = all(found.get(name) == getattr(budget, name) for name in ("epsilon", "delta"))
     if not same:
         has = f"epsilon {found['epsilon']:g}, delta {found['delta']:g}" if found else "no guarantee"
         raise Stop(
-            f"{folder}: the experts have {has}; make experts with the same --epsilon and --delta, "
-            "or name theirs here",
+            f"{folder}: what was trained has {has}; train with the same --epsilon and --delta, or "
+            "name these here",
             Exit.USAGE,
         )
     return found
 
 
-def state_experts(folder: Path, guarantee: Json) -> None:
-    """Writes down the guarantee of experts."""
-    write_json(Run(folder).private / EXPERTS, guarantee)
+def state_beforehand(folder: Path, guarantee: Json) -> None:
+    """Writes down the guarantee of experts or a denoiser."""
+    write_json(Run(folder).private / BEFOREHAND, guarantee)
 
 
 def stated(budget: Budget, plan: Plan, unit: str) -> Json:

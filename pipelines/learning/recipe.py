@@ -12,13 +12,15 @@ from torch import Tensor
 from medidd import fields
 from medidd.architectures import ARCHITECTURES
 from medidd.data import SyntheticSet
-from medidd.distill import Decodes, Method, Prepares, Starts, by_ipc
+from medidd.denoisers.presets import usual
+from medidd.denoisers.trained import Configuration, Trained
+from medidd.distill import Decodes, Draws, Method, Prepares, Starts, by_ipc
 from medidd.experts.trajectories import Trajectories
 from medidd.methods import METHODS
 from medidd.network import Architecture, Network
 from medidd.starts import STARTS, begin
-from pipelines.learning.requirements import require_no_film, require_suited
-from pipelines.learning.settings import INGREDIENTS, configured
+from pipelines.learning.requirements import require_no_film, require_start, require_suited
+from pipelines.learning.settings import INGREDIENTS, TRAINED, configured
 from pipelines.run.errors import Exit, Stop
 from privacy.release import FREE, PROBABILITIES, Digits
 
@@ -66,7 +68,7 @@ class Recipe:
         """The method's own fields, for people to read; ingredients are left out."""
         if self.method is None:
             return {}
-        objects = {*INGREDIENTS, "experts"}
+        objects = {*INGREDIENTS, *TRAINED}
         held = fields.values(self.method)
         return {name: value for name, value in held.items() if name not in objects}
 
@@ -94,6 +96,30 @@ class Recipe:
             raise Stop(str(error), Exit.USAGE) from None
         method = fields.make(type(self.method), held | {"experts": experts})
         return dataclasses.replace(self, method=method)
+
+    def on_denoiser(self, folder: Path, about: Mapping[str, Any]) -> "Recipe":
+        """Returns the recipe with the denoiser that its method draws from.
+
+        Args:
+            folder: where it is.
+            about: what it must have been made for.
+
+        Raises:
+            Stop: there is none, it is damaged, or was made for something else.
+        """
+        held = fields.values(self.method)
+        denoiser = dataclasses.replace(held["denoiser"], folder=folder, about=about)
+        try:
+            denoiser.require()
+        except ValueError as error:
+            raise Stop(str(error), Exit.USAGE) from None
+        method = fields.make(type(self.method), held | {"denoiser": denoiser})
+        return dataclasses.replace(self, method=method)
+
+    @property
+    def origin(self) -> str:
+        """What the released images started from, for audits."""
+        return self.method.origin if isinstance(self.method, Draws) else self.start
 
     @property
     def shown(self) -> int:
@@ -152,6 +178,7 @@ def recipe(
     preset: str = "default",
     private: bool = False,
     teachers: int = 0,
+    denoiser: Mapping[str, Any] | None = None,
 ) -> Recipe:
     """Builds the recipe.
 
@@ -168,6 +195,7 @@ def recipe(
         private: whether S is learned from a private source; fields that are not set are then those
             that need few of its answers.
         teachers: networks trained on the films that label S; 0 for none.
+        denoiser: how the denoiser that the method draws from is made; None for the usual way.
 
     Raises:
         Stop: a name or a value is not one of those there are, or a private source forbids it.
@@ -189,13 +217,26 @@ def recipe(
         chosen = {**by_ipc(METHODS[name].paper, ipc), **chosen}
     if private:
         chosen = {**METHODS[name].private, **chosen}
-    method = configured(name, chosen, networks)
+    method = configured(name, chosen, networks, undrawn(denoiser, classes, size))
     require_suited(method, ipc)
+    require_start(name, method, start)
     held = fields.fields(METHODS[name])
     ingredients = {of: chosen.get(of, by) for of, by in INGREDIENTS.items() if of in held}
     if ingredients.get("network") == "convnet":
         ingredients["width"] = width
     return Recipe(name, method, start, classes, ipc, ingredients, networks, teachers)
+
+
+def undrawn(made: Mapping[str, Any] | None, classes: int, size: int) -> Trained:
+    """Returns a denoiser that has no weights yet: whose they are is known once films are read.
+
+    Args:
+        made: how it is made; None for the usual way.
+        classes: K.
+        size: height and width in pixels.
+    """
+    how = usual("cpu", size) if made is None else Configuration.from_json(made)
+    return Trained(None, how, classes, 1, size, {})
 
 
 @cache

@@ -1,6 +1,6 @@
 """What a recipe must fulfil before any film is read."""
 
-from medidd.distill import Method, Requires
+from medidd.distill import Draws, Method, Requires
 from medidd.starts import STARTS
 from pipelines.run.errors import Exit, Stop
 
@@ -49,3 +49,15 @@ def require_suited(method: Method, ipc: int) -> None:
         method.require(ipc)
     except ValueError as error:
         raise Stop(f"--set: {error}", Exit.USAGE) from None
+
+
+def require_start(name: str, method: Method, start: str) -> None:
+    """Checks that a method that draws its images begins with noise.
+
+    Raises:
+        Stop: it does not.
+    """
+    if isinstance(method, Draws) and start != "noise":
+        raise Stop(
+            f"--start {start}: {name} draws its images from noise; leave out --start", Exit.USAGE
+        )

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
 
 from medidd import fields
 from medidd.architectures import ARCHITECTURES
+from medidd.denoisers.trained import Trained
 from medidd.distill import Method
 from medidd.experts.trajectories import Trajectories
 from medidd.features import FEATURES
@@ -21,6 +22,9 @@ from pipelines.run.errors import Exit, Stop
 
 INGREDIENTS = {"network": "convnet", "kernel": "fc", "features": "dct"}
 """Fields that are objects with names, and their default names. A method gets those it declares."""
+
+TRAINED = ("experts", "denoiser")
+"""Fields that are objects trained on the films beforehand; nobody sets them by name."""
 
 CHOICES: Mapping[str, Mapping[str, Any]] = {
     "network": ARCHITECTURES,
@@ -54,8 +58,19 @@ def _known_networks(names: str) -> str:
 NETWORK = Annotated[str, AfterValidator(_known_networks)]
 
 
-def configured(name: str, settings: Mapping[str, Any], networks: Mapping[str, Network]) -> Method:
+def configured(
+    name: str,
+    settings: Mapping[str, Any],
+    networks: Mapping[str, Network],
+    denoiser: Trained | None = None,
+) -> Method:
     """Returns the method with its fields set.
+
+    Args:
+        name: of the method.
+        settings: fields that were set.
+        networks: architectures by name.
+        denoiser: for a method that draws from one.
 
     Raises:
         Stop: a field is unknown or its value is of the wrong type.
@@ -78,6 +93,8 @@ def configured(name: str, settings: Mapping[str, Any], networks: Mapping[str, Ne
         if "experts" in fields.fields(kind):
             # Whose they are is known once the films are read; see ``on_experts``.
             values["experts"] = Trajectories(Path(), values["network"], {})
+        if "denoiser" in fields.fields(kind):
+            values["denoiser"] = denoiser
         if "kernel" in values:
             values["kernel"] = KERNELS[values["kernel"]]()
         if "features" in values:
@@ -92,18 +109,21 @@ def settable(kind: type[Any]) -> dict[str, Any]:
     """Returns the fields of a method that a user can set, with their types.
 
     An ingredient is set by its name. An expert's first epoch is number 0, no bank, sketch or
-    refinement is one of 0, and networks that are never trained take 0 steps ``online``.
+    refinement is one of 0, and networks that are never trained take 0 steps ``online``. A method
+    that draws from a denoiser can take none.
     """
+    drawing: dict[str, Any] = {"steps": FROM_ZERO} if hasattr(kind, "origin") else {}
     own = {
         "network": NETWORK,
         "kernel": Literal[*KERNELS],
         "features": Literal[*FEATURES],
         **dict.fromkeys(("last_start", "bank", "sketch", "refined", "online"), FROM_ZERO),
+        **drawing,
     }
     return {
         name: own.get(name, NUMBERS.get(of, of))
         for name, of in fields.types(kind).items()
-        if name != "experts"
+        if name not in TRAINED
     }
 
 

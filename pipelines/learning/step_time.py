@@ -15,6 +15,8 @@ from torch import Tensor
 
 from medidd import fields
 from medidd.data import NORMALIZATION, Question, RealSet
+from medidd.denoisers.making import make
+from medidd.denoisers.trained import Trained
 from medidd.distill import Method, distill
 from medidd.experts.trajectories import Experts, Trajectories
 from pipelines.learning.recipe import Recipe
@@ -156,7 +158,7 @@ def spoken(seconds: float) -> str:
 
 
 def on_trial_experts(method: Any, real: RealSet, like: Tensor, folder: Path) -> Method:
-    """Returns the method; one that matches experts is given one that was hardly trained."""
+    """Returns the method; one with experts or a denoiser is given one that was hardly trained."""
     held = fields.values(method)
     if "experts" in held:
         epochs = held["last_start"] + held["expert_epochs"]
@@ -165,5 +167,21 @@ def on_trial_experts(method: Any, real: RealSet, like: Tensor, folder: Path) -> 
             pass
         trained = Trajectories(folder, held["network"], {})
         method = fields.make(type(method), held | {"experts": trained})
+    if "denoiser" in held:
+        trial_denoiser = on_short_denoiser(held["denoiser"], folder, 1)
+        for _ in make(folder, trial_denoiser, lambda *_: real, like):
+            pass
+        method = fields.make(type(method), held | {"denoiser": trial_denoiser})
     chosen: Method = method
     return chosen
+
+
+def on_short_denoiser(denoiser: Trained, folder: Path, steps: int) -> Trained:
+    """Returns a denoiser that is trained in a folder for a few steps in place of many."""
+    how = denoiser.configuration
+    short = replace(
+        how,
+        training=replace(how.training, steps=steps),
+        encoding=how.encoding and replace(how.encoding, steps=steps),
+    )
+    return replace(denoiser, folder=folder, configuration=short, about={})

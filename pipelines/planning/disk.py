@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import torch
 
 from medidd.fields import values
+from medidd.network import Weights
 from pipelines.auditing.canaries import RUNS
 from pipelines.auditing.null_releases import COUNT
 from pipelines.evaluation.utility import NETWORKS
@@ -64,6 +65,10 @@ def disk(
             one = snapshots(frozen, recipe)
             found["experts"] += seeds * others * experts * one
             matching = max(matching, one)
+        if frozen.denoiser is not None:
+            one = weights_of(recipe)
+            found["experts"] += seeds * others * one
+            matching = max(matching, one // experts)
     found["experts"] += seeds * experts * matching
     found["films"], found["while reading"] = cohort, pixels
     return found
@@ -74,7 +79,15 @@ def checkpoint(frozen: FrozenJob, recipe: Recipe) -> int:
     if recipe.method is None:
         return 0
     images = recipe.shown * recipe.classes * frozen.size**2
+    if frozen.denoiser is not None:  # weights, and Adam's two averages of as many numbers
+        return 4 * images + 3 * weights_of(recipe)
     return 2 * 4 * images
+
+
+def weights_of(recipe: Recipe) -> int:
+    """Returns bytes of the weights of a recipe's denoiser."""
+    theta: Weights = values(recipe.method)["denoiser"].theta
+    return 4 * sum(weight.numel() for weight in theta.values())
 
 
 def snapshots(frozen: FrozenJob, recipe: Recipe) -> int:

@@ -69,7 +69,7 @@ def jobs(
         trained: dict[float, list[int]] = {}
         for of in kinds:
             if of.expert and not trained:
-                trained[0] = add(EXPERTS, of.expert, films, experts)
+                trained[0] = add(EXPERTS, of.expert, films, of.pieces or experts)
             matched = trained.get(0, []) if of.expert else []
             (distilled,) = add(DISTIL, of.distil, [*films, *matched])
             networks = []
@@ -81,10 +81,10 @@ def jobs(
             (screened,) = add(SCREEN, of.attack, [distilled, *networks])
             if audit == "screen":
                 continue
-            own = experts * of.null_expert
+            own = (of.pieces or experts) * of.null_expert
             nulls = add(NULLS, of.null + own, [screened], COUNT)
             if audit == "full":
-                planted = of.distil + experts * of.expert
+                planted = of.distil + (of.pieces or experts) * of.expert
                 nulls += add(PLANTED, planted, [screened], RUNS)
             add(AUDIT, of.attack + COUNT * of.against, nulls)
     return made

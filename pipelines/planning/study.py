@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from medidd.denoisers.presets import usual
 from medidd.dicom.errors import CohortError, TooManyRefused
 from medidd.dicom.folder.gathering import Gathered
 from medidd.dicom.folder.patients import require_consistent
@@ -14,7 +15,7 @@ from medidd.dicom.folder.scan import scan
 from medidd.experts.trajectories import Experts
 from medidd.split import Role, share_of
 from pipelines.evaluation.rehearsal import Crowd
-from pipelines.learning.beforehand.experts import matches_experts
+from pipelines.learning.beforehand.kinds import needed
 from pipelines.learning.job import FrozenJob
 from pipelines.learning.processor import device
 from pipelines.learning.recipe import usual_method, usual_start
@@ -93,7 +94,8 @@ class Study:
                 steps=self.steps,
                 preset=self.preset,
                 settings=dict(self.settings),
-                experts=self.experts() if matches_experts(method) else None,
+                experts=self._beforehand(method, size).get("experts"),
+                denoiser=self._beforehand(method, size).get("denoiser"),
                 width=self.width,
                 seed=0,
                 device_name=where,
@@ -109,11 +111,17 @@ class Study:
             kind.recipe(self.classes)
         return kinds
 
-    def experts(self) -> dict[str, Any]:
-        """Returns how experts are trained by default, and how many."""
+    def _beforehand(self, method: str, size: int) -> dict[str, Any]:
+        """Returns how what a method needs is trained by default, by its kind."""
+        kind = needed(method)
+        if kind is None:
+            return {}
+        if kind.name == "denoiser":
+            preset = "cpu" if device(self.device).type == "cpu" else "gpu"
+            return {kind.name: usual(preset, size).to_json()}
         default = {of.name: of.default for of in dataclasses.fields(Experts)}
         del default["network"]
-        return default | {"count": self.experts_count}
+        return {kind.name: default | {"count": self.experts_count}}
 
 
 @dataclass(frozen=True)

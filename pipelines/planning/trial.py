@@ -15,6 +15,7 @@ from typing import Any
 import torch
 
 from medidd.data import RealSet
+from medidd.denoisers.making import make
 from medidd.dicom.folder import cutting
 from medidd.dicom.folder.plan import Plan
 from medidd.dicom.isolation import isolated
@@ -28,7 +29,13 @@ from medidd.starts import BASELINES, STARTS, begin
 from pipelines.auditing.recipients import RECIPIENTS
 from pipelines.learning.job import FrozenJob
 from pipelines.learning.recipe import Recipe
-from pipelines.learning.step_time import TRIAL_FILMS, Clock, noise, seconds_per_step
+from pipelines.learning.step_time import (
+    TRIAL_FILMS,
+    Clock,
+    noise,
+    on_short_denoiser,
+    seconds_per_step,
+)
 from pipelines.planning.attacks import attacks, timed
 from pipelines.planning.study import Numbers
 from pipelines.run.seeds import generator
@@ -52,11 +59,12 @@ class Speeds:
     Attributes:
         distil: to learn the release.
         null: to learn a null release, of four fifths of the controls.
-        expert: to train an expert; 0 if the method matches none.
+        expert: to train an expert, or a denoiser; 0 if the method needs neither.
         null_expert: to train one of a null release.
         rows: to train one network and ask it about the test films, by row of the report.
         attack: to judge a release against all films.
         against: more of that for each null release.
+        pieces: how many experts there are of a seed; None for as many as the study says.
     """
 
     distil: float
@@ -66,6 +74,7 @@ class Speeds:
     rows: Mapping[str, float]
     attack: float
     against: float
+    pieces: int | None = None
 
 
 def clock_of(frozen: FrozenJob) -> Clock:
@@ -110,13 +119,14 @@ def speeds(frozen: FrozenJob, numbers: Numbers, *, attacked: bool) -> Speeds:
     people = numbers.members + numbers.controls
     networks = sum(small[name] + 2 * people * seen[name] for name in RECIPIENTS)
     attack, against = attacks(frozen, recipe, numbers, clock) if attacked else (0.0, 0.0)
-    expert = 0.0 if frozen.experts is None else _expert(frozen, recipe, numbers.largest, clock)
-    null_expert = 0.0 if frozen.experts is None else _expert(frozen, recipe, numbers.of_null, clock)
+    expert = _beforehand(frozen, recipe, numbers.largest, clock)
+    null_expert = _beforehand(frozen, recipe, numbers.of_null, clock)
     return Speeds(
         distil=begun * numbers.members + recipe.steps * step(numbers.largest),
         null=begun * numbers.controls + recipe.steps * step(numbers.of_null),
         expert=expert,
         null_expert=null_expert,
+        pieces=None if frozen.denoiser is None else 1,
         rows=rows,
         attack=attack + networks,
         against=against + networks,
@@ -180,6 +190,31 @@ def _starts(
 
     more = numbers.members / len(images)
     return own / len(images), {start: drawn(start) * more for start in BASELINES}
+
+
+def _beforehand(frozen: FrozenJob, recipe: Recipe, largest: int, clock: Clock) -> float:
+    """Returns the seconds of one expert, or of a denoiser; 0 if the method needs neither."""
+    if frozen.denoiser is not None:
+        return _denoiser(frozen, recipe, clock)
+    return 0.0 if frozen.experts is None else _expert(frozen, recipe, largest, clock)
+
+
+def _denoiser(frozen: FrozenJob, recipe: Recipe, clock: Clock) -> float:
+    """Returns the seconds of a denoiser's training, estimated from some of its updates."""
+    whole = values(recipe.method)["denoiser"]
+    batch = whole.configuration.training.batch
+    images, labels = noise(recipe.classes, batch, frozen.size, frozen.device)
+    real = RealSet(images, labels, recipe.classes, generator(0))
+    laps: dict[str, list[float]] = {}
+    updates: dict[str, int] = {"denoiser": whole.configuration.training.steps}
+    if whole.configuration.encoding is not None:
+        updates["autoencoder"] = whole.configuration.encoding.steps
+    with TemporaryDirectory() as folder:
+        trial = on_short_denoiser(whole, Path(folder), UPDATES + 1)
+        for name, *_ in make(Path(folder), trial, lambda *_: real, images):
+            laps.setdefault(name, []).append(clock())
+    # The first lap is before the first update, which also makes what is made once.
+    return sum((ended[-1] - ended[1]) / UPDATES * updates[name] for name, ended in laps.items())
 
 
 def _expert(frozen: FrozenJob, recipe: Recipe, largest: int, clock: Clock) -> float:

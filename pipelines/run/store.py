@@ -72,6 +72,11 @@ class Run:
         return self.path / "report.html"
 
     @property
+    def checkpoint(self) -> Path:
+        """The state of the learning between two steps, and after the last one."""
+        return self.private / "checkpoint.safetensors"
+
+    @property
     def previews(self) -> Path:
         """One picture per synthetic image."""
         return self.path / "previews"

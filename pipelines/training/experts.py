@@ -18,7 +18,7 @@ from pipelines.learning.asking import asking
 from pipelines.learning.beforehand.experts import Training, built_experts, made_for, train_experts
 from pipelines.learning.plan import Plan
 from pipelines.learning.processor import device, use
-from pipelines.learning.promise import promised, state_experts
+from pipelines.learning.promise import promised, state_beforehand
 from pipelines.learning.recipe import built
 from pipelines.run import installation
 from pipelines.run.budget import Budget
@@ -161,7 +161,7 @@ def _reserve(job: Experts, budget: Budget, place: Run, patients: Patients) -> No
     numbers = sum(w.numel() for w in network.init(torch.Generator()).values())
     plan = Plan(releases, numbers, budget.series(releases).sigma)
     plan.require(budget.patients)
-    state_experts(place.path, promised(place, patients, budget, plan))
+    state_beforehand(place.path, promised(place, patients, budget, plan))
 
 
 _TRAINING = ("epochs", "epoch_steps", "lr", "batch", "dtype", "seed")

@@ -84,6 +84,12 @@ learning = options(
         panel=METHOD,
     ),
     click.option(
+        "--denoiser",
+        type=FOLDER,
+        help="Folder that medidd denoiser wrote. minimax needs it.",
+        panel=METHOD,
+    ),
+    click.option(
         "--teachers",
         type=click.IntRange(min=0),
         default=0,

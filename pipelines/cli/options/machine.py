@@ -86,6 +86,8 @@ workers = click.option(
 machine = options(_device, _threads)
 processing = options(_device, _width, _threads, _precision)
 computing = options(seed, processing)
+alone = options(seed, _device, _threads, _precision)
+"""For a command that trains no ConvNet."""
 
 
 NETWORKS = ("convnet", "mlp", "lenet", "alexnet", "vgg11", "resnet18", "densenet121")

@@ -77,9 +77,9 @@ def parsed(_: click.Context, __: click.Parameter, pairs: tuple[str, ...]) -> dic
     return settings
 
 
-def finite(_: click.Context, __: click.Parameter, value: float) -> float:
+def finite(_: click.Context, __: click.Parameter, value: float | None) -> float | None:
     """Refuses infinity and what is no number: both pass a range."""
-    if not math.isfinite(value):
+    if value is not None and not math.isfinite(value):
         raise click.BadParameter(f"{value} is not a finite number.")
     return value
 

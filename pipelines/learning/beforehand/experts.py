@@ -4,7 +4,6 @@ A run that uses experts remembers how they were trained, so that an audit can tr
 on other patients.
 """
 
-import hashlib
 from collections.abc import Generator, Mapping
 from contextlib import closing
 from pathlib import Path
@@ -12,13 +11,12 @@ from typing import Any
 
 import torch
 
-from medidd import fields
 from medidd.data import Source
 from medidd.experts import trajectories as library
 from medidd.experts.files import expert_file, read_record
-from medidd.methods import METHODS
 from medidd.network import Network
 from pipelines.learning.asking import Asking, plainly
+from pipelines.learning.beforehand.films import digest
 from pipelines.learning.job import FrozenJob
 from pipelines.run.errors import Exit, Stop
 from pipelines.run.lock import turns
@@ -91,29 +89,12 @@ def built_experts(network: Network, training: Training) -> library.Experts:
     return library.Experts(network, **how)
 
 
-def matches_experts(method: str) -> bool:
-    """Tells whether a method needs experts."""
-    return method in METHODS and "experts" in fields.fields(METHODS[method])
-
-
-def recorded(method: str, folder: Path | None) -> Json | None:
+def recorded(folder: Path) -> Json:
     """Returns how the experts in a folder were trained.
 
     Raises:
-        Stop: the method needs experts and is given none, or needs none, or they are damaged or of
-            another installation.
+        Stop: there are none, they are damaged, or of another installation.
     """
-    needed = matches_experts(method)
-    if needed and folder is None:
-        raise Stop(
-            f"{method} matches experts; make them with medidd experts and give their folder with "
-            "--experts",
-            Exit.USAGE,
-        )
-    if folder is None:
-        return None
-    if not needed:
-        raise Stop(f"{method} matches no experts; leave out --experts", Exit.USAGE)
     if (made := Run(folder)).job.exists():
         own(made)
     try:
@@ -130,13 +111,11 @@ def about(films: Films, classes: int, frozen: FrozenJob) -> dict[str, Any]:
 
 def made_for(films: Films, classes: int, *, network: str, width: int, size: int) -> dict[str, Any]:
     """Returns by what experts are recognised: their network, and a digest of their films."""
-    pixels = hashlib.sha256(films.images.numpy().tobytes())
-    pixels.update(films.labels.numpy().tobytes())
     return {
         "network": network,
         "width": width,
         "size": size,
         "channels": films.images.shape[1],
         "classes": classes,
-        "films": pixels.hexdigest()[:16],
+        "films": digest(films),
     }

@@ -21,9 +21,9 @@ from invented_cohort import (
 )
 
 from pipelines.commands import audit
-from pipelines.training.experts import Experts, run
 from pipelines.run.films import Studies
 from pipelines.run.store import Run
+from pipelines.training.experts import Experts, run
 
 PUBLIC = ("experts.json", "expert-0000.npy", "expert-0001.npy", "run.json")
 
