@@ -15,6 +15,7 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import astuple, replace
+from itertools import product
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -27,6 +28,9 @@ from torch.nn.functional import interpolate
 
 from medidd.architectures import convnet
 from medidd.data import NORMALIZATION, RealSet
+from medidd.denoisers import making
+from medidd.denoisers.presets import usual
+from medidd.denoisers.trained import Trained
 from medidd.distill import Classifies, Decodes, Prepares, Starts, distill
 from medidd.evaluate import NOISE, RECIPIENT, Training, log_probabilities, score, train
 from medidd.experts.teachers import TEACHING, teachers
@@ -54,6 +58,7 @@ SHORT: dict[str, dict[str, Any]] = {
     "label-solve": {},
     "class-mean": {},
     "moments": {},
+    "minimax": {},
 }
 """Fields that differ from the methods' defaults."""
 
@@ -73,6 +78,12 @@ EXPERTS = {"count": 4, "epochs": 8, "epoch_steps": 8, "batch": 64}
 @click.option("--start", help="Where every method begins; by default where it usually does.")
 @click.option("--set", "settings", multiple=True, callback=parsed, help="Fields of the methods.")
 @click.option("--device", default="cpu")
+@click.option("--draws", type=int, default=1, help="Draws of what is random in a row, each.")
+@click.option(
+    "--denoisers",
+    type=click.Path(path_type=Path),
+    help="Folder where denoisers are kept, one for each seed and size; by default they are not.",
+)
 @click.option("--long", is_flag=True, help="The methods' own defaults instead of SHORT.")
 def main(data: Path, to: Path, **options: Any) -> None:
     """Makes and judges all rows."""
@@ -85,18 +96,19 @@ def main(data: Path, to: Path, **options: Any) -> None:
     with TemporaryDirectory() as folder:
         for seed in options["seeds"]:
             cell = Cell(held, data.stem, seed, Path(folder), options)
-            for ipc in options["ipcs"]:
-                for row in options["only"] or [*METHODS, *STARTS, "full"]:
-                    if (seed, ipc, row) in known or (row == "full" and ipc != options["ipcs"][0]):
-                        continue
-                    for line in cell.lines(row, ipc):
-                        with to.open("a") as file:
-                            file.write(json.dumps(line) + "\n")
-                        click.echo(json.dumps(line))
+            rows = options["only"] or [*METHODS, *STARTS, "full"]
+            for ipc, row, draw in product(options["ipcs"], rows, range(options["draws"])):
+                again = row == "full" and (ipc != options["ipcs"][0] or draw)
+                if (seed, ipc, row, draw) in known or again:
+                    continue
+                for line in cell.lines(row, ipc, draw):
+                    with to.open("a") as file:
+                        file.write(json.dumps(line) + "\n")
+                    click.echo(json.dumps(line))
 
 
-def _key(line: dict[str, Any]) -> tuple[int, int, str]:
-    return line["seed"], line["ipc"], line["row"]
+def _key(line: dict[str, Any]) -> tuple[int, int, str, int]:
+    return line["seed"], line["ipc"], line["row"], line.get("draw", 0)
 
 
 class Cell:
@@ -116,9 +128,12 @@ class Cell:
         self._classes = int(labels.max()) + 1
         self._f = convnet(self._classes, 1, size, width=options["width"])
 
-    def lines(self, row: str, ipc: int) -> list[dict[str, Any]]:
+    def lines(self, row: str, ipc: int, draw: int = 0) -> list[dict[str, Any]]:
         """Returns the row without and with noise, and one of the method's own classifier."""
-        rng = torch.Generator().manual_seed(self._seed)
+        return [line | {"draw": draw} for line in self._lines(row, ipc, draw)]
+
+    def _lines(self, row: str, ipc: int, draw: int) -> list[dict[str, Any]]:
+        rng = torch.Generator().manual_seed(self._seed + 1000 * draw)
         begun = time.process_time()
         if row == "full":
             y = torch.eye(self._classes).to(self._x)[self._y]
@@ -147,7 +162,7 @@ class Cell:
             fields = {
                 name: value
                 for name, value in values(method).items()
-                if name not in ("network", "kernel", "features", "experts")
+                if name not in ("network", "kernel", "features", "experts", "denoiser")
             }
         if count := self._options["teachers"]:
             s = teachers(self._f, self._x, self._y, self._classes, count, rng).taught(s)
@@ -176,7 +191,30 @@ class Cell:
             given["features"] = FEATURES["dct"]()
         if "experts" in names:
             given["experts"] = self._experts()
+        if "denoiser" in names:
+            given["denoiser"] = self._denoiser()
         return make(kind, given)
+
+    def _denoiser(self) -> Trained:
+        """Returns the denoiser of the films that are learned from: the preset for two cores."""
+        size, seed = self._options["size"], self._seed
+        kept = self._options["denoisers"] or self._folder.with_name(f"{seed}-denoiser")
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        folder = kept / f"{self._name}-{size}-{seed}"
+        about = {"data": self._name, "size": size, "seed": seed}
+        how = usual("cpu", size, seed=seed)
+        denoiser = Trained(folder, how, self._classes, 1, size, about)
+        begun = time.process_time()
+        for _ in making.make(
+            folder,
+            denoiser,
+            lambda *asked: RealSet(self._x, self._y, self._classes, asked[-1]),
+            self._x[:0],
+        ):
+            pass
+        if (spent := time.process_time() - begun) > 1:
+            click.echo(f"{folder.name}: trained in {spent:.0f} process seconds")
+        return denoiser
 
     def _experts(self) -> Trajectories:
         experts = Experts(self._f, seed=self._seed, **EXPERTS)

@@ -64,39 +64,40 @@ def explained(
         folder = canary_folder(opened)
         paths |= {one: finished(folder, number) for number, one in enumerate(canaries.releases)}
     device, denoiser = opened.frozen.device, values(method)["denoiser"].denoiser
-    tables = _tables(denoiser, generator(opened.frozen.seed, "explained"))
 
     def of(release: Release) -> Explains:
-        return _explains(denoiser, read_model(paths[release], device), tables)
+        return explains(denoiser, read_model(paths[release], device), opened.frozen.seed)
 
     return of
 
 
-def _tables(denoiser: Denoiser, rng: torch.Generator) -> list[Draws]:
-    """Returns tables of one row: every film gets the same noise at the same moment."""
-    return [
+def explains(denoiser: Denoiser, theta: Weights, seed: int) -> Explains:
+    """Returns how well a model explains films: every film gets the same noise, at each moment.
+
+    Args:
+        denoiser: the model.
+        theta: its weights.
+        seed: of the noise, the same for all models that are compared.
+    """
+    like, rng = next(iter(theta.values())), generator(seed, "explained")
+    tables = [
         Draws(
             torch.zeros(denoiser.pixels, dtype=torch.float64),
             torch.tensor([moment]),
             torch.randn(1, *denoiser.latents.shape, generator=rng),
             torch.tensor([False]),
-        )
+        ).on(like)
         for moment in MOMENTS
     ]
 
-
-def _explains(denoiser: Denoiser, theta: Weights, tables: list[Draws]) -> Explains:
-    like = next(iter(theta.values()))
-    held = [table.on(like) for table in tables]
-
-    def explains(display: Tensor, labels: Tensor) -> Tensor:
+    def explained(display: Tensor, labels: Tensor) -> Tensor:
         found = []
-        size = at_once(display.to(like))
+        size = at_once(display)
         for images, of in zip(torch.split(display, size), torch.split(labels, size), strict=True):
             x, y = NORMALIZATION.standardize(images).to(like), of.to(like)
             with torch.no_grad():
-                errors = [denoiser.seen(theta, table, x, y)[2] for table in held]
-            found.append(-torch.stack(errors).mean(0).cpu())
+                errors = [denoiser.seen(theta, table, x, y)[2] for table in tables]
+            found.append(-torch.stack(errors).mean(0).to(display.device))
         return torch.cat(found)
 
-    return explains
+    return explained
