@@ -146,7 +146,7 @@ def test_methods_need_torch_alone() -> None:
         + "print(*METHODS)\n"
         + "print([name for name in sys.modules if name.startswith('medidd.')])\n"
         + "given = {'network': convnet(2, 1, 16, width=2), 'kernel': FCKernel(), 'experts': None,\n"
-        + "  'features': LowFrequencies()}\n"
+        + "  'features': LowFrequencies(), 'denoiser': None}\n"
         + "for kind in METHODS.values():\n"
         + "    make(kind, {name: of for name, of in given.items() if name in fields(kind)})\n"
     )

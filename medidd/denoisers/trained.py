@@ -13,8 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 
 from medidd.denoisers.autoencoder import Autoencoder, Encoded, held
 from medidd.denoisers.denoiser import Denoiser
@@ -183,6 +181,8 @@ def read_weights(path: Path, configuration: Configuration) -> Weights:
     Raises:
         ValueError: the file is missing, damaged, or of another configuration.
     """
+    from safetensors import SafetensorError, safe_open  # methods need torch alone
+
     try:
         with safe_open(path, "pt") as file:
             made = file.metadata()["configuration"]
@@ -198,6 +198,8 @@ def read_weights(path: Path, configuration: Configuration) -> Weights:
 
 def write_weights(path: Path, weights: Weights, configuration: Configuration) -> None:
     """Writes what ``read_weights`` returns, whole or not at all."""
+    from safetensors.torch import save  # as above
+
     kept = {name: w.detach().cpu().contiguous() for name, w in weights.items()}
     with whole(path) as partial:
         partial.write_bytes(save(kept, {"configuration": configuration.sha256}))
