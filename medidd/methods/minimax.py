@@ -97,9 +97,8 @@ class Minimax:
         return 1
 
     def releases(self, classes: int) -> int:  # noqa: ARG002
-        """Returns how often T is asked: once a step, and once more to renew the memories."""
-        paths = -(-self.steps // self.path)
-        return 2 * self.steps + paths
+        """Returns how often T is asked: before each step for the memories, and for the loss."""
+        return 2 * self.steps
 
     def encode(self, synthetic: SyntheticSet) -> SyntheticSet:
         """Returns S as it is learned: the noise that its images are drawn from, and the weights."""
@@ -137,13 +136,14 @@ class Minimax:
         memories = self._renewed(
             Memories.empty(real.classes), denoiser, theta, real, rng, self.memory
         )
-        for _ in range(self.path):
+        for step in range(self.path):
+            if step:
+                memories = self._renewed(memories, denoiser, theta, real, rng, RENEWED)
             table = denoiser.table(self.batch, rng, like=theta, hidden=HIDDEN)
             seen = partial(denoiser.gradient, theta, table, penalty=partial(self.terms, memories))
             everybody = tuple(range(real.classes))
             loss, gradient = real.means([Question(seen, everybody)], size=self.batch)[0]
             yield toward(loss, [(theta[name], gradient[name]) for name in gradient])
-            memories = self._renewed(memories, denoiser, theta, real, rng, RENEWED)
 
     def terms(self, memories: "Memories", predicted: Tensor, labels: Tensor) -> Tensor:
         """Returns what is added to the loss of each prediction z^, (n,).

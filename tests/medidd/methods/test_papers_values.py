@@ -28,12 +28,13 @@ SHORTER = {
     "last_start": 1,
     "batch": 20,
     "inner_steps": 10,
+    "memory": 4,
 }
 """No more of what a step takes its time with."""
 
 
 @pytest.fixture
-def by_the_paper(films: Callable, tmp_path: Path) -> Callable[[str, int], Method]:
+def by_the_paper(films: Callable, tmp_path: Path, fresh: Callable) -> Callable[[str, int], Method]:
     """Makes a method with the authors' values for so many images per class."""
 
     def experts() -> Trajectories:
@@ -48,6 +49,7 @@ def by_the_paper(films: Callable, tmp_path: Path) -> Callable[[str, int], Method
         "experts": experts,
         "kernel": FCKernel,
         "features": lambda: LowFrequencies(30),
+        "denoiser": lambda: fresh(2, 1, 16),
     }
 
     def built(name: str, ipc: int) -> Method:
