@@ -83,7 +83,7 @@ class Diffusion:
             noise: standard normal, (n, c, h, w).
             labels: classes, (n,).
             guidance: w, of what the label adds to a prediction; 1 adds just what the network says.
-            steps: network calls.
+            steps: network calls; a divisor of ``MOMENTS``, or noise is left.
         """
         schedule = self._monai.DDIMScheduler(**self._how, clip_sample=self.bounded)
         schedule.set_timesteps(steps, noise.device)

@@ -41,6 +41,7 @@ from torch.nn.functional import normalize
 
 from medidd.data import Question, Source, SyntheticSet
 from medidd.denoisers.denoiser import Denoiser, learned
+from medidd.denoisers.diffusion import MOMENTS
 from medidd.denoisers.trained import Trained
 from medidd.descent import toward
 from medidd.distill import Preset
@@ -67,7 +68,7 @@ class Minimax:
         memory: N_M, latents of a class in each of the memories.
         path: updates after which the memories are filled anew.
         guidance: w, of what the label adds to a prediction in sampling.
-        sampling_steps: network calls for an image.
+        sampling_steps: network calls for an image; a divisor of 1000.
     """
 
     paper: ClassVar[Preset] = {
@@ -90,6 +91,8 @@ class Minimax:
     def __post_init__(self) -> None:
         if min(self.batch, self.memory, self.path, self.sampling_steps) < 1:
             raise ValueError("batch, memory, path and sampling_steps must be 1 or more")
+        if MOMENTS % self.sampling_steps:  # else noise is left, for a step takes away whole moments
+            raise ValueError(f"sampling_steps must divide {MOMENTS}, not be {self.sampling_steps}")
 
     @property
     def shown(self) -> int:
