@@ -90,8 +90,9 @@ def noise_of(images: Tensor, shape: tuple[int, int, int]) -> Tensor:
     Raises:
         ValueError: there are too few pixels.
     """
-    channels, height, _ = shape
-    places = pixel_unshuffle(images, images.shape[2] // height)
-    if places.shape[1] < channels or places.shape[2:] != shape[1:]:
+    channels, height, width = shape
+    block = images.shape[2] // height
+    whole = images.shape[2:] == (block * height, block * width)
+    if not whole or images.shape[1] * block**2 < channels:
         raise ValueError(f"noise of shape {tuple(images.shape[1:])} is not enough for {shape}")
-    return places[:, :channels].contiguous()
+    return pixel_unshuffle(images, block)[:, :channels].contiguous()

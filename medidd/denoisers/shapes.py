@@ -12,7 +12,8 @@ class Shape:
     """The size of a denoiser's networks.
 
     Attributes:
-        filters: of the U-Net at each resolution, the finest first; multiples of 8.
+        filters: of the U-Net at each resolution, the finest first; multiples of 8, and more than 8,
+            because a normalisation of single channels forgets the moment and the label.
         blocks: residual blocks at each resolution.
         attention: how many of the coarsest resolutions have attention.
         block: height and width in pixels of a block that is one place; 1 for single pixels.
