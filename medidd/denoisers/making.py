@@ -36,6 +36,9 @@ SAVED_EVERY = 15.0
 SCALED_BY = 256
 """Real images of which the scale of an autoencoder's latents is taken."""
 
+LEAST_POWER = 0.01
+"""Least mean square of latents that the scale is taken from."""
+
 _CLASSES = "class_embedding.weight"
 """The weights that another number of classes has in another shape."""
 
@@ -105,7 +108,9 @@ def _autoencoder(
         return coder.encode(state.average, x).square().mean()
 
     everybody = tuple(range(real.classes))
-    scale = real.means([Question(power, everybody)], size=SCALED_BY)[0] ** -0.5
+    # Under a guarantee noise may leave nothing of the answer, or less.
+    found = real.means([Question(power, everybody)], size=SCALED_BY)[0].clamp(min=LEAST_POWER)
+    scale = found**-0.5
     write_weights(folder / AUTOENCODER, held(state.average, scale), denoiser.configuration)
     _saved(folder / AUTOENCODER).unlink(missing_ok=True)
 
