@@ -24,7 +24,7 @@ WARM = 50
 """Updates in which the step size grows to its full value."""
 
 LEAST = 0.1
-"""Share of the step size that is left at the last update; it falls evenly until then."""
+"""Share of the step size that is left after the last update; it falls evenly until then."""
 
 
 @dataclass(frozen=True)

@@ -44,6 +44,27 @@ def test_running_statistics_are_refused(norm: nn.Module) -> None:
         Architecture(make)
 
 
+def test_a_module_of_other_inputs_is_called_with_weights_as_an_argument(
+    rng: torch.Generator,
+) -> None:
+    class Shifted(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.linear = nn.Linear(3, 2)
+
+        def forward(self, x: torch.Tensor, by: torch.Tensor, *, twice: bool = False) -> tuple:
+            y = self.linear(x) + by
+            return (2 * y if twice else y), by
+
+    f = Architecture(Shifted)
+    theta, x, by = f.init(rng), torch.randn(4, 3, generator=rng), torch.tensor([1.0, 5.0])
+    wanted = x @ theta["linear.weight"].T + theta["linear.bias"] + by
+    for twice in (False, True):
+        shifted, back = f.call(theta, x, by, twice=twice)
+        torch.testing.assert_close(shifted, (1 + twice) * wanted)
+        assert back is by
+
+
 def test_several_draw_one_of_their_architectures_and_are_that_one(rng: torch.Generator) -> None:
     networks = convnet(2, 1, 16, width=4), mlp(2, 1, 16, width=8)
     several = Several(networks)
