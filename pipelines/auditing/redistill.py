@@ -7,10 +7,11 @@ from pathlib import Path
 import torch
 
 from pipelines.learning.asking import asking
+from pipelines.learning.beforehand.denoisers import PUBLIC
 from pipelines.learning.beforehand.kinds import needed, trained_on
 from pipelines.learning.learn import learn
 from pipelines.learning.opened_run import OpenedRun
-from pipelines.learning.step_time import seconds_per_step, spoken
+from pipelines.learning.step_time import denoiser_seconds, seconds_per_step, spoken
 from pipelines.run.lock import turns
 from pipelines.run.progress import Progress
 from pipelines.run.release_file import quantized
@@ -50,7 +51,7 @@ def redistill(
     missing = [one for one in range(count) if not finished(folder, one).exists()]
     seconds = 0.0 if beside else _estimate(opened, several, len(missing))
     kind = needed(opened.frozen.method)
-    besides = "" if kind is None else f", plus {kind.words} for each"
+    besides = ", plus experts for each" if kind is not None and kind.name == "experts" else ""
     yield Progress(f"{stage}s", 0, count, f"about {spoken(seconds)}{besides}" if seconds else "")
     long = shared and seconds > ALONE and len(missing) > 1
     company = (
@@ -69,6 +70,7 @@ def redistill(
             opened.frozen,
             films,
             trained,
+            public=opened.run.private / PUBLIC,
             seed=derived(opened.frozen.seed, f"{purpose} experts", number),
             stage=f"{stage} {number + 1}",
             asked=asking(opened.frozen.budget, trained / "answers"),
@@ -101,13 +103,18 @@ def finished(folder: Path, number: int) -> Path:
 
 
 def _estimate(opened: OpenedRun, several: Sequence[Callable[[], Films]], missing: int) -> float:
-    """Returns the seconds that the missing releases will take one after another, 0 if not known."""
+    """Returns the seconds that the missing releases will take one after another, 0 if not known.
+
+    Their denoisers are part of it, their experts are not.
+    """
     recipe, frozen = opened.recipe, opened.frozen
     if not missing:
         return 0.0
     largest = int(torch.bincount(several[0]().labels).max())
     try:
-        step = seconds_per_step(recipe, largest, frozen.size, frozen.device)
+        seconds = recipe.steps * seconds_per_step(recipe, largest, frozen.size, frozen.device)
+        if frozen.denoiser is not None:
+            seconds += denoiser_seconds(recipe, frozen.size, frozen.device)
     except (ValueError, FloatingPointError):  # settings that work on films may fail on noise
         return 0.0
-    return missing * recipe.steps * step
+    return missing * seconds

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from pipelines.learning.beforehand.denoisers import PUBLIC
 from pipelines.learning.beforehand.kinds import trained_on
 from pipelines.learning.making import elsewhere, made
 from pipelines.learning.opened_run import OpenedRun
@@ -76,6 +77,7 @@ def made_again(opened: OpenedRun) -> Generator[Progress, None, Again]:
         frozen,
         opened.patients.members,
         again(run) / "beforehand",
+        public=run.private / PUBLIC,
         stage="the release, again",
     )
     release = yield from made(

@@ -135,6 +135,7 @@ def _card(release: Release, metrics: Json) -> str:
             guarantee=rows(release.facts["guarantee"]) if release.facts["guarantee"] else {},
             promise=PROMISE,
             covered=WHERE,
+            drawn=release.drawn,
             shape=list(release.levels.shape),
             probabilities=bool(release.labels.min() >= 0),
             classifies_by=getattr(METHODS.get(release.facts["method"]), "classifies_by", ""),

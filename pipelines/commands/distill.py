@@ -12,6 +12,7 @@ from pipelines.commands.accompany import require_sharing
 from pipelines.commands.audit import examine
 from pipelines.evaluation.networks_ahead import networks_ahead
 from pipelines.evaluation.utility import NETWORKS, utility
+from pipelines.learning.beforehand.denoisers import PUBLIC, keep_public
 from pipelines.learning.beforehand.kinds import needed, recorded
 from pipelines.learning.job import FrozenJob
 from pipelines.learning.making import made, note_machine
@@ -88,7 +89,8 @@ class Distill:
         """Returns everything that decides the run's bytes.
 
         Raises:
-            Stop: a name or a setting does not exist.
+            Stop: a name or a setting does not exist, or what was trained before has another
+                guarantee.
         """
         asked, private = self.studies.asked(), self.budget is not None
         method = self.method or usual_method(private=private)
@@ -117,6 +119,8 @@ class Distill:
         recipe = frozen.recipe(UNKNOWN_CLASSES)
         if self.budget is not None:
             planned(recipe, self.budget, self.studies.size).require(self.budget.patients)
+            if self.beforehand is not None:
+                of_beforehand(self.beforehand, self.budget)
         return frozen
 
     @property
@@ -206,6 +210,8 @@ def _recipe(opened: OpenedRun, beforehand: Path | None) -> Recipe:
     kind, recipe = needed(opened.frozen.method), opened.recipe
     if beforehand is None or kind is None:
         return recipe
+    if (opened.frozen.denoiser or {}).get("weights"):
+        keep_public(Run(beforehand).private / PUBLIC, opened.run)
     of = kind.about(opened.patients.members, recipe.classes, opened.frozen)
     return kind.use(recipe, beforehand, of)
 

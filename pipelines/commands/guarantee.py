@@ -4,6 +4,7 @@ from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from pipelines.learning.beforehand.kinds import needed
 from pipelines.learning.plan import planned
 from pipelines.learning.promise import promise
 from pipelines.learning.recipe import recipe
@@ -13,6 +14,14 @@ from pipelines.run.errors import Exit, Stop
 from pipelines.run.progress import Answer, Progress
 from privacy.dp.neighbours import PAIRS
 from privacy.dp.refute import ERROR, Attempt, Refutation, refute
+
+_ASKS = {
+    "experts": "its experts ask, count times epochs times epoch-steps; medidd experts says whether "
+    "they can work",
+    "denoiser": "its denoiser asks, once in each of its steps; medidd denoiser says whether it can "
+    "work",
+}
+"""Who asks in place of a method, by the kind of what is trained before it."""
 
 
 @dataclass(frozen=True)
@@ -66,11 +75,9 @@ def plan(job: Plan) -> Answer:
         private=True,
     )
     if not made.releases:
-        raise Stop(
-            f"{job.method} asks nothing itself; its experts ask, count times epochs times "
-            "epoch-steps; medidd experts says whether they can work",
-            Exit.USAGE,
-        )
+        trained = needed(job.method)
+        asks = "" if trained is None else f"; {_ASKS[trained.name]}"
+        raise Stop(f"{job.method} asks nothing itself{asks}", Exit.USAGE)
     budget, costs = job.budget, planned(made, job.budget, job.size)
     learned = round((1 - budget.held_out) * budget.patients)
     worth = hint(budget.epsilon, learned) if job.method == "moments" else ""

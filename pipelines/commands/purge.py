@@ -1,8 +1,9 @@
 """Deletes the films of runs, the pages that show them, and what audits learned from them.
 
 A purged run keeps the release, its figures, its audit and its report, and the list of held-out
-patients as keyed hashes. It can no longer be audited, and so not exported. The key, the ledger of
-exports and the bundles are in other places; this command never touches them.
+patients as keyed hashes. It can no longer be audited, and so not exported. Experts and denoisers
+stay, for runs need them; as they hold something of the films, the command says so. The key, the
+ledger of exports and the bundles are in other places; this command never touches them.
 """
 
 import shutil
@@ -10,6 +11,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from medidd.denoisers.trained import RECORD as DENOISER
+from medidd.experts.files import RECORD as EXPERTS
 from pipelines.run.errors import Exit, Stop
 from pipelines.run.progress import Answer
 from pipelines.run.store import RUNS, Run, write_json
@@ -23,10 +26,10 @@ HOLD_FILMS = (
 
 KEPT = (
     *("ledger.json", "worth", "purged.json", ".lock", "machines.json"),
-    *("answers", "budget.json", "guarantee.json", "locks"),
+    *("answers", "budget.json", "guarantee.json", "locks", "public.safetensors"),
 )
-"""What stays in it: who was held out, figures, a note that it was purged, and, with a guarantee,
-the noisy answers, which it covers, and the name of the run in the account."""
+"""What stays in it: who was held out, figures, a note that it was purged, public weights, and, with
+a guarantee, the noisy answers, which it covers, and the name of the run in the account."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,12 @@ def run(job: Purge) -> Answer:
     total = sum(held.values())
     verb = "deleted" if job.yes else "would delete"
     lines = [f"{path}: {verb} films, {_spoken(size)}" for path, size in held.items()]
+    lines += [
+        f"{path}: what was trained on the films stays, and holds something of them; runs can still "
+        "use it, and to be rid of it, delete the folder"
+        for path in held
+        if any((path / name).exists() for name in (EXPERTS, DENOISER))
+    ]
     lines.append(f"{verb} {_spoken(total)} in {len(held)} of {len(sizes)} folders")
     if held:
         lines.append(

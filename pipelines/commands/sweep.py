@@ -9,9 +9,11 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 from medidd.dicom.storage import COHORT
 from pipelines.commands.distill import Distill, Way, finished
+from pipelines.learning.beforehand.kinds import needed
 from pipelines.learning.job import FrozenJob
 from pipelines.run import ledger
 from pipelines.run.errors import Exit, Stop
@@ -61,9 +63,21 @@ class Sweep:
         seeds = range(self.job.seed, self.job.seed + self.seeds)
         found = {}
         for method, ipc, seed in product(self.methods or (None,), self.ipcs, seeds):
-            frozen = replace(self.job, method=method, ipc=ipc, seed=seed).frozen()
+            given: Any = self._given(method)
+            frozen = replace(self.job, method=method, ipc=ipc, seed=seed, **given).frozen()
             found[f"{frozen.method}-ipc{ipc}-seed{seed}"] = frozen
         return found
+
+    @property
+    def folders(self) -> dict[str, Path | None]:
+        """The folders of what is trained beforehand, by its kind; None if none was named."""
+        return {"experts": self.job.experts, "denoiser": self.job.denoiser}
+
+    def _given(self, method: str | None) -> dict[str, Path | None]:
+        """Returns the folders for one of the methods: not those that only others need."""
+        own, used = needed(method or ""), {needed(one) for one in self.methods}
+        others = {kind.name for kind in used if kind is not None and kind != own}
+        return {name: None if name in others else of for name, of in self.folders.items()}
 
 
 def run(sweep: Sweep) -> Generator[Progress, None, Answer]:
@@ -90,8 +104,8 @@ def _made(
     with claimed(place, asked, resume=sweep.resume):
         if not (place.cohort / COHORT).exists():
             yield from read_films(place.cohort, sweep.job.studies, refused_list=place.refused)
-        folder = sweep.job.beforehand
-        write_json(_beforehand(place), folder and str(folder.resolve()))
+        folders = {name: of and str(of.resolve()) for name, of in sweep.folders.items()}
+        write_json(_beforehand(place), folders)
         program = "pipelines.commands.sweep"
         with sweep.workers.helping(place.path, program, most=len(runs) - 1):
             return (yield from _shared(place, runs, TRIES))
@@ -126,14 +140,15 @@ def _finished(place: Run, name: str, frozen: FrozenJob) -> Generator[Progress, N
     if one.report.exists():
         return
     frozen.settle()
-    folder = read_json(_beforehand(place))
+    kind = needed(frozen.method)
+    folder = None if kind is None else read_json(_beforehand(place))[kind.name]
     films = linked_patients(one, place.cohort, seed=frozen.seed, held_out=frozen.held_out)
     way = Way(resume=True, beforehand=Path(folder) if folder else None, workers=Here(1))
     yield from finished(frozen, one, films, way)
 
 
 def _beforehand(place: Run) -> Path:
-    """Returns the file that names the folder of experts or denoiser; it may say whose it is."""
+    """Returns the file that names the folders of experts and denoiser; they may say whose."""
     return place.private / "beforehand.json"
 
 

@@ -15,7 +15,8 @@ from medidd.distill import Method
 from medidd.network import Weights
 from pipelines.run.store import write
 
-_OF_MODEL = "synthetic.model."
+_OF_S = "synthetic."
+_OF_MODEL = f"{_OF_S}model."
 
 
 def save_checkpoint(
@@ -27,14 +28,16 @@ def save_checkpoint(
     answers: int = 0,
 ) -> None:
     """Writes the state after ``step`` steps and so many private answers, whole or not at all."""
-    tensors = {f"synthetic.{name}": t.detach() for name, t in synthetic.tensors().items()}
+    tensors = {f"{_OF_S}{name}": t.detach() for name, t in synthetic.tensors().items()}
+    order = list(tensors)  # a file has an order of its own, and an optimizer numbers its tensors
     for index, state in optimizer.state_dict()["state"].items():
         held = {name: t for name, t in state.items() if isinstance(t, torch.Tensor)}
         tensors |= {f"optimizer.{index}.{name}": t for name, t in held.items()}
     tensors["rng"] = rng.get_state()
     # Cloned, for safetensors refuses tensors that share memory.
     whole = {name: t.cpu().contiguous().clone() for name, t in tensors.items()}
-    write(path, save(whole, {"step": json.dumps(step), "answers": json.dumps(answers)}))
+    told = {"step": step, "answers": answers, "order": order}
+    write(path, save(whole, {name: json.dumps(value) for name, value in told.items()}))
 
 
 def load_checkpoint(
@@ -42,14 +45,11 @@ def load_checkpoint(
 ) -> tuple[int, int, SyntheticSet, torch.optim.Optimizer]:
     """Returns step count, number of private answers, S and its optimizer; sets the generator."""
     with safe_open(path, "pt") as file:
-        step, answers = (json.loads(file.metadata()[name]) for name in ("step", "answers"))
+        told = {name: json.loads(value) for name, value in file.metadata().items()}
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no dict
     rng.set_state(tensors.pop("rng"))
-    learned = {
-        name.removeprefix("synthetic."): t.to(device)
-        for name, t in tensors.items()
-        if name.startswith("synthetic.")
-    }
+    order = told.get("order", [name for name in tensors if name.startswith(_OF_S)])
+    learned = {name.removeprefix(_OF_S): tensors[name].to(device) for name in order}
     synthetic = SyntheticSet.of(learned)
     optimizer = method.optimizer(synthetic)
     state: dict[int, dict[str, torch.Tensor]] = {}
@@ -58,7 +58,7 @@ def load_checkpoint(
             _, index, key = name.split(".")
             state.setdefault(int(index), {})[key] = t
     optimizer.load_state_dict(optimizer.state_dict() | {"state": state})
-    return step, answers, synthetic, optimizer
+    return told["step"], told["answers"], synthetic, optimizer
 
 
 def read_model(path: Path, device: torch.device) -> Weights:

@@ -9,7 +9,8 @@ import torch
 from medidd.distill import Prepares
 from medidd.machine.ranks import ALONE, Ranks
 from pipelines.learning.asking import asking
-from pipelines.learning.job import versions
+from pipelines.learning.beforehand.kinds import needed
+from pipelines.learning.job import FrozenJob, versions
 from pipelines.learning.learn import learn
 from pipelines.learning.opened_run import OpenedRun
 from pipelines.learning.recipe import Recipe
@@ -80,7 +81,7 @@ def note_machine(opened: OpenedRun, beforehand: Path | None, processes: int = 1)
     path = machines(opened.run)
     known = read_json(path) if path.exists() else []
     before = None if beforehand is None else _asked(Run(beforehand))
-    here = _machine(opened.frozen.precision, before)
+    here = _machine(opened.frozen, before)
     if processes > 1:
         here[_PROCESSES] = str(processes)
     if here not in known:
@@ -99,7 +100,7 @@ def elsewhere(opened: OpenedRun) -> list[str]:
         "device": frozen.device_name,
         "precision": frozen.precision,
     }
-    here = _machine(frozen.precision, None if frozen.beforehand is None else how)
+    here = _machine(frozen, None if frozen.beforehand is None else how)
     here[_PROCESSES] = "1"  # an audit learns alone
     return [
         f"{name}: {then.get(name, 'unknown')} then, {here.get(name, 'unknown')} now"
@@ -114,21 +115,22 @@ def _asked(run: Run) -> Json:
     return read_json(run.job)["job"] if run.job.exists() else {}
 
 
-def _machine(precision: str, experts: Json) -> Json:
+def _machine(frozen: FrozenJob, before: Json) -> Json:
     """Returns what may change how a job rounds.
 
     Args:
-        precision: of the run's convolutions.
-        experts: threads, device and precision that the run's experts were trained with; None if it
-            has none.
+        frozen: the job.
+        before: threads, device and precision that the run's experts or denoiser were trained with;
+            None if it has neither.
     """
     processor = f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}"
-    if precision == "bfloat16":  # there are several ways to multiply such numbers
+    if frozen.precision == "bfloat16":  # there are several ways to multiply such numbers
         processor = " ".join([processor, *_of_bfloat16()])
     here = versions() | {"processor": processor}
-    if experts is not None:
-        names = ("threads", "device", "precision")
-        here |= {f"{name} of the experts": experts.get(name, "unknown") for name in names}
+    if before is not None:
+        names, kind = ("threads", "device", "precision"), needed(frozen.method)
+        of = "" if kind is None else kind.name
+        here |= {f"{name} of the {of}": before.get(name, "unknown") for name in names}
     del here["pydicom"]  # the films are read already
     return here
 

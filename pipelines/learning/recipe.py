@@ -13,13 +13,20 @@ from medidd import fields
 from medidd.architectures import ARCHITECTURES
 from medidd.data import SyntheticSet
 from medidd.denoisers.presets import usual
-from medidd.denoisers.trained import Configuration, Trained
+from medidd.denoisers.trained import Configuration, Trained, read_configuration, record
 from medidd.distill import Decodes, Draws, Method, Prepares, Starts, by_ipc
+from medidd.experts.files import read_record
 from medidd.experts.trajectories import Trajectories
 from medidd.methods import METHODS
 from medidd.network import Architecture, Network
 from medidd.starts import STARTS, begin
-from pipelines.learning.requirements import require_no_film, require_start, require_suited
+from pipelines.learning.beforehand.films import require_films
+from pipelines.learning.requirements import (
+    require_drawing,
+    require_no_film,
+    require_steps,
+    require_suited,
+)
 from pipelines.learning.settings import INGREDIENTS, TRAINED, configured
 from pipelines.run.errors import Exit, Stop
 from privacy.release import FREE, PROBABILITIES, Digits
@@ -91,6 +98,7 @@ class Recipe:
         held = fields.values(self.method)
         experts = Trajectories(folder, held["network"], about)
         try:
+            require_films(folder, read_record(folder)["about"], about, "medidd experts")
             experts.require(held["last_start"] + held["expert_epochs"])
         except ValueError as error:
             raise Stop(str(error), Exit.USAGE) from None
@@ -108,9 +116,14 @@ class Recipe:
             Stop: there is none, it is damaged, or was made for something else.
         """
         held = fields.values(self.method)
-        denoiser = dataclasses.replace(held["denoiser"], folder=folder, about=about)
         try:
-            denoiser.require()
+            require_films(folder, record(folder)["about"], about, "medidd denoiser")
+            # That of an audit has another seed than the run's.
+            how = read_configuration(folder)
+            denoiser = dataclasses.replace(
+                held["denoiser"], folder=folder, about=about, configuration=how
+            )
+            _ = denoiser.theta  # as whatever is wrong with it is better said now than later
         except ValueError as error:
             raise Stop(str(error), Exit.USAGE) from None
         method = fields.make(type(self.method), held | {"denoiser": denoiser})
@@ -212,15 +225,17 @@ def recipe(
         if settings:
             raise Stop(f"'{name}' is a start and has no fields; leave out --set", Exit.USAGE)
         return Recipe(name, None, name, classes, ipc, {}, networks, teachers)
+    require_steps(name, steps)
     chosen = dict(settings) if steps is None else {**settings, "steps": steps}
     if preset == "paper":
         chosen = {**by_ipc(METHODS[name].paper, ipc), **chosen}
     if private:
         chosen = {**METHODS[name].private, **chosen}
-    method = configured(name, chosen, networks, undrawn(denoiser, classes, size))
-    require_suited(method, ipc)
-    require_start(name, method, start)
     held = fields.fields(METHODS[name])
+    drawn_from = undrawn(denoiser, classes, size) if "denoiser" in held else None
+    method = configured(name, chosen, networks, drawn_from)
+    require_suited(method, ipc)
+    require_drawing(name, method, start, private=private)
     ingredients = {of: chosen.get(of, by) for of, by in INGREDIENTS.items() if of in held}
     if ingredients.get("network") == "convnet":
         ingredients["width"] = width
@@ -234,8 +249,17 @@ def undrawn(made: Mapping[str, Any] | None, classes: int, size: int) -> Trained:
         made: how it is made; None for the usual way.
         classes: K.
         size: height and width in pixels.
+
+    Raises:
+        Stop: there is no denoiser of such images.
     """
-    how = usual("cpu", size) if made is None else Configuration.from_json(made)
+    if made is None:
+        try:
+            how = usual("cpu", size)
+        except ValueError as error:
+            raise Stop(f"--size: {error}", Exit.USAGE) from None
+    else:
+        how = Configuration.from_json(made)
     return Trained(None, how, classes, 1, size, {})
 
 

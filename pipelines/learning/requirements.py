@@ -1,6 +1,7 @@
 """What a recipe must fulfil before any film is read."""
 
 from medidd.distill import Draws, Method, Requires
+from medidd.methods import METHODS
 from medidd.starts import STARTS
 from pipelines.run.errors import Exit, Stop
 
@@ -37,6 +38,16 @@ def require_no_film(name: str, start: str, preset: str, teachers: int) -> None:
         )
 
 
+def require_steps(name: str, steps: int | None) -> None:
+    """Checks that a method has a step, unless it can draw its images without one.
+
+    Raises:
+        Stop: it has none.
+    """
+    if steps == 0 and not hasattr(METHODS[name], "origin"):
+        raise Stop(f"--steps 0: {name} learns nothing without a step; use 1 or more", Exit.USAGE)
+
+
 def require_suited(method: Method, ipc: int) -> None:
     """Checks, before any film is read, that so many images per class suit a method.
 
@@ -51,13 +62,23 @@ def require_suited(method: Method, ipc: int) -> None:
         raise Stop(f"--set: {error}", Exit.USAGE) from None
 
 
-def require_start(name: str, method: Method, start: str) -> None:
-    """Checks that a method that draws its images begins with noise.
+def require_drawing(name: str, method: Method, start: str, *, private: bool) -> None:
+    """Checks that a method that draws its images begins with noise, and asks nothing privately.
+
+    A release of its states the guarantee of what it draws from, and none for questions of its own.
 
     Raises:
-        Stop: it does not.
+        Stop: it does not, or would ask.
     """
-    if isinstance(method, Draws) and start != "noise":
+    if not isinstance(method, Draws):
+        return
+    if start != "noise":
         raise Stop(
             f"--start {start}: {name} draws its images from noise; leave out --start", Exit.USAGE
+        )
+    if private and method.steps:
+        raise Stop(
+            f"--steps {method.steps}: under a guarantee {name} only draws, because no guarantee "
+            f"covers its steps; leave out --steps, or use --epsilon none",
+            Exit.USAGE,
         )

@@ -25,6 +25,9 @@ from pipelines.run.seeds import generator
 TRIAL_STEPS = 3
 """Number of steps that are timed."""
 
+TRIAL_UPDATES = 20
+"""Updates of a denoiser that are timed."""
+
 TRIAL_REFINED = 5
 """Steps of a refinement that are timed; the others take as long."""
 
@@ -81,7 +84,7 @@ def seconds_per_step(
     device: torch.device,
     clock: Clock = time.monotonic,
 ) -> float:
-    """Returns the seconds of one step on noise of the right shape; 0 for a baseline.
+    """Returns the seconds of one step on noise of the right shape; 0 if there are no steps.
 
     It is the mean over a whole run. What a path begins with, such as a question about all films, a
     refinement or a pool of networks, counts as often as the run begins a path.
@@ -97,7 +100,7 @@ def seconds_per_step(
         ValueError: the network does not serve the method.
         FloatingPointError: the loss is not finite.
     """
-    if recipe.method is None:
+    if recipe.method is None or not recipe.steps:
         return 0.0
     rng = generator(0)
     batch = min(per_class, TRIAL_FILMS)
@@ -123,9 +126,42 @@ def seconds_per_step(
             later.append(others + answers * per_class / batch)
     # The very first step also makes what is made once. It counts if no other one begins a path.
     first = first[1:] or first
-    length = ended[0] if len(ended) > 1 else fields.values(method).get("online", recipe.steps)
+    held = fields.values(method)
+    length = ended[0] if len(ended) > 1 else held.get("path", held.get("online", recipe.steps))
     paths = ceil(recipe.steps / max(length, 1))
     return (paths * fmean(first) + (recipe.steps - paths) * fmean(later or [0])) / recipe.steps
+
+
+def denoiser_seconds(
+    recipe: Recipe, size: int, device: torch.device, clock: Clock = time.monotonic
+) -> float:
+    """Returns the seconds of the training of a recipe's denoiser, from some updates on noise.
+
+    Args:
+        recipe: whose method draws from a denoiser.
+        size: height and width in pixels.
+        device: where.
+        clock: what tells the time.
+
+    Raises:
+        FloatingPointError: the loss is not finite.
+    """
+    whole: Trained = fields.values(recipe.method)["denoiser"]
+    how = whole.configuration
+    updates = {"denoiser": how.training.steps}
+    if how.encoding is not None:
+        updates["autoencoder"] = how.encoding.steps
+    images, labels = noise(recipe.classes, how.training.batch, size, device)
+    real = RealSet(images, labels, recipe.classes, generator(0))
+    laps: dict[str, list[float]] = {}
+    with TemporaryDirectory() as folder:
+        trial = on_short_denoiser(whole, Path(folder), TRIAL_UPDATES + 1)
+        for name, *_ in make(Path(folder), trial, lambda *_: real, images):
+            laps.setdefault(name, []).append(clock())
+    # The first lap is before the first update, which also makes what is made once.
+    return sum(
+        (ended[-1] - ended[1]) / TRIAL_UPDATES * updates[name] for name, ended in laps.items()
+    )
 
 
 class _Lap(NamedTuple):

@@ -5,19 +5,23 @@ films: each compares a release, and at most 200 films of strangers, with all of 
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
+from typing import Any
 
 import torch
 
+from medidd.distill import Draws
+from medidd.fields import values
+from pipelines.auditing.explained_films import explains
 from pipelines.auditing.matched_statistics import matched
 from pipelines.learning.job import FrozenJob
 from pipelines.learning.recipe import Recipe
 from pipelines.learning.step_time import Clock
 from pipelines.planning.study import Numbers
 from pipelines.run.seeds import generator
-from privacy.attacks.tracing import leanings
+from privacy.attacks.tracing import explanations, leanings
 from privacy.evidence import Evidence
 from privacy.policy import Level, load_policy
 from privacy.release import Films, Release
@@ -33,7 +37,7 @@ APART = ("A1", "A2", "A7")
 """Timed apart; and A7, which only looks at what A1 and A2 found."""
 
 TRACED = (30, 60)
-"""Films of two trials of what a method matches."""
+"""Films of two trials of what a method matches, or of what its model makes of them."""
 
 
 @dataclass(frozen=True)
@@ -79,19 +83,33 @@ def attacks(
     else:
         few, many = ((n + kept, _compared(size, classes, shown, n, kept, own)) for n in MEMBERS)
         compared = Straight.through(few, many).of(films)
-    networks = matched(recipe, seed=0, device=frozen.device)
+    count, lean = _tracing(frozen, recipe)
 
     def traced(number: int, releases: int) -> float:
         several = [_release(recipe.classes, shown, size) for _ in range(releases)]
         people = _films(range(number), classes, size)
-        return timed(clock, lambda: leanings(networks[:1], several, people))
+        return timed(clock, lambda: lean(several, people))
 
     traced(TRACED[0], 1)  # what is made once is not counted
     alone, beside = (
         Straight.through(*((number, traced(number, releases)) for number in TRACED)).of(films)
         for releases in (1, 2)
     )
-    return compared + len(networks) * alone, len(networks) * max(beside - alone, 0.0)
+    return compared + count * alone, count * max(beside - alone, 0.0)
+
+
+def _tracing(
+    frozen: FrozenJob, recipe: Recipe
+) -> tuple[int, Callable[[Sequence[Release], Films], object]]:
+    """Returns how often A1 looks at all films, and what it does each time."""
+    method: Any = recipe.method
+    if isinstance(method, Draws):
+        denoiser = values(method)["denoiser"]
+        theta = {name: weight.to(frozen.device) for name, weight in denoiser.theta.items()}
+        explained = explains(denoiser.denoiser, theta, 0)
+        return 1, partial(explanations, lambda _: explained)
+    networks = matched(recipe, seed=0, device=frozen.device)
+    return len(networks), partial(leanings, networks[:1])
 
 
 @cache

@@ -51,9 +51,18 @@ def disk(
     cohort = pixels + numbers.films * ROW
     others = {"none": 0, "screen": 0, "standard": COUNT, "full": COUNT + RUNS}[audit]
     found = dict.fromkeys(
-        ("films", "while reading", "experts", "checkpoints", "predictions", "releases"), 0
+        (
+            "films",
+            "while reading",
+            "experts",
+            "denoisers",
+            "checkpoints",
+            "predictions",
+            "releases",
+        ),
+        0,
     )
-    matching = 0
+    matching, drawn_from = 0, 0
     for frozen in kinds:
         recipe = frozen.recipe(numbers.classes)
         image = recipe.shown * recipe.classes * frozen.size**2
@@ -67,9 +76,10 @@ def disk(
             matching = max(matching, one)
         if frozen.denoiser is not None:
             one = weights_of(recipe)
-            found["experts"] += seeds * others * one
-            matching = max(matching, one // experts)
+            found["denoisers"] += seeds * others * one
+            drawn_from = max(drawn_from, one)
     found["experts"] += seeds * experts * matching
+    found["denoisers"] += seeds * drawn_from
     found["films"], found["while reading"] = cohort, pixels
     return found
 

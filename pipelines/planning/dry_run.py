@@ -15,7 +15,7 @@ from pipelines.evaluation.utility import NETWORKS
 from pipelines.learning.job import FrozenJob
 from pipelines.learning.plan import planned
 from pipelines.learning.promise import promise
-from pipelines.learning.step_time import seconds_per_step, spoken
+from pipelines.learning.step_time import denoiser_seconds, seconds_per_step, spoken
 from pipelines.planning.memory import said
 from pipelines.planning.study import looked_at
 from pipelines.planning.trial import clock_of, trained
@@ -75,6 +75,10 @@ def run(job: Asked) -> Answer:
         "train and audit": trainings * network,
         "standard audit": COUNT * recipe.steps * step + (COUNT + 1) * len(RECIPIENTS) * network,
     }
+    if frozen.denoiser is not None:
+        each = denoiser_seconds(recipe, studies.size, frozen.device, clock)
+        seconds["standard audit"] += COUNT * each
+    besides = "" if frozen.experts is None else ", plus experts for each null release"
     patients = len({film.patient for film in plan.films})
     unit = "" if studies.unit == "patient" else f", each {studies.unit} counted as one,"
     lines = [
@@ -86,8 +90,8 @@ def run(job: Asked) -> Answer:
         f"{place.path}",
         f"would take about {spoken(seconds['distil'])} to distil, "
         f"{spoken(seconds['train and audit'])} to train networks and screen, plus reading; "
-        f"a standard audit would take another {spoken(seconds['standard audit'])}; other work on "
-        "this computer makes all of it longer",
+        f"a standard audit would take another {spoken(seconds['standard audit'])}{besides}; other "
+        "work on this computer makes all of it longer",
         memory,
     ]
     if cut is not None:

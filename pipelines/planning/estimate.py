@@ -118,7 +118,8 @@ class Estimate:
         assumed = "" if self.tried else f"a film is read in {one}; "
         place = "a GPU" if self.kinds[0].device_name == "cuda" else "a core"
         return _wrapped(
-            f"Measured here: steps, starts, networks, attacks and experts, on noise{measured}. "
+            f"Measured here: steps, starts, networks, attacks, experts and denoisers, on noise"
+            f"{measured}. "
             f"Assumed: {assumed}starts and attacks take longer in proportion to the films; each "
             f"process has {place} of its own and a disk that keeps up; all runs share the films, "
             "as those of medidd sweep do; memory beyond the rehearsal is 8 bytes per pixel of each "

@@ -11,9 +11,10 @@ from pipelines.evaluation.utility import NETWORKS
 from pipelines.planning.study import AuditLevel, Numbers
 from pipelines.planning.trial import Speeds
 
-READ, EXPERTS, DISTIL, TRAIN = "read films", "experts", "distil", "networks"
+READ, EXPERTS, DENOISER = "read films", "experts", "denoiser"
+DISTIL, TRAIN = "distil", "networks"
 SCREEN, NULLS, PLANTED, AUDIT = "screen", "null releases", "planted runs", "audit"
-ORDER = (READ, EXPERTS, DISTIL, TRAIN, SCREEN, NULLS, PLANTED, AUDIT)
+ORDER = (READ, EXPERTS, DENOISER, DISTIL, TRAIN, SCREEN, NULLS, PLANTED, AUDIT)
 """Kinds of jobs, as a table shows them."""
 
 
@@ -66,11 +67,12 @@ def jobs(
 
     films = add(READ, read * numbers.films / workers, count=workers)
     for _ in range(seeds):
-        trained: dict[float, list[int]] = {}
+        trained: dict[int | None, list[int]] = {}  # experts, and a denoiser
         for of in kinds:
-            if of.expert and not trained:
-                trained[0] = add(EXPERTS, of.expert, films, of.pieces or experts)
-            matched = trained.get(0, []) if of.expert else []
+            if of.expert and of.pieces not in trained:
+                kind = EXPERTS if of.pieces is None else DENOISER
+                trained[of.pieces] = add(kind, of.expert, films, of.pieces or experts)
+            matched = trained[of.pieces] if of.expert else []
             (distilled,) = add(DISTIL, of.distil, [*films, *matched])
             networks = []
             for row, seconds in of.rows.items():

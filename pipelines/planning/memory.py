@@ -2,13 +2,17 @@
 
 from collections.abc import Generator, Iterator
 from dataclasses import replace
+from typing import Any
 
 import torch
 
+from medidd.distill import Draws
 from medidd.evaluate import RECIPIENT, log_probabilities
 from medidd.experts.teachers import TEACHING
+from medidd.fields import values
 from medidd.machine.memory import at_hand, taken
 from medidd.split import LARGEST_SHARE
+from pipelines.auditing.explained_films import explains
 from pipelines.auditing.matched_statistics import matched
 from pipelines.auditing.recipients import RECIPIENTS
 from pipelines.evaluation.rehearsal import LEARN, Crowd, Need, rehearsed
@@ -20,7 +24,7 @@ from pipelines.run.errors import Exit, Stop
 from pipelines.run.patients import Patients
 from pipelines.run.progress import Progress
 from pipelines.run.seeds import generator
-from privacy.attacks.tracing import CHUNK, leanings
+from privacy.attacks.tracing import CHUNK, explanations, leanings
 from privacy.release import Release
 
 SCREEN = "the images are screened"
@@ -203,6 +207,13 @@ def _screened(opened: OpenedRun, recipe: Recipe) -> None:
         log_probabilities(network, network.init(generator(0), like=seen), seen[:SEEN])
     labels = torch.eye(recipe.classes).repeat_interleave(recipe.shown, 0)
     release = Release(torch.rand(shown, 1, frozen.size, frozen.size), labels)
-    matches = matched(recipe, seed=frozen.seed, device=frozen.device)
     few = everybody.at(range(min(CHUNK, len(everybody))))
+    method: Any = recipe.method
+    if isinstance(method, Draws):
+        denoiser = values(method)["denoiser"]
+        theta = {name: weight.to(frozen.device) for name, weight in denoiser.theta.items()}
+        explained = explains(denoiser.denoiser, theta, frozen.seed)
+        explanations(lambda _: explained, (release,), few)
+        return
+    matches = matched(recipe, seed=frozen.seed, device=frozen.device)
     leanings(matches[:1], (release,), few)

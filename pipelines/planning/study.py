@@ -112,13 +112,20 @@ class Study:
         return kinds
 
     def _beforehand(self, method: str, size: int) -> dict[str, Any]:
-        """Returns how what a method needs is trained by default, by its kind."""
+        """Returns how what a method needs is trained by default, by its kind.
+
+        Raises:
+            Stop: there is no denoiser of such images.
+        """
         kind = needed(method)
         if kind is None:
             return {}
         if kind.name == "denoiser":
             preset = "cpu" if device(self.device).type == "cpu" else "gpu"
-            return {kind.name: usual(preset, size).to_json()}
+            try:
+                return {kind.name: usual(preset, size).to_json()}
+            except ValueError as error:
+                raise Stop(f"--size: {error}", Exit.USAGE) from None
         default = {of.name: of.default for of in dataclasses.fields(Experts)}
         del default["network"]
         return {kind.name: default | {"count": self.experts_count}}

@@ -15,7 +15,6 @@ from typing import Any
 import torch
 
 from medidd.data import RealSet
-from medidd.denoisers.making import make
 from medidd.dicom.folder import cutting
 from medidd.dicom.folder.plan import Plan
 from medidd.dicom.isolation import isolated
@@ -32,8 +31,8 @@ from pipelines.learning.recipe import Recipe
 from pipelines.learning.step_time import (
     TRIAL_FILMS,
     Clock,
+    denoiser_seconds,
     noise,
-    on_short_denoiser,
     seconds_per_step,
 )
 from pipelines.planning.attacks import attacks, timed
@@ -195,26 +194,8 @@ def _starts(
 def _beforehand(frozen: FrozenJob, recipe: Recipe, largest: int, clock: Clock) -> float:
     """Returns the seconds of one expert, or of a denoiser; 0 if the method needs neither."""
     if frozen.denoiser is not None:
-        return _denoiser(frozen, recipe, clock)
+        return denoiser_seconds(recipe, frozen.size, frozen.device, clock)
     return 0.0 if frozen.experts is None else _expert(frozen, recipe, largest, clock)
-
-
-def _denoiser(frozen: FrozenJob, recipe: Recipe, clock: Clock) -> float:
-    """Returns the seconds of a denoiser's training, estimated from some of its updates."""
-    whole = values(recipe.method)["denoiser"]
-    batch = whole.configuration.training.batch
-    images, labels = noise(recipe.classes, batch, frozen.size, frozen.device)
-    real = RealSet(images, labels, recipe.classes, generator(0))
-    laps: dict[str, list[float]] = {}
-    updates: dict[str, int] = {"denoiser": whole.configuration.training.steps}
-    if whole.configuration.encoding is not None:
-        updates["autoencoder"] = whole.configuration.encoding.steps
-    with TemporaryDirectory() as folder:
-        trial = on_short_denoiser(whole, Path(folder), UPDATES + 1)
-        for name, *_ in make(Path(folder), trial, lambda *_: real, images):
-            laps.setdefault(name, []).append(clock())
-    # The first lap is before the first update, which also makes what is made once.
-    return sum((ended[-1] - ended[1]) / UPDATES * updates[name] for name, ended in laps.items())
 
 
 def _expert(frozen: FrozenJob, recipe: Recipe, largest: int, clock: Clock) -> float:

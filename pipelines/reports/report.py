@@ -81,11 +81,8 @@ def write_report(run: Run, patients: Patients, *, networks: int) -> None:
             networks=networks,
             architecture="ConvNet",
             loss_curve=loss_curve(losses) if losses else _nothing(),
-            loss_caption=(
-                "Loss at each step, and its mean over the last 20 steps."
-                if losses
-                else "A baseline: nothing was learned, so there is no loss."
-            ),
+            loss_caption=_caption(release, learned=bool(losses)),
+            drawn=release.drawn,
             roc_curve=roc({row: curves[row] for row in ROWS if row in curves}),
             roc_note="" if len(release.facts["classes"]) == 2 else ", each class against the rest",
         )
@@ -104,6 +101,15 @@ def summary(release: Release, metrics: Json) -> str:
         f"This is {abs(gain):.3f} {beside} the same number of random films ({floor['mean']:.3f}). "
         f"All films give {full['mean']:.3f}."
     )
+
+
+def _caption(release: Release, *, learned: bool) -> str:
+    """Returns what the curve of losses shows."""
+    if learned:
+        return "Loss at each step, and its mean over the last 20 steps."
+    if release.drawn:
+        return "The images were drawn from the model as it was, so there is no loss."
+    return "A baseline: nothing was learned, so there is no loss."
 
 
 def _internal(run: Run) -> str:

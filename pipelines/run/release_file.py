@@ -15,6 +15,7 @@ from safetensors import safe_open
 from safetensors.torch import save
 
 from medidd.data import NORMALIZATION, SyntheticSet
+from medidd.methods import METHODS
 from pipelines.run.errors import Exit, Stop
 from pipelines.run.store import Json, Run, write
 from privacy.release import PROBABILITIES, Digits
@@ -49,6 +50,11 @@ class Release:
     def images(self) -> torch.Tensor:
         """Standardised intensities, (N, C, H, W), float32."""
         return NORMALIZATION.standardize(self.display)
+
+    @property
+    def drawn(self) -> bool:
+        """Whether a model that was trained on films drew the images."""
+        return hasattr(METHODS.get(self.facts["method"]), "origin")
 
     def synthetic(self, device: torch.device) -> SyntheticSet:
         """Returns S as a recipient has it, with the learned step sizes, if any."""

@@ -13,7 +13,7 @@ not at all: it is written next to its place and moved there.
 
 import json
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -185,7 +185,8 @@ def claim(place: Run, asked: Json, *, resume: bool) -> bool:
                 "folder with --out",
                 Exit.USAGE,
             )
-        if different := differences(asked, found["job"]):
+        was = found["job"]
+        if different := sorted(n for n in asked.keys() | was.keys() if asked.get(n) != was.get(n)):
             raise Stop(
                 f"{place.path}: the run in it differs in {', '.join(different)}; repeat the "
                 "command of that run, or name another folder with --out",
@@ -260,7 +261,7 @@ def require(path: Path) -> Run:
         )
     if "method" not in asked:
         raise Stop(
-            f"{path}: holds films or experts, not a run; make one with medidd distill", Exit.USAGE
+            f"{path}: made for runs, but not a run; make one with medidd distill", Exit.USAGE
         )
     if not run.report.exists():
         raise Stop(
@@ -296,10 +297,3 @@ def once(path: Path, make: Callable[[], Json]) -> Json:
     if not path.exists():
         write_json(path, make())
     return read_json(path)
-
-
-def differences(asked: Mapping[str, Json], found: Mapping[str, Json]) -> list[str]:
-    """Returns the names under which two frozen jobs disagree, sorted."""
-    return sorted(
-        name for name in asked.keys() | found.keys() if asked.get(name) != found.get(name)
-    )

@@ -14,8 +14,8 @@ from typing import Any
 from medidd.denoisers.presets import usual
 from medidd.denoisers.trained import Configuration
 from pipelines.learning.asking import asking
-from pipelines.learning.beforehand.denoisers import made_for, train_denoiser
-from pipelines.learning.plan import Plan
+from pipelines.learning.beforehand.denoisers import keep_public, made_for, train_denoiser
+from pipelines.learning.plan import Plan, too_few
 from pipelines.learning.processor import device, use
 from pipelines.learning.promise import promised, state_beforehand
 from pipelines.learning.recipe import undrawn
@@ -101,17 +101,22 @@ def _trained(job: Denoiser, place: Run) -> Generator[Progress, None, None]:
     where, made = device(job.device), job.configuration()
     named = ("seed", "threads", "precision")
     asked: Json = {name: getattr(job, name) for name in named} | job.studies.asked()
-    asked |= {"device": where.type, "configuration": made.to_json()}
+    asked |= {"device": where.type} | made.to_json() | made.to_json()["training"]
+    del asked["training"]
     if job.budget is not None:
         asked |= {"budget": job.budget.to_json()}
         _require_pixels(made)
     use(where, job.threads, job.precision)
     with claimed(place, asked, resume=job.resume):
+        if job.weights is not None:
+            keep_public(job.weights, place)
         held_out = None if job.budget is None else job.budget.held_out
         patients = yield from read_patients(place, job.studies, seed=job.seed, held_out=held_out)
         members, classes = patients.members, len(patients.cohort.classes)
         if job.budget is not None:
-            _reserve(job.budget, place, patients, made)
+            guarantee = _reserve(job.budget, place, patients, made)
+            if few := too_few(guarantee, len(members.ids)):
+                yield Progress("reserve the budget", 1, 1, few)
         elif warning := too_long(made, len(members)):
             yield Progress("train the denoiser", 0, 1, warning)
         yield from train_denoiser(
@@ -155,8 +160,8 @@ def _require_pixels(made: Configuration) -> None:
         )
 
 
-def _reserve(budget: Budget, place: Run, patients: Patients, made: Configuration) -> None:
-    """Reserves what the training spends, and writes down its guarantee.
+def _reserve(budget: Budget, place: Run, patients: Patients, made: Configuration) -> Json:
+    """Reserves what the training spends, and writes down its guarantee, which it returns.
 
     Raises:
         Stop: there are far too few patients, or their account does not allow it.
@@ -167,4 +172,6 @@ def _reserve(budget: Budget, place: Run, patients: Patients, made: Configuration
     numbers = 1 + classes + sum(weight.numel() for weight in theta.values())  # and the loss
     plan = Plan(releases, numbers, budget.series(releases).sigma)
     plan.require(budget.patients)
-    state_beforehand(place.path, promised(place, patients, budget, plan))
+    guarantee = promised(place, patients, budget, plan)
+    state_beforehand(place.path, guarantee)
+    return guarantee

@@ -14,8 +14,9 @@ from pipelines.cli.options.shared import FOLDER, options, parsed
 
 steps = click.option(
     "--steps",
-    type=click.IntRange(min=1),
-    help="Updates of the images. Default: the method's own.",
+    type=click.IntRange(min=0),
+    help="Updates of the images, or of the model they are drawn from; 0 for minimax alone. "
+    "Default: the method's own.",
     panel=METHOD,
 )
 

@@ -31,8 +31,8 @@ class Beforehand:
         words: what it is, for people.
         recorded: returns how the one in a folder was made.
         about: returns for what one must have been made, so that a run on these films can use it.
-        train: makes one; takes the recipe, how it is made, films, what it is for, a folder, a
-            device, what people are told, and how films are asked.
+        train: makes one; takes the recipe, how it is made, films, what it is for, a folder, the
+            file of public weights, a device, what people are told, and how films are asked.
         use: returns the recipe with the one in a folder, that was made for something.
     """
 
@@ -45,16 +45,18 @@ class Beforehand:
 
 
 def _train_experts(
-    recipe: Recipe, how: Json, films: Films, about: Json, folder: Path, **more: Any
+    recipe: Recipe, how: Json, films: Films, about: Json, folder: Path, public: Path, **more: Any
 ) -> Generator[Progress, None, None]:
+    del public
     network = fields.values(recipe.method)["network"]
     return experts.train_experts(network, how, films, recipe.classes, about, folder, **more)
 
 
 def _train_denoiser(
-    recipe: Recipe, how: Json, films: Films, about: Json, folder: Path, **more: Any
+    recipe: Recipe, how: Json, films: Films, about: Json, folder: Path, public: Path, **more: Any
 ) -> Generator[Progress, None, None]:
-    return denoisers.train_denoiser(how, films, recipe.classes, about, folder, **more)
+    classes = recipe.classes
+    return denoisers.train_denoiser(how, films, classes, about, folder, initial=public, **more)
 
 
 KINDS: dict[str, Beforehand] = {
@@ -118,6 +120,7 @@ def trained_on(
     films: Films,
     folder: Path,
     *,
+    public: Path,
     seed: int | None = None,
     stage: str,
     asked: Asking = plainly,
@@ -129,6 +132,7 @@ def trained_on(
         frozen: its job.
         films: to train on.
         folder: where to.
+        public: file of the public weights that a denoiser begins with, if it does.
         seed: in place of the run's.
         stage: what people are told is being done; what is trained follows.
         asked: how films are asked.
@@ -144,6 +148,7 @@ def trained_on(
         films,
         of,
         folder,
+        public,
         device=frozen.device,
         stage=f"{kind.name} of {stage}",
         asked=asked,
