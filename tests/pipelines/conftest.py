@@ -12,8 +12,10 @@ from invented_cohort import (
     called,
     copied,
     distill,
+    draw,
     forgotten,
     plant,
+    train_denoiser,
     train_experts,
 )
 from short_trainings import in_this_process
@@ -106,6 +108,24 @@ def experts(source: Source, tmp_path_factory: pytest.TempPathFactory) -> Made:
     ended = train_experts(source, path)
     assert ended.code == 0, ended.err
     return Made(path, ended, source)
+
+
+@pytest.fixture(scope="session")
+def denoiser(source: Source, tmp_path_factory: pytest.TempPathFactory) -> Made:
+    """A denoiser for ``source``; not to be changed."""
+    path = tmp_path_factory.mktemp("trained") / "denoiser"
+    ended = train_denoiser(source, path)
+    assert ended.code == 0, ended.err
+    return Made(path, ended, source)
+
+
+@pytest.fixture(scope="session")
+def drawn(denoiser: Made, tmp_path_factory: pytest.TempPathFactory) -> Made:
+    """A finished run on ``source`` that draws from ``denoiser``; not to be changed."""
+    path = tmp_path_factory.mktemp("drawn") / "run"
+    ended = draw(denoiser.source, denoiser.path, path)
+    assert ended.code == 0, ended.err
+    return Made(path, ended, denoiser.source)
 
 
 @pytest.fixture(scope="session")

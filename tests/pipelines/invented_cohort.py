@@ -42,6 +42,16 @@ FEW = (*SMALL[:4], *PLAIN, "--count", "2", "--epochs", "3", "--epoch-steps", "2"
 MATCHING = ("--set", "inner_steps=2", "--set", "expert_epochs=1", "--set", "last_start=2")
 """What such experts have epochs enough for."""
 
+BRIEF = ("--size", "16", *PLAIN, "--steps", "3", "--batch", "8", "--device", "cpu")
+"""What keeps the training of a denoiser short."""
+
+DRAWING = tuple(
+    word
+    for setting in ("path=2", "memory=2", "batch=4", "sampling_steps=3")
+    for word in ("--set", setting)
+)
+"""What keeps a run short that draws from one."""
+
 MARK = "ZZPHI"
 """Stands in every planted identifier, and nowhere else."""
 
@@ -164,6 +174,17 @@ def distill(source: Source, run: Path, *more: object) -> Ended:
 def train_experts(source: Source, folder: Path, *more: object) -> Ended:
     """Trains two small experts."""
     return called("experts", "--dicom-dir", source.folder, *FEW, "--out", folder, *more)
+
+
+def train_denoiser(source: Source, folder: Path, *more: object) -> Ended:
+    """Trains a denoiser for a moment."""
+    return called("denoiser", "--dicom-dir", source.folder, *BRIEF, "--out", folder, *more)
+
+
+def draw(source: Source, denoiser: Path, run: Path, *more: object) -> Ended:
+    """Runs a small distillation that draws from a denoiser."""
+    how = ("--method", "minimax", "--denoiser", denoiser, *DRAWING, "--steps", 4)
+    return distill(source, run, *how, *more)
 
 
 def small_job(source: Source, run: Path, **changed: Any) -> Distill:

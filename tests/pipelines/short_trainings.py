@@ -11,10 +11,11 @@ from typing import Any
 
 
 def shortened() -> Iterator[tuple[ModuleType, str, Any]]:
-    """What to set so that networks are trained for four steps and A5 asks few strangers."""
+    """What to set so that networks are trained for four steps, and little is tried or asked."""
     import pipelines.auditing.recipients
     import pipelines.evaluation.ranked_sets
     import pipelines.evaluation.utility
+    import pipelines.learning.step_time
     import privacy.likeness.clearness
 
     brief = replace(pipelines.evaluation.utility.RECIPIENT, steps=4)
@@ -25,6 +26,7 @@ def shortened() -> Iterator[tuple[ModuleType, str, Any]]:
     yield pipelines.evaluation.ranked_sets, "TEACHING", teaching
     yield pipelines.evaluation.utility, "NETWORKS", 2
     yield privacy.likeness.clearness, "STRANGERS", 60
+    yield pipelines.learning.step_time, "TRIAL_UPDATES", 2
 
 
 @contextmanager

@@ -332,7 +332,7 @@ TABLE: dict[str, tuple[Callable[[House], list[Word]], int, tuple[str, ...]]] = {
         USAGE,
         ("mtt", "medidd experts", "--experts"),
     ),
-    "experts for dm": (experts_for_another, USAGE, ("dm matches no experts", "--experts")),
+    "experts for dm": (experts_for_another, USAGE, ("dm uses no experts", "--experts")),
     "folder without experts": (no_experts, USAGE, ("no experts", "medidd experts")),
     "experts of another size": (matching("--size", 32), USAGE, ("size 16 instead of 32",)),
     "experts of another width": (matching("--width", 8), USAGE, ("width 4 instead of 8",)),

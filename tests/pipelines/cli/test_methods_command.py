@@ -22,7 +22,7 @@ from medidd.fields import fields
 from medidd.methods import METHODS
 from medidd.methods.dd import DD
 from pipelines.learning.opened_run import open_run
-from pipelines.learning.settings import INGREDIENTS
+from pipelines.learning.settings import INGREDIENTS, TRAINED
 from pipelines.run.release_file import read_release
 from pipelines.run.results import read_audit, read_metrics
 from pipelines.run.seeds import derived, generator
@@ -34,13 +34,16 @@ QUICK: dict[str, tuple[str, ...]] = {
     "dc": ("inner_steps=2", "net_epochs=1"),
     "dsa": ("inner_steps=2", "net_epochs=1", "augment=[crop, scale]"),
     "idc": ("inner_steps=2", "net_steps=1"),
+    "minimax": ("path=2", "memory=2", "batch=4", "sampling_steps=2"),
 }
 
 Ran = Callable[[str], Made]
 
 
 @pytest.fixture(scope="module")
-def ran(source: Source, experts: Made, tmp_path_factory: pytest.TempPathFactory) -> Ran:
+def ran(
+    source: Source, experts: Made, denoiser: Made, tmp_path_factory: pytest.TempPathFactory
+) -> Ran:
     """Runs a method with two steps and one image per class, once; not to be changed."""
 
     @cache
@@ -48,6 +51,7 @@ def ran(source: Source, experts: Made, tmp_path_factory: pytest.TempPathFactory)
         path = tmp_path_factory.mktemp(name) / "run"
         fields = [word for field in QUICK.get(name, ()) for word in ("--set", field)]
         own = ("--experts", experts.path, *MATCHING) if name in ("mtt", "tesla") else ()
+        own = ("--denoiser", denoiser.path) if name == "minimax" else own
         asked = ("--method", name, "--ipc", 1, "--steps", 2, *fields, *own)
         return Made(path, distill(source, path, *asked), source)
 
@@ -93,7 +97,7 @@ def test_a_method_runs_from_films_to_a_report(name: str, ran: Ran) -> None:
 def test_the_fields_of_a_release_are_values_and_nothing_else(name: str, ran: Ran) -> None:
     facts = facts_of(ran(name).path)
     declared = fields(METHODS[name]).keys()
-    assert set(facts["fields"]) == declared - {*INGREDIENTS, "experts"}
+    assert set(facts["fields"]) == declared - {*INGREDIENTS, *TRAINED}
     assert all(map(plain, facts["fields"].values())), facts["fields"]
     assert facts["fields"]["steps"] == facts["steps"] == 2
     named = {of: INGREDIENTS[of] for of in INGREDIENTS if of in declared}
@@ -199,11 +203,12 @@ def test_a_network_set_by_name_is_the_one_that_is_used(
     assert not torch.equal(ours.int(), theirs.int())
 
 
-@pytest.mark.parametrize("name", ["dd", "mtt", "idc", "label-solve"])
+@pytest.mark.parametrize("name", ["dd", "mtt", "idc", "label-solve", "minimax"])
 def test_a_dry_run_takes_a_few_steps_of_any_method(
-    name: str, source: Source, experts: Made, tmp_path: Path
+    name: str, source: Source, experts: Made, denoiser: Made, tmp_path: Path
 ) -> None:
-    own = ("--experts", experts.path) if name == "mtt" else ()
+    needed = {"mtt": ("--experts", experts.path), "minimax": ("--denoiser", denoiser.path)}
+    own = needed.get(name, ())
     asked = ("--dicom-dir", source.folder, "--ipc", 1, *SMALL, "--out", tmp_path / "run")
     ended = called("distill", *asked, "--method", name, *own, "--dry-run")
     assert ended.code == 0, ended.err

@@ -297,7 +297,7 @@ def test_experts_with_a_guarantee_serve_runs_at_no_further_cost(
     )
     assert found["verdict"] == "PASS"
     other = distill(source, tmp_path / "other", *mtt, "--epsilon", 9, "--patients", 200)
-    assert (other.code, "the experts have epsilon 10" in other.err) == (2, True)
+    assert (other.code, "what was trained has epsilon 10" in other.err) == (2, True)
 
 
 def test_an_audit_of_planted_patients_uses_the_mechanism(guaranteed: Made, tmp_path: Path) -> None:

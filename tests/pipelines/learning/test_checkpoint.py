@@ -1,5 +1,6 @@
 """A checkpoint holds all of a distillation's state."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from medidd.distill import Method, distill
 from medidd.experts.trajectories import Experts
 from medidd.fields import fields
 from medidd.methods import METHODS
-from pipelines.learning.checkpoint import load_checkpoint, save_checkpoint
+from pipelines.learning.checkpoint import load_checkpoint, read_model, save_checkpoint
 from pipelines.learning.recipe import recipe
 
 STEPS = 6
@@ -29,6 +30,7 @@ FIELDS: dict[str, dict[str, Any]] = {
     # Rates that fall within the run.
     "frepo": {"pool": 2, "online": 3, "steps": STEPS},
     "rfad": {"steps": STEPS},
+    "minimax": {"path": 3, "memory": 2, "batch": 4, "sampling_steps": 2},
 }
 
 Begun = tuple[Method, SyntheticSet, RealSet]
@@ -101,5 +103,19 @@ def test_a_checkpoint_is_for_its_owner_and_holds_nothing_but_tensors(
     assert path.stat().st_mode & 0o777 == 0o600
     assert [one.name for one in tmp_path.iterdir()] == [path.name]
     with safe_open(path, "pt") as file:
-        assert file.metadata() == {"step": "0", "answers": "0"}
+        order = json.dumps([f"synthetic.{name}" for name in synthetic.tensors()])
+        assert file.metadata() == {"step": "0", "answers": "0", "order": order}
         assert "rng" in list(file.keys())
+
+
+def test_the_weights_of_a_model_come_back_in_their_order(
+    begun: Callable, tmp_path: Path, rng: torch.Generator
+) -> None:
+    method, synthetic, _ = begun("minimax", rng)
+    path = tmp_path / "checkpoint.safetensors"
+    save_checkpoint(path, 0, synthetic, method.optimizer(synthetic), rng)
+    *_, again, _ = load_checkpoint(path, method, rng, torch.device("cpu"))
+    assert list(again.tensors()) == list(synthetic.tensors())
+    model = read_model(path, torch.device("cpu"))
+    assert model.keys() == synthetic.model.keys()
+    assert all(torch.equal(weight, synthetic.model[name]) for name, weight in model.items())

@@ -13,7 +13,7 @@ from medidd.network import Several
 from medidd.starts import STARTS
 from pipelines.commands.methods import attributes, markdown, table
 from pipelines.learning.recipe import Recipe, recipe, usual_start
-from pipelines.learning.settings import INGREDIENTS, settable
+from pipelines.learning.settings import INGREDIENTS, TRAINED, settable
 from pipelines.run.errors import Exit, Stop
 from privacy.release import FREE, PROBABILITIES
 
@@ -38,7 +38,7 @@ def test_a_method_is_built_with_its_own_defaults(name: str) -> None:
     built = made(name)
     method: Any = built.method
     default = {of: field.default for of, field in fields(METHODS[name]).items()}
-    objects = {*INGREDIENTS, "experts"} & default.keys()
+    objects = {*INGREDIENTS, *TRAINED} & default.keys()
     assert objects or name == "class-mean"
     assert built.fields == {of: default[of] for of in default if of not in objects}
     if "network" in objects:
@@ -64,9 +64,10 @@ def test_a_start_is_a_recipe_without_a_method(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_every_field_but_the_experts_can_be_set(name: str) -> None:
-    assert set(settable(METHODS[name])) == fields(METHODS[name]).keys() - {"experts"}
-    assert "unknown field 'experts'" in refusal(name, experts="here")
+def test_every_field_but_what_is_trained_beforehand_can_be_set(name: str) -> None:
+    assert set(settable(METHODS[name])) == fields(METHODS[name]).keys() - set(TRAINED)
+    for field in TRAINED:
+        assert f"unknown field '{field}'" in refusal(name, **{field: "here"})
 
 
 def test_a_method_begins_where_it_learns_most_and_a_private_one_from_noise() -> None:
@@ -116,7 +117,8 @@ def test_no_field_counts_to_zero_or_goes_backwards(name: str) -> None:
     for field in fields(METHODS[name]).values():
         if isinstance(field.default, int | float):
             assert f"'{field.name}'" in refusal(name, **{field.name: -1})
-        if isinstance(field.default, int) and field.name not in FROM_ZERO:
+        drawn = name == "minimax" and field.name == "steps"
+        if isinstance(field.default, int) and field.name not in FROM_ZERO and not drawn:
             assert f"'{field.name}'" in refusal(name, **{field.name: 0})
         if isinstance(field.default, float):
             for value in (math.nan, math.inf):
@@ -190,3 +192,27 @@ def test_the_table_for_the_readme_has_a_row_for_every_method_and_a_link_in_each(
     for row in rows:
         assert row.count("|") == head.count("|")
         assert re.search(r"\[arXiv:(\d{4}\.\d{5})\]\(https://arxiv\.org/abs/\1\)", row)
+
+
+@pytest.mark.parametrize("size", [50, 250])
+def test_a_size_that_no_denoiser_has_is_refused_for_methods_that_draw_alone(size: int) -> None:
+    assert made("dm", size=size).name == "dm"
+    with pytest.raises(Stop, match="--size: a denoiser draws images of") as stop:
+        made("minimax", size=size)
+    assert stop.value.code == Exit.USAGE
+
+
+def test_a_method_that_draws_begins_with_noise_and_says_that_a_model_drew_its_images() -> None:
+    drawn = made("minimax")
+    assert (drawn.start, drawn.origin) == ("noise", "denoiser")
+    assert made("dm", start="kmeans").origin == "kmeans"
+    with pytest.raises(Stop, match="--start kmeans: minimax draws its images from noise"):
+        made("minimax", start="kmeans")
+
+
+def test_under_a_guarantee_a_method_that_draws_asks_nothing_itself() -> None:
+    drawn = made("minimax", private=True)
+    assert (drawn.steps, drawn.releases) == (0, 0)
+    with pytest.raises(Stop, match="--steps 5: under a guarantee minimax only draws") as stop:
+        made("minimax", private=True, steps=5)
+    assert stop.value.code == Exit.USAGE

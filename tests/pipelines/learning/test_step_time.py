@@ -11,7 +11,13 @@ import pipelines.learning.step_time
 from medidd.fields import values
 from medidd.methods.frepo import Member
 from pipelines.learning.recipe import Recipe, recipe
-from pipelines.learning.step_time import TRIAL_FILMS, TRIAL_REFINED, TRIAL_STEPS, seconds_per_step
+from pipelines.learning.step_time import (
+    TRIAL_FILMS,
+    TRIAL_REFINED,
+    TRIAL_STEPS,
+    denoiser_seconds,
+    seconds_per_step,
+)
 
 HOW: dict[str, Any] = {"start": "noise", "ipc": 1, "classes": 2, "size": 16, "width": 4}
 
@@ -77,3 +83,26 @@ def test_only_an_answer_about_all_films_takes_longer_with_more_films() -> None:
     more = 3 * TRIAL_FILMS
     assert steps(every, more) - steps(every, TRIAL_FILMS) == pytest.approx(2 * TRIAL_STEPS)
     assert steps(some, more) == steps(some, TRIAL_FILMS)
+
+
+def drawn(steps: int) -> Recipe:
+    few = {"memory": 2, "batch": 2, "path": 4, "steps": steps}
+    return recipe("minimax", settings=few, **HOW)
+
+
+def test_a_method_that_only_draws_takes_no_time_for_steps() -> None:
+    assert seconds_per_step(drawn(0), 4, 16, torch.device("cpu"), ticking()) == 0
+
+
+def test_memories_count_as_often_as_a_path_fills_them() -> None:
+    one, two = (
+        steps * seconds_per_step(drawn(steps), 4, 16, torch.device("cpu"), ticking())
+        for steps in (4, 8)
+    )
+    assert two == pytest.approx(2 * one)
+
+
+def test_a_denoiser_takes_as_long_as_all_its_updates() -> None:
+    of = drawn(0)
+    # A tick for each update.
+    assert denoiser_seconds(of, 16, torch.device("cpu"), ticking()) == pytest.approx(1000)
