@@ -47,7 +47,7 @@ BRIEF = ("--size", "16", *PLAIN, "--steps", "3", "--batch", "8", "--device", "cp
 
 DRAWING = tuple(
     word
-    for setting in ("path=2", "memory=2", "batch=4", "sampling_steps=3")
+    for setting in ("path=2", "memory=2", "batch=4", "sampling_steps=4")
     for word in ("--set", setting)
 )
 """What keeps a run short that draws from one."""
