@@ -53,7 +53,7 @@ def test_a_release_says_that_a_model_drew_it_and_does_not_hold_the_model(drawn: 
 
 
 def test_people_are_told_that_the_images_were_drawn(drawn: Made, made: Made) -> None:
-    words = "diffusion model that was trained on the real films drew the images"
+    words = "A diffusion model, which was trained on the real films and is not in this folder, drew"
     card = " ".join(contents(Run(drawn.path))["README.md"].decode().split())
     assert words in card
     assert "They are not radiographs, and they are **not for diagnosis**." in card
