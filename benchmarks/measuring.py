@@ -24,7 +24,9 @@ from benchmarks.counters import Kernels, memory, on_gpu, wait, within_memory
 from benchmarks.textbook import Films, Outcome, outcomes
 from medidd.architectures import convnet
 from medidd.data import RealSet, Source, SyntheticSet
-from medidd.distill import Method, Prepares, learned
+from medidd.denoisers.presets import usual
+from medidd.denoisers.trained import Trained
+from medidd.distill import Decodes, Draws, Method, Prepares, learned
 from medidd.experts.trajectories import Experts, Trajectories
 from medidd.features import FEATURES
 from medidd.fields import fields, make
@@ -223,6 +225,8 @@ def _path(step: Step, form: str, folder: Path, device: torch.device) -> Iterator
     s = SyntheticSet(*(tensor.to(device) for tensor in (images, hard, torch.zeros(()))))
     t = Films(films.clamp_(-2, 2).to(device), labels.to(device), step.classes)
     method = _method(step, t, folder)
+    if isinstance(method, Draws) and isinstance(method, Decodes):
+        s = method.encode(s)  # the noise that images are drawn from, and the weights
     if isinstance(method, Prepares):
         s = method.prepare(s)
     return _ours(method, s, t, rng) if form == "medidd" else _textbook(method, s, t, rng)
@@ -241,6 +245,9 @@ def _method(step: Step, t: Films, folder: Path) -> Method:
     values |= step.values or {}
     for name, makers in (("kernel", KERNELS), ("features", FEATURES)):
         values[name] = makers[values[name]]()
+    if "denoiser" in known:  # of fresh weights, for they cost what others cost
+        shape = usual("cpu", step.size)
+        values["denoiser"] = Trained(None, shape, step.classes, step.channels, step.size, {})
     if "experts" in known:
         values |= {"experts": _expert(f, t, folder), "expert_epochs": 1, "last_start": 0}
     return make(kind, {name: value for name, value in values.items() if name in known})

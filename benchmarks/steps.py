@@ -3,11 +3,12 @@ r"""What one outer step of every method costs, beside its textbook form, as a ta
     python -m benchmarks.steps --to steps.md
     python -m benchmarks.steps --row dm-64 --row mtt-64 --threads 1 --repeats 5
 
-Run it in the root of the repository; torch, torchvision and click are enough. Each row is measured
-in three forms that take turns, each time in a process of its own: medidd with the allocator of its
-command line, the textbook form (benchmarks/textbook), and the textbook form with that allocator
-too. Numbers are medians; in brackets stands how many times those of medidd they are. The last
-column is the greatest difference between the gradients, relative to the largest entry.
+Run it in the root of the repository; torch, torchvision and click are enough, and monai for
+minimax. Each row is measured in three forms that take turns, each time in a process of its own:
+medidd with the allocator of its command line, the textbook form (benchmarks/textbook), and the
+textbook form with that allocator too. Numbers are medians; in brackets stands how many times those
+of medidd they are. The last column is the greatest difference between the gradients, relative to
+the largest entry.
 """
 
 import contextlib
@@ -52,6 +53,7 @@ ROWS = {
     "label-solve-64": Step("label-solve"),
     "rfad-64": Step("rfad"),
     "frepo-64": Step("frepo", values={"pool": 10, "online": 10}),
+    "minimax-64": Step("minimax", values={"memory": 8}),
     "moments-64": Step("moments", values={"refined": 10}),
     "class-mean-64": Step("class-mean"),
     "dm-224": Step("dm", 224),
@@ -61,7 +63,15 @@ ROWS = {
     "tesla-224": Step("tesla", 224, values=SHORT),
     "idc-224": Step("idc", 224),
 }
-QUICK = {"inner_steps": 3, "horizon": 4, "window": 3, "epochs": 3, "online": 3, "refined": 2}
+QUICK = {
+    "inner_steps": 3,
+    "horizon": 4,
+    "window": 3,
+    "epochs": 3,
+    "online": 3,
+    "refined": 2,
+    "memory": 2,
+}
 
 HEAD = ("step", "form", "seconds", "process seconds", "kernels", "peak MiB", "GPU busy", "differs")
 

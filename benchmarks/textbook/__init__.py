@@ -2,9 +2,9 @@
 
 A textbook form takes what a method takes, with the same draws from the same generator, and yields
 the loss and the gradients of each step. It loops over classes, gives a network the whole batch at
-once, and differentiates an inner loop as one graph. Its network is its own (plain.py). It shares
-with medidd what is no computation of a method: the methods' fields, initial weights, experts, and
-the augmentations.
+once, and differentiates an inner loop as one graph. Its network is its own (plain.py), or MONAI's
+U-Net. It shares with medidd what is no computation of a method: the methods' fields, initial
+weights, experts, what is drawn for an image, and the augmentations.
 """
 
 from collections.abc import Callable, Iterator
@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 import torch
 
 from benchmarks.textbook.averages import class_mean, moments
+from benchmarks.textbook.denoising import minimax
 from benchmarks.textbook.matching import dc, dm, dsa, idc
 from benchmarks.textbook.plain import Films, Outcome
 from benchmarks.textbook.regression import frepo, kip, label_solve, rfad
@@ -38,6 +39,7 @@ TEXTBOOK: dict[str, Form] = {
     "frepo": frepo,
     "rfad": rfad,
     "tesla": tesla,
+    "minimax": minimax,
     "moments": moments,
 }
 """The textbook form of each method, by the method's name."""

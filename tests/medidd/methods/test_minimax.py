@@ -1,6 +1,6 @@
-"""Minimax diffusion: its loss written out, its memories, and what it draws."""
+"""Minimax diffusion: what is added to its loss, its memories, and what it draws."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -10,13 +10,11 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
-from medidd.data import Normalization, Question, RealSet, SyntheticSet
+from medidd.data import Normalization, RealSet, SyntheticSet
 from medidd.denoisers.denoiser import learned
 from medidd.denoisers.trained import Trained
-from medidd.descent import leaves
 from medidd.distill import distill
-from medidd.methods.minimax import HIDDEN, RENEWED, Memories, Minimax
-from medidd.network import Weights
+from medidd.methods.minimax import Memories, Minimax
 
 
 def seeded(seed: int = 0) -> torch.Generator:
@@ -70,88 +68,6 @@ def test_memories_are_queues_that_the_oldest_leave(
     for label, (real, pseudo) in enumerate(lists):
         torch.testing.assert_close(memories.real[label], torch.stack(real))
         torch.testing.assert_close(memories.pseudo[label], torch.stack(pseudo))
-
-
-class InTurn:
-    """Answers about one film of a class with the next one, and else with all films."""
-
-    def __init__(self, images: Tensor, labels: Tensor) -> None:
-        self.classes = int(labels.max()) + 1
-        self._films = [images[labels == label] for label in range(self.classes)]
-        self._turns = [0] * self.classes
-        self._all = images, torch.eye(self.classes, dtype=images.dtype)[labels]
-
-    def next(self, label: int) -> Tensor:
-        film = self._films[label][self._turns[label] % len(self._films[label])]
-        self._turns[label] += 1
-        return film[None]
-
-    def means(self, questions: list[Question], *, size: int) -> list:
-        hot = torch.eye(self.classes, dtype=self._all[0].dtype)
-        return [
-            question.f(self.next(question.classes[0]), hot[[question.classes[0]]])
-            if size == 1
-            else question.f(*self._all)
-            for question in questions
-        ]
-
-
-def literal(
-    method: Minimax, theta: Weights, images: Tensor, labels: Tensor, rng: torch.Generator
-) -> Iterator[tuple[Tensor, Weights]]:
-    """The loss of the paper and its gradient, film by film; ``theta`` may be changed between."""
-    denoiser, films = method.denoiser.denoiser, InTurn(images, labels)
-    kept = denoiser.diffusion._schedule.alphas_cumprod.double()
-    real, pseudo = ([[] for _ in range(films.classes)] for _ in range(2))
-
-    def seen(theta: Weights, x: Tensor, label: int, table: object) -> tuple[Tensor, ...]:
-        row = table.rows(x)
-        z, epsilon, t = denoiser.latents.encode({}, x), table.noise[row], table.moments[row]
-        a, s = kept[t].sqrt(), (1 - kept[t]).sqrt()
-        told = torch.tensor([films.classes if table.blind[row] else label])
-        noisy = a * z + s * epsilon
-        v = denoiser.diffusion._network.call(theta, noisy, t, class_labels=told)
-        error = (v - (a * epsilon - s * z)).square().mean()
-        return z.flatten(), (a * noisy - s * v).flatten(), error
-
-    count = method.memory
-    while True:
-        table = denoiser.table(count * films.classes, rng, like=theta)
-        for label in range(films.classes):
-            for _ in range(count):
-                z, predicted, _ = seen(theta, films.next(label), label, table)
-                real[label] = [*real[label], z][-method.memory :]
-                pseudo[label] = [*pseudo[label], predicted.detach()][-method.memory :]
-        held, losses = leaves(theta), []
-        table = denoiser.table(method.batch, rng, like=theta, hidden=HIDDEN)
-        for x, label in zip(images.split(1), labels.tolist(), strict=True):
-            _, predicted, error = seen(held, x, label, table)
-            near = torch.stack([cosine_similarity(predicted, m, dim=0) for m in real[label]])
-            same = torch.stack([cosine_similarity(predicted, m, dim=0) for m in pseudo[label]])
-            losses.append(error + method.lambda_r * (1 - near.min()) + method.lambda_d * same.max())
-        loss = torch.stack(losses).mean()
-        found = torch.autograd.grad(loss, list(held.values()))
-        yield loss.detach(), dict(zip(held, found, strict=True))
-        count = RENEWED
-
-
-def test_loss_and_gradient_of_each_step_of_a_path_are_those_of_the_paper(
-    method: Minimax, films: Callable, stirred: Callable
-) -> None:
-    images, labels = films(6, size=8, dtype=torch.double)
-    ours, theirs = (stirred(method.denoiser.theta) for _ in range(2))
-    ours = leaves(ours)
-    s = SyntheticSet(drawn(2, 1, 8, 8), torch.eye(2).double(), torch.zeros(()), model=ours)
-    path = method.losses(s, InTurn(images, labels), seeded(3))
-    wanted = literal(method, theirs, images, labels, seeded(3))
-    for loss in path:
-        value, gradient = next(wanted)
-        found = torch.autograd.grad(loss, list(ours.values()))
-        assert float(loss.detach()) == pytest.approx(float(value), rel=1e-9)
-        for (name, of), grad in zip(ours.items(), found, strict=True):
-            torch.testing.assert_close(grad, gradient[name], rtol=1e-9, atol=1e-9)
-            of.data -= 0.2 * grad
-            theirs[name] -= 0.2 * gradient[name]
 
 
 # What is learned, and what is released.
