@@ -19,6 +19,7 @@ from invented_cohort import (
     train_denoiser,
 )
 
+import medidd.denoisers.making
 import pipelines.training.denoiser
 from medidd.denoisers.presets import usual
 from medidd.denoisers.trained import Configuration
@@ -111,13 +112,15 @@ def test_all_that_is_asked_for_is_in_the_answers(private: Made) -> None:
     assert size - 8 * stated["numbers"] < 200  # what numpy writes before the numbers
 
 
+@pytest.mark.parametrize("saved", [-1.0, 600.0])
 def test_a_training_that_was_stopped_asks_nothing_twice(
-    source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, saved: float
 ) -> None:
     # A house whose account is empty.
     (tmp_path / "home").mkdir()
     shutil.copy(installation.home() / "key", tmp_path / "home" / "key")
     monkeypatch.setenv("MEDIDD_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(medidd.denoisers.making, "SAVED_EVERY", saved)
     job = Denoiser(
         Studies(source.folder, size=16),
         tmp_path / "denoiser",
