@@ -17,12 +17,15 @@ that images differ:
 Both memories are of the class, and hold the last N_M latents.
 
 From the authors' code: the three terms, their weights and memory sizes, latents flattened for the
-cosine, memories renewed after the loss, Adam without weight decay, sampling in 50 steps with
-guidance 4. Ours: a denoiser that was trained on the films, since no download is wanted, and all of
-its weights are trained (theirs is a public one, of which they train biases, norms and embeddings).
-Minimum and maximum are taken for each image; their code takes one over all images of a class in a
-batch, which is no mean over images and cannot be asked of a source. Memories are full when a path
-begins, and not empty; a path has ``path`` steps, so that a run can be resumed. S is drawn without
+cosine, oldest latents out first, Adam without weight decay, 50 steps of sampling. Ours: a denoiser
+that was trained on the films, since no download is wanted, and all of its weights are trained
+(theirs is a public one, of which they train biases, norms and embeddings); it predicts velocities
+under a cosine, not noise and variances under a line (``medidd.denoisers.diffusion``). Minimum and
+maximum are taken for each image; their code takes one over all images of a class in a batch, which
+is no mean over images and cannot be asked of a source. For the same reason memories take in latents
+of images drawn for them, before the loss and not after it. They are full when a path begins, not
+empty; a path has ``path`` steps, so that a run can be resumed. The step size is a fifth of theirs,
+and guidance 2, not 4: small denoisers exaggerate with more (docs/minimax.md). S is drawn without
 noise on the way (DDIM), so that it depends on the noise it began as.
 
 A memory of real latents is asked as a mean over one image. A private source answers no such

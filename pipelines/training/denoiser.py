@@ -118,7 +118,7 @@ def _trained(job: Denoiser, place: Run) -> Generator[Progress, None, None]:
             if few := too_few(guarantee, len(members.ids)):
                 yield Progress("reserve the budget", 1, 1, few)
         elif warning := too_long(made, len(members)):
-            yield Progress("train the denoiser", 0, 1, warning)
+            yield Progress("length of the training", 1, 1, warning)
         yield from train_denoiser(
             made.to_json(),
             members,

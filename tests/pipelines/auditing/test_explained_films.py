@@ -11,8 +11,13 @@ from invented_cohort import Made, copied, draw, train_denoiser
 from safetensors.torch import load_file
 
 import pipelines.auditing.canaries
+from medidd.data import NORMALIZATION, RealSet
+from medidd.denoisers.shapes import Shape
+from medidd.denoisers.trained import Configuration, Trained
+from medidd.denoisers.training import State, Training, denoising, trained
+from medidd.network import Weights
 from pipelines.auditing.canaries import canary_releases
-from pipelines.auditing.explained_films import explained
+from pipelines.auditing.explained_films import explained, explains
 from pipelines.auditing.null_releases import COUNT, null_releases
 from pipelines.auditing.redo import again
 from pipelines.commands import audit
@@ -20,7 +25,8 @@ from pipelines.learning.opened_run import OpenedRun, open_run
 from pipelines.run.release_file import read_release
 from pipelines.run.results import read_audit
 from pipelines.run.store import Run
-from privacy.release import Release
+from privacy import Evidence, Films, Finding, Release, Verdict, load_policy
+from privacy.attacks.tracing import tracing
 
 
 def finished(steps: Any) -> Any:
@@ -67,6 +73,36 @@ def test_each_release_is_explained_by_its_own_model(
     # In parts or together, and in any order, a film is explained alike.
     backwards = of(release)(films.images.flip(0), labels.flip(0)).flip(0)
     assert torch.allclose(backwards, rows[0], atol=1e-5)
+
+
+@pytest.mark.slow
+def test_a_denoiser_that_was_trained_too_long_fails_a1() -> None:
+    """Films of noise have nothing in common, so that what is known of one was learned by heart."""
+    rng = torch.Generator().manual_seed(0)
+    images, labels = torch.rand(96, 1, 8, 8, generator=rng), torch.arange(96) % 2
+    members, controls = (
+        Films(images[part], labels[part], [f"{name}{row}" for row in range(48)])
+        for name, part in (("member", slice(0, 48)), ("control", slice(48, 96)))
+    )
+    x = NORMALIZATION.standardize(members.images)
+    how = Training(steps=300, batch=48, lr=4e-3, kept=0.9)
+    shape = Shape((16, 16), attention=0, block=2)
+    model = Trained(None, Configuration(shape, how), 2, 1, 8, {}).denoiser
+    state = State.begun(model.diffusion.init(rng), how, rng)
+    fresh = {name: weight.clone() for name, weight in state.average.items()}
+    for _ in trained(state, how, denoising(model, {}, RealSet(x, members.labels, 2, rng), how)):
+        pass
+    release = Release(torch.rand(2, 1, 8, 8, generator=rng), torch.eye(2))
+
+    def judged(theta: Weights) -> Finding:
+        of = explains(model, theta, 0)
+        evidence = Evidence(release, members, controls, explained=lambda _: of)
+        return tracing(evidence, load_policy(), torch.Generator().manual_seed(0))
+
+    before, after = judged(fresh), judged(state.average)
+    assert before.verdict is not Verdict.FAIL
+    assert after.verdict is Verdict.FAIL
+    assert after.value > 0.8 > before.value
 
 
 @pytest.mark.slow
