@@ -118,8 +118,8 @@ def speeds(frozen: FrozenJob, numbers: Numbers, *, attacked: bool) -> Speeds:
     people = numbers.members + numbers.controls
     networks = sum(small[name] + 2 * people * seen[name] for name in RECIPIENTS)
     attack, against = attacks(frozen, recipe, numbers, clock) if attacked else (0.0, 0.0)
-    expert = _beforehand(frozen, recipe, numbers.largest, clock)
-    null_expert = _beforehand(frozen, recipe, numbers.of_null, clock)
+    expert = beforehand(frozen, recipe, numbers.largest, clock)
+    null_expert = beforehand(frozen, recipe, numbers.of_null, clock)
     return Speeds(
         distil=begun * numbers.members + recipe.steps * step(numbers.largest),
         null=begun * numbers.controls + recipe.steps * step(numbers.of_null),
@@ -191,7 +191,7 @@ def _starts(
     return own / len(images), {start: drawn(start) * more for start in BASELINES}
 
 
-def _beforehand(frozen: FrozenJob, recipe: Recipe, largest: int, clock: Clock) -> float:
+def beforehand(frozen: FrozenJob, recipe: Recipe, largest: int, clock: Clock) -> float:
     """Returns the seconds of one expert, or of a denoiser; 0 if the method needs neither."""
     if frozen.denoiser is not None:
         return denoiser_seconds(recipe, frozen.size, frozen.device, clock)
