@@ -26,8 +26,8 @@ from pipelines.run.patients import Patients, read_patients
 from pipelines.run.progress import Progress, timed
 from pipelines.run.store import Json, Run, claimed
 
-BEARS = ((250, 50), (1000, 100), (2500, 200))
-"""Films, and epochs over so many until the samples of a denoiser are copies: see docs/minimax.md.
+BEARS = ((280, 60), (1150, 16), (2950, 5))
+"""Films, and the last epochs over so many after which twenty samples passed A5b: docs/minimax.md.
 Measured on chest films of 32 px with the preset for two cores."""
 
 
@@ -132,17 +132,18 @@ def _trained(job: Denoiser, place: Run) -> Generator[Progress, None, None]:
 
 
 def too_long(made: Configuration, films: int) -> str:
-    """Returns that a training is so long that samples will be copies, for people, else ''."""
+    """Returns that an audit may find members in samples after such a training, else ''."""
     training = made.training
     epochs = training.steps * training.batch / max(films, 1)
     known = [bears for of, bears in BEARS if of <= films]
     bears = known[-1] if known else BEARS[0][1] * films / BEARS[0][0]
     if epochs <= bears:
         return ""
-    fewer = bears * films / training.batch
+    fewer = max(bears * films / training.batch, 1)
     return (
-        f"{epochs:.0f} epochs over {films} films: with so few films, samples became copies after "
-        f"about {bears:.0f} (docs/minimax.md); lower --steps to {fewer:.0f}"
+        f"{epochs:.0f} epochs over {films} films: on as many films, twenty samples lay nearer to "
+        f"members than chance allows after more than {bears:.0f} (A5b, docs/minimax.md), so an "
+        f"audit may refuse them; fewer images per class, or --steps {fewer:.0f}, show less"
     )
 
 
