@@ -55,7 +55,7 @@ def read_record(
         record: dict[str, Any] = json.loads(path.read_bytes())
         kept = record.pop("sha256")
     except FileNotFoundError:
-        raise ValueError(f"{folder}: no {what}; make them with {command}") from None
+        raise ValueError(f"{folder}: no {what}; train with {command}") from None
     except (ValueError, KeyError, AttributeError, TypeError):
         record, kept = {}, None
     if kept != _sha256(record):

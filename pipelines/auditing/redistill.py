@@ -51,7 +51,7 @@ def redistill(
     missing = [one for one in range(count) if not finished(folder, one).exists()]
     seconds = 0.0 if beside else _estimate(opened, several, len(missing))
     kind = needed(opened.frozen.method)
-    besides = ", plus experts for each" if kind is not None and kind.name == "experts" else ""
+    besides = ", plus their experts" if kind is not None and kind.name == "experts" else ""
     yield Progress(f"{stage}s", 0, count, f"about {spoken(seconds)}{besides}" if seconds else "")
     long = shared and seconds > ALONE and len(missing) > 1
     company = (

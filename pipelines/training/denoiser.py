@@ -26,7 +26,7 @@ from pipelines.run.patients import Patients, read_patients
 from pipelines.run.progress import Progress, timed
 from pipelines.run.store import Json, Run, claimed
 
-BEARS = ((280, 60), (1150, 16), (2950, 5))
+BEARS = ((280, 60), (1150, 24), (2950, 5))
 """Films, and the last epochs over so many after which twenty samples passed A5b: docs/minimax.md.
 Measured on chest films of 32 px with the preset for two cores."""
 

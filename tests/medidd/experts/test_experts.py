@@ -223,7 +223,7 @@ def test_too_few_epochs_are_refused_by_both_numbers(made: Path) -> None:
 
 def test_they_can_be_named_before_they_are_made(tmp_path: Path, source: Callable) -> None:
     trajectories = Trajectories(tmp_path / "later", F, ABOUT)
-    with pytest.raises(ValueError, match=r"later: no experts; make them with medidd experts"):
+    with pytest.raises(ValueError, match=r"later: no experts; train with medidd experts"):
         _ = trajectories.sha256
     list(trained().make(tmp_path / "later", source, ABOUT))
     assert len(trajectories.sha256) == 64

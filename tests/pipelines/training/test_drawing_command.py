@@ -165,7 +165,7 @@ REFUSED: dict[str, tuple[Refused, str]] = {
         lambda source, denoiser, run: distill(
             source, run, "--method", "mtt", "--experts", denoiser.path, *MATCHING
         ),
-        "no experts; make them with medidd experts",
+        "no experts; train with medidd experts",
     ),
     "a folder without a denoiser": (
         lambda source, _, run: draw(source, source.folder, run),
