@@ -86,7 +86,7 @@ def test_one_that_was_made_for_something_else_is_refused_by_its_name(
 
 def test_one_that_is_not_there_or_not_finished_is_refused(made: Trained, tmp_path: Path) -> None:
     nowhere = again(made, folder=tmp_path / "nowhere")
-    with pytest.raises(ValueError, match="nowhere: no denoiser; make them with medidd denoiser"):
+    with pytest.raises(ValueError, match="nowhere: no denoiser; train with medidd denoiser"):
         _ = nowhere.theta
     (made.folder / WEIGHTS).unlink()
     with pytest.raises(ValueError, match=r"made: the denoiser is not finished; continue with med"):

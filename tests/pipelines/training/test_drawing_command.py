@@ -169,7 +169,7 @@ REFUSED: dict[str, tuple[Refused, str]] = {
     ),
     "a folder without a denoiser": (
         lambda source, _, run: draw(source, source.folder, run),
-        "no denoiser; make them with medidd denoiser",
+        "no denoiser; train with medidd denoiser",
     ),
     "another start": (
         lambda source, denoiser, run: draw(source, denoiser.path, run, "--start", "kmeans"),
