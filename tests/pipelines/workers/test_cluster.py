@@ -96,7 +96,7 @@ def test_nodes_make_the_same_bytes_and_what_is_lost_with_one_is_made_again(
 
     program = "pipelines.auditing.beside"
     with Cluster(cluster.address).helping(there, program, "null", most=2):
-        assert waited(done, 120)
+        assert waited(done, 300)
         finished = {name: (there / "private/nulls" / name).stat().st_mtime_ns for name in done()}
         cluster.lose()
         assert waited(lambda: len(done()) == COUNT, 120)
