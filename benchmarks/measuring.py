@@ -26,7 +26,7 @@ from medidd.architectures import convnet
 from medidd.data import RealSet, Source, SyntheticSet
 from medidd.denoisers.presets import usual
 from medidd.denoisers.trained import Trained
-from medidd.distill import Decodes, Draws, Method, Prepares, learned
+from medidd.distill import Decodes, DrawsImages, Method, Prepares, learned
 from medidd.experts.trajectories import Experts, Trajectories
 from medidd.features import FEATURES
 from medidd.fields import fields, make
@@ -225,7 +225,7 @@ def _path(step: Step, form: str, folder: Path, device: torch.device) -> Iterator
     s = SyntheticSet(*(tensor.to(device) for tensor in (images, hard, torch.zeros(()))))
     t = Films(films.clamp_(-2, 2).to(device), labels.to(device), step.classes)
     method = _method(step, t, folder)
-    if isinstance(method, Draws) and isinstance(method, Decodes):
+    if isinstance(method, DrawsImages) and isinstance(method, Decodes):
         s = method.encode(s)  # the noise that images are drawn from, and the weights
     if isinstance(method, Prepares):
         s = method.prepare(s)

@@ -87,7 +87,7 @@ class Starts(Protocol):
 
 
 @runtime_checkable
-class Draws(Protocol):
+class DrawsImages(Protocol):
     """A method that draws its images from a model that it trains on T (``SyntheticSet.model``).
 
     Attributes:

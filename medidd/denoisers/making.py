@@ -134,8 +134,8 @@ def _trained(path: Path, state: State, how: Training, losses: Losses) -> Iterato
 def _save(path: Path, state: State) -> None:
     tensors = {f"theta.{n}": w for n, w in state.theta.items()}
     tensors |= {f"average.{n}": w for n, w in state.average.items()}
-    for index, kept_ in state.optimizer.state_dict()["state"].items():
-        tensors |= {f"optimizer.{index}.{name}": value for name, value in kept_.items()}
+    for index, moments in state.optimizer.state_dict()["state"].items():
+        tensors |= {f"optimizer.{index}.{name}": value for name, value in moments.items()}
     kept = {n: t.detach().cpu().contiguous().clone() for n, t in tensors.items()}
     kept["rng"] = state.rng.get_state()
     with whole(path) as partial:

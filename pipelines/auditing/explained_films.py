@@ -16,7 +16,7 @@ from torch import Tensor
 from medidd.data import NORMALIZATION, at_once
 from medidd.denoisers.denoiser import Denoiser
 from medidd.denoisers.draws import Draws
-from medidd.distill import Draws as DrawsItsImages
+from medidd.distill import DrawsImages
 from medidd.fields import values
 from medidd.network import Weights
 from pipelines.auditing.canaries import canary_folder
@@ -54,7 +54,7 @@ def explained(
         canaries: distillations with planted patients, if there are any.
     """
     method: Any = opened.recipe.method
-    if not isinstance(method, DrawsItsImages):
+    if not isinstance(method, DrawsImages):
         return None
     paths: dict[Release, Path] = {release: opened.run.checkpoint}
     if nulls is not None:

@@ -17,7 +17,7 @@ import torch
 
 from medidd import fields
 from medidd.data import NORMALIZATION
-from medidd.distill import Draws, Prepares
+from medidd.distill import DrawsImages, Prepares
 from pipelines.evaluation.utility import recipient, told
 from pipelines.learning.job import versions
 from pipelines.learning.opened_run import OpenedRun
@@ -98,7 +98,7 @@ def _are_step_sizes(found: Json, opened: OpenedRun) -> bool:
 def _shape(opened: OpenedRun) -> list[int]:
     """Returns the shape of the step sizes of a run's release, found out on gray pictures."""
     recipe, size = opened.recipe, opened.frozen.size
-    if isinstance(recipe.method, Draws) or "experts" in fields.values(recipe.method):
+    if isinstance(recipe.method, DrawsImages) or "experts" in fields.values(recipe.method):
         return []  # a single one
     gray = torch.zeros(recipe.classes, 1, size, size)
     begun = replace(recipe, start="noise").begun(gray, torch.arange(recipe.classes), generator(0))

@@ -13,8 +13,8 @@ from medidd import fields
 from medidd.architectures import ARCHITECTURES
 from medidd.data import SyntheticSet
 from medidd.denoisers.presets import usual
-from medidd.denoisers.trained import Configuration, Trained, read_configuration, record
-from medidd.distill import Decodes, Draws, Method, Prepares, Starts, by_ipc
+from medidd.denoisers.trained import Configuration, Trained, record
+from medidd.distill import Decodes, DrawsImages, Method, Prepares, Starts, by_ipc
 from medidd.experts.files import read_record
 from medidd.experts.trajectories import Trajectories
 from medidd.methods import METHODS
@@ -117,9 +117,10 @@ class Recipe:
         """
         held = fields.values(self.method)
         try:
-            require_films(folder, record(folder)["about"], about, "medidd denoiser")
+            found = record(folder)
+            require_films(folder, found["about"], about, "medidd denoiser")
             # That of an audit has another seed than the run's.
-            how = read_configuration(folder)
+            how = Configuration.from_json(found["configuration"])
             denoiser = dataclasses.replace(
                 held["denoiser"], folder=folder, about=about, configuration=how
             )
@@ -132,7 +133,7 @@ class Recipe:
     @property
     def origin(self) -> str:
         """What the released images started from, for audits."""
-        return self.method.origin if isinstance(self.method, Draws) else self.start
+        return self.method.origin if isinstance(self.method, DrawsImages) else self.start
 
     @property
     def shown(self) -> int:

@@ -1,6 +1,6 @@
 """What a recipe must fulfil before any film is read."""
 
-from medidd.distill import Draws, Method, Requires
+from medidd.distill import DrawsImages, Method, Requires
 from medidd.methods import METHODS
 from medidd.starts import STARTS
 from pipelines.run.errors import Exit, Stop
@@ -70,7 +70,7 @@ def require_drawing(name: str, method: Method, start: str, *, private: bool) -> 
     Raises:
         Stop: it does not, or would ask.
     """
-    if not isinstance(method, Draws):
+    if not isinstance(method, DrawsImages):
         return
     if start != "noise":
         raise Stop(

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from medidd.distill import Draws
+from medidd.distill import DrawsImages
 from medidd.fields import values
 from pipelines.auditing.explained_films import explains
 from pipelines.auditing.matched_statistics import matched
@@ -103,7 +103,7 @@ def _tracing(
 ) -> tuple[int, Callable[[Sequence[Release], Films], object]]:
     """Returns how often A1 looks at all films, and what it does each time."""
     method: Any = recipe.method
-    if isinstance(method, Draws):
+    if isinstance(method, DrawsImages):
         denoiser = values(method)["denoiser"]
         theta = {name: weight.to(frozen.device) for name, weight in denoiser.theta.items()}
         explained = explains(denoiser.denoiser, theta, 0)

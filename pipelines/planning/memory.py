@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from medidd.distill import Draws
+from medidd.distill import DrawsImages
 from medidd.evaluate import RECIPIENT, log_probabilities
 from medidd.experts.teachers import TEACHING
 from medidd.fields import values
@@ -209,7 +209,7 @@ def _screened(opened: OpenedRun, recipe: Recipe) -> None:
     release = Release(torch.rand(shown, 1, frozen.size, frozen.size), labels)
     few = everybody.at(range(min(CHUNK, len(everybody))))
     method: Any = recipe.method
-    if isinstance(method, Draws):
+    if isinstance(method, DrawsImages):
         denoiser = values(method)["denoiser"]
         theta = {name: weight.to(frozen.device) for name, weight in denoiser.theta.items()}
         explained = explains(denoiser.denoiser, theta, frozen.seed)

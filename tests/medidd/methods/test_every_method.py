@@ -18,7 +18,16 @@ from torch import Tensor
 
 from medidd.architectures import convnet
 from medidd.data import Question, RealSet, SyntheticSet
-from medidd.distill import Classifies, Decodes, Draws, Method, Prepares, by_ipc, distill, learned
+from medidd.distill import (
+    Classifies,
+    Decodes,
+    DrawsImages,
+    Method,
+    Prepares,
+    by_ipc,
+    distill,
+    learned,
+)
 from medidd.evaluate import Training, log_probabilities, train
 from medidd.features import LowFrequencies
 from medidd.fields import fields
@@ -466,8 +475,8 @@ def test_whoever_learns_a_model_says_that_images_start_from_it(
 ) -> None:
     method = built(name)
     s = begun(method, films(2)[0])
-    assert bool(s.model) == isinstance(method, Draws) == hasattr(method, "origin")
-    if isinstance(method, Draws):
+    assert bool(s.model) == isinstance(method, DrawsImages) == hasattr(method, "origin")
+    if isinstance(method, DrawsImages):
         assert method.origin not in {"noise", *STARTS}
 
 

@@ -18,7 +18,7 @@ from medidd.data import RealSet, SyntheticSet
 from medidd.denoisers.shapes import Shape
 from medidd.denoisers.trained import Configuration, Trained
 from medidd.denoisers.training import Training
-from medidd.distill import Draws, Method, Prepares
+from medidd.distill import DrawsImages, Method, Prepares
 from medidd.features import LowFrequencies
 from medidd.fields import fields, make
 from medidd.kernels import ConvKernel, FCKernel
@@ -67,7 +67,7 @@ class Row:
         if self.method == "soft-label":
             soft = soft * 0.8 + 0.2 / self.classes
         s = SyntheticSet(images.clamp(-2, 2).to(dtype), soft.to(dtype), torch.zeros(()).to(dtype))
-        if isinstance(method, Draws):
+        if isinstance(method, DrawsImages):
             s = method.encode(s)
             for name, weight in s.model.items():  # of fresh weights the last are 0
                 s.model[name] = weight + 0.1 * torch.randn(weight.shape, generator=rng).to(dtype)
