@@ -160,7 +160,7 @@ def _descended(theta: Weights, losses: Iterator[Tensor], how: Training) -> Weigh
     for weight in theta.values():
         weight.requires_grad_()
     optimizer = torch.optim.SGD(
-        theta.values(), lr=how.lr, momentum=how.momentum, weight_decay=how.weight_decay
+        theta.values(), lr=how.lr, momentum=how.momentum, weight_decay=how.weight_decay, fused=True
     )
     schedule = torch.optim.lr_scheduler.MultiStepLR(optimizer, [how.steps // 2], gamma=0.1)
     mean = {name: torch.zeros_like(weight) for name, weight in theta.items()}

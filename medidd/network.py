@@ -35,8 +35,9 @@ class Architecture:
 
     Attributes:
         make: builds the module. It must have exactly two children, ``features`` (images to
-            vectors) and ``classifier`` (vectors to logits), and no buffers, because running
-            statistics would make one image's value depend on another's.
+            vectors) and ``classifier`` (vectors to logits), no weights that are used in two places,
+            and no buffers, because running statistics would make one image's value depend on
+            another's.
     """
 
     make: Callable[[], nn.Module]
@@ -47,6 +48,9 @@ class Architecture:
             module = self.make()
         if next(module.buffers(), None) is not None:
             raise ValueError("the network has running statistics; use group or instance norm")
+        named = list(module.named_parameters(remove_duplicate=False))
+        if len({id(weight) for _, weight in named}) < len(named):
+            raise ValueError("the network uses some of its weights in two places")
         object.__setattr__(self, "_module", module)
 
     def init(self, rng: torch.Generator, like: Tensor | None = None) -> Weights:
@@ -73,13 +77,15 @@ class Architecture:
             inputs: of the module.
             named: more inputs, by name.
         """
-        return functional_call(self._module, theta, inputs, named)
+        return functional_call(self._module, theta, inputs, named, tie_weights=False)
 
     def embed(self, theta: Weights, x: Tensor) -> Tensor:
         """Returns psi(x), the features before the classifier, (n, D)."""
         prefix = "features."
         features = {n.removeprefix(prefix): w for n, w in theta.items() if n.startswith(prefix)}
-        vectors: Tensor = functional_call(self._module.get_submodule("features"), features, (x,))
+        vectors: Tensor = functional_call(
+            self._module.get_submodule("features"), features, (x,), tie_weights=False
+        )
         return vectors
 
 

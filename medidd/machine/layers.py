@@ -1,20 +1,22 @@
 """Three layers of the ConvNet that torch's CPU kernels compute slowly, by other arithmetic.
 
-A convolution of one channel is limited by memory, and torch's gradient with respect to its weights
-takes 4 times as long as reading its inputs. The average of 2 x 2 pixels takes 4 times as long as
-the norm before it. The second derivative of a norm is made of some twenty passes over the images;
-here they are seven. The values are those of ``Conv2d``, ``GroupNorm`` and ``AvgPool2d`` after
-``ReLU``, but for rounding, and so are first and second derivatives. On a GPU torch's own kernels
-are used.
+A convolution of one channel is limited by memory, and on some processors torch's gradient with
+respect to its weights takes 4 times as long as reading its inputs. The average of 2 x 2 pixels
+takes 4 times as long as the norm before it. The second derivative of a norm is made of some twenty
+passes over the images; here they are seven. The values are those of ``Conv2d``, ``GroupNorm`` and
+``AvgPool2d`` after ``ReLU``, but for rounding, and so are first and second derivatives. On a GPU
+torch's own kernels are used.
 """
 
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import avg_pool2d, pad, relu, unfold
+from torch.nn.functional import avg_pool2d, pad, relu
 
+from medidd.machine.operators import Operator
 from medidd.machine.precision import narrow
+from medidd.machine.products import product
 
 FEW = 3
 """Input channels up to which a convolution is limited by memory, not by arithmetic."""
@@ -58,12 +60,8 @@ class FewChannelConvolution(Convolution):
             found: Tensor = self._conv_forward(input, self.weight, self.bias)
             return found
         n, _, height, width = input.shape
-        # As products of matrices with the 9 C values under each filter. One matrix for each image,
-        # for the gradient of a product that broadcasts would first copy all images. The bias is the
-        # weight of a row of ones.
-        under = pad(unfold(input, 3, padding=1), (0, 0, 0, 1), value=1.0)
         weight = torch.cat([self.weight.flatten(1), self.bias[:, None]], 1)
-        return torch.bmm(weight.expand(n, -1, -1), under).view(n, -1, height, width)
+        return product(weight, _under(input)).view(n, -1, height, width)
 
 
 def convolution(channels: int, filters: int) -> nn.Module:
@@ -103,6 +101,14 @@ class HalvedReLU(nn.Module):
         return halved
 
 
+def _under(images: Tensor) -> Tensor:
+    """Returns the 9 C values under the filters at each pixel, and a one, (n, 9 C + 1, H W)."""
+    n, channels, height, width = images.shape
+    around = pad(images, [1] * 4).unfold(2, 3, 1).unfold(3, 3, 1)
+    values = around.permute(0, 1, 4, 5, 2, 3).reshape(n, 9 * channels, height * width)
+    return pad(values, (0, 0, 0, 1), value=1.0)
+
+
 def _pairs(x: Tensor) -> Tensor:
     """Returns images with their rows in pairs, (n, C, H / 2, 2, W)."""
     n, channels, height, width = x.shape
@@ -121,9 +127,7 @@ def _above(g: Tensor, x: Tensor) -> Tensor:
     return kept
 
 
-class _HalvedReLU(torch.autograd.Function):
-    generate_vmap_rule = True
-
+class _HalvedReLU(Operator):
     @staticmethod
     def forward(x: Tensor) -> Tensor:
         # Half by half, because what is half as large stays in the processor's caches.
@@ -140,10 +144,8 @@ class _HalvedReLU(torch.autograd.Function):
         return spread
 
 
-class _SpreadAbove(torch.autograd.Function):
+class _SpreadAbove(Operator):
     """A quarter of each value to those of its 2 x 2 pixels that are above 0."""
-
-    generate_vmap_rule = True
 
     @staticmethod
     def forward(g: Tensor, x: Tensor) -> Tensor:
@@ -161,10 +163,8 @@ class _SpreadAbove(torch.autograd.Function):
         return _average(*_pairs(_above(grads[0], *ctx.saved_tensors)).unbind(3)), None
 
 
-class _Norm(torch.autograd.Function):
+class _Norm(Operator):
     """Instance norm; its outputs are the images, and the mean and 1 / deviation of each (n, C)."""
-
-    generate_vmap_rule = True
 
     @staticmethod
     def forward(x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> tuple[Tensor, ...]:
@@ -183,10 +183,8 @@ class _Norm(torch.autograd.Function):
         return (*_NormGradient.apply(grads[0], *ctx.saved_tensors), None)
 
 
-class _NormGradient(torch.autograd.Function):
+class _NormGradient(Operator):
     """The gradients of instance norm with respect to images, scale and shift."""
-
-    generate_vmap_rule = True
 
     @staticmethod
     def forward(g: Tensor, x: Tensor, weight: Tensor, mean: Tensor, r: Tensor) -> Any:
@@ -235,7 +233,9 @@ class _NormGradient(torch.autograd.Function):
 
 def _dot(a: Tensor, b: Tensor) -> Tensor:
     """Returns the sums over pixels of products (n, C) of two images (n, C, pixels)."""
-    return torch.einsum("ncp,ncp->nc", a, b)
+    # A product of matrices is five times as slow on some processors, for each has a single row.
+    dot: Tensor = torch.linalg.vecdot(a, b)
+    return dot
 
 
 def _sum(parts: list[tuple[Tensor, Tensor]], constant: Tensor) -> Tensor:

@@ -44,6 +44,18 @@ def test_running_statistics_are_refused(norm: nn.Module) -> None:
         Architecture(make)
 
 
+def test_weights_in_two_places_are_refused() -> None:
+    def make() -> nn.Module:
+        module = nn.Sequential()
+        module.add_module("features", nn.Linear(3, 3))
+        module.add_module("classifier", nn.Linear(3, 3))
+        module.classifier.weight = module.features.weight
+        return module
+
+    with pytest.raises(ValueError, match="some of its weights in two places"):
+        Architecture(make)
+
+
 def test_a_module_of_other_inputs_is_called_with_weights_as_an_argument(
     rng: torch.Generator,
 ) -> None:

@@ -1,0 +1,20 @@
+"""What the operators with derivatives of their own have in common."""
+
+import inspect
+from typing import Any
+
+import torch
+
+
+class Operator(torch.autograd.Function):
+    """A function whose derivative is written by hand.
+
+    torch looks up the parameters of ``forward`` at each call, which takes longer than a small
+    image; here they are looked up once.
+    """
+
+    generate_vmap_rule = True
+
+    def __init_subclass__(cls, **named: Any) -> None:
+        super().__init_subclass__(**named)
+        cls.forward.__signature__ = inspect.signature(cls.forward)  # type: ignore[attr-defined]
