@@ -22,9 +22,10 @@ from torch.nn.functional import interpolate
 from medidd.architectures import ARCHITECTURES
 from medidd.data import NORMALIZATION, RealSet
 from medidd.distill import distill
-from medidd.evaluate import RECIPIENT, log_probabilities, score, train
+from medidd.evaluate import RECIPIENT, log_probabilities, train
 from medidd.methods import RFAD
 from medidd.network import Network, Several
+from medidd.scores.films import score
 from medidd.starts import STARTS, begin
 
 WIDTH = 32

@@ -28,8 +28,9 @@ from torch.nn.functional import interpolate
 
 from medidd.data import NORMALIZATION, SyntheticSet
 from medidd.distill import Classifies, Decodes, distill
-from medidd.evaluate import RECIPIENT, log_probabilities, train, weighted_auc
+from medidd.evaluate import RECIPIENT, log_probabilities, train
 from medidd.machine.allocator import keep_memory
+from medidd.scores.films import weighted_auc
 from pipelines.learning.asking import asking
 from pipelines.learning.recipe import recipe, usual_start
 from pipelines.run.budget import Budget

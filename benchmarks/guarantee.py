@@ -29,9 +29,10 @@ from torch.nn.functional import interpolate
 
 from medidd.data import NORMALIZATION
 from medidd.distill import Classifies, Decodes, distill
-from medidd.evaluate import RECIPIENT, log_probabilities, score, train
+from medidd.evaluate import RECIPIENT, log_probabilities, train
 from medidd.experts.teachers import TEACHING
 from medidd.machine.allocator import keep_memory
+from medidd.scores.films import score
 from pipelines.learning.asking import asking
 from pipelines.learning.recipe import Recipe, recipe
 from pipelines.run.budget import Budget

@@ -32,7 +32,7 @@ from medidd.denoisers import making
 from medidd.denoisers.presets import usual
 from medidd.denoisers.trained import Trained
 from medidd.distill import Classifies, Decodes, Prepares, Starts, distill
-from medidd.evaluate import NOISE, RECIPIENT, Training, log_probabilities, score, train
+from medidd.evaluate import NOISE, RECIPIENT, Training, log_probabilities, train
 from medidd.experts.teachers import TEACHING, teachers
 from medidd.experts.trajectories import Experts, Trajectories
 from medidd.features import FEATURES
@@ -40,6 +40,7 @@ from medidd.fields import fields, make, values
 from medidd.kernels import KERNELS
 from medidd.machine.allocator import keep_memory
 from medidd.methods import METHODS
+from medidd.scores.films import score
 from medidd.starts import STARTS, begin
 from pipelines.cli.options.shared import parsed
 

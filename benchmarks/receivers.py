@@ -34,8 +34,9 @@ from medidd.architectures import ARCHITECTURES
 from medidd.data import NORMALIZATION
 from medidd.dicom.reading import DEFAULT
 from medidd.distill import Prepares, distill
-from medidd.evaluate import RECIPIENT, Training, log_probabilities, score, train
+from medidd.evaluate import RECIPIENT, Training, log_probabilities, train
 from medidd.machine.allocator import keep_memory
+from medidd.scores.films import score
 from pipelines.bundle.programs import PROGRAMS, program
 from pipelines.evaluation.utility import NETWORKS, told
 from pipelines.learning.asking import plainly

@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from docs.uses.cohorts import seen
-from medidd.evaluate import log_probabilities, weighted_auc
+from medidd.evaluate import log_probabilities
 from medidd.network import Network, Weights
+from medidd.scores.films import weighted_auc
 from privacy.release import Films
 
 REPLICATES = 1000

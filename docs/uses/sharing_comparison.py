@@ -19,9 +19,10 @@ from torch.nn.functional import one_hot
 
 from medidd.architectures import convnet
 from medidd.data import NORMALIZATION
-from medidd.evaluate import NOISE, RECIPIENT, log_probabilities, score, train
+from medidd.evaluate import NOISE, RECIPIENT, log_probabilities, train
 from medidd.experts.teachers import TEACHING
 from medidd.network import Network, Weights
+from medidd.scores.films import score
 from medidd.starts import STARTS, begin
 from pipelines.run.release_file import Release
 from privacy.release import Films

@@ -1,1 +1,1 @@
-"""Scores beyond those of single films: of patients, and beside baselines with equal labels."""
+"""Scores of films and of patients, and beside baselines with equal labels."""

@@ -19,15 +19,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from medidd.data import NORMALIZATION
-from medidd.evaluate import (
-    METRICS,
-    Interval,
-    log_probabilities,
-    replicated,
-    train,
-    train_together,
-)
+from medidd.evaluate import log_probabilities, train, train_together
 from medidd.network import Weights
+from medidd.scores.films import METRICS, Interval, replicated
 from pipelines.evaluation.ranked_sets import HARD, RELEASE, SOFT, Sets, Setting
 from pipelines.evaluation.ranking_scores import augmentation_robust, label_robust
 from pipelines.evaluation.utility import nets_of, recipient, said, said_of_all_films

@@ -17,17 +17,10 @@ from torch import Tensor
 from medidd.augment import RADIOGRAPH
 from medidd.data import NORMALIZATION
 from medidd.distill import Classifies
-from medidd.evaluate import (
-    NOISE,
-    RECIPIENT,
-    Training,
-    log_probabilities,
-    score,
-    train,
-    train_together,
-)
+from medidd.evaluate import NOISE, RECIPIENT, Training, log_probabilities, train, train_together
 from medidd.experts.teachers import TEACHING, Teachers
 from medidd.network import Weights
+from medidd.scores.films import score
 from medidd.starts import BASELINES, STARTS, begin
 from pipelines.evaluation.elsewhere import Elsewhere
 from pipelines.evaluation.noisy_means import class_means

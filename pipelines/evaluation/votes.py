@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from medidd.evaluate import score
+from medidd.scores.films import score
 from medidd.scores.patient_vote import Ballot, called, threshold
 from medidd.split import Role
 from pipelines.run.patients import Patients

@@ -2,7 +2,7 @@
 
 The expected calibration error and the reliability diagram of Guo et al. (ICML 2017,
 arXiv:1706.04599) with bins of equally many films (Nixon et al., CVPR Workshops 2019), and the Brier
-score. The unit of the intervals is the patient, as in ``medidd.evaluate``.
+score. The unit of the intervals is the patient, as in ``medidd.scores.films``.
 """
 
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from medidd.evaluate import Interval
+from medidd.scores.films import Interval
 
 Floats = NDArray[np.float64]
 

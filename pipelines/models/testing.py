@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from medidd.evaluate import score
+from medidd.scores.films import score
 from pipelines.evaluation.utility import roc
 from pipelines.models.calibration import calibration
 from pipelines.run.seeds import derived

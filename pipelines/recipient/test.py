@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from medidd.dicom.folder.cohort import Cohort
-from medidd.evaluate import METRICS
+from medidd.scores.films import METRICS
 from pipelines.bundle.checksums import SUMS
 from pipelines.learning.processor import device
 from pipelines.models.films import OwnFilms, read_own, to_test

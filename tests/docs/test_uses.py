@@ -28,7 +28,8 @@ from docs.uses.continual_learning import (
 )
 from docs.uses.judging import REPLICATES, HeldOut, interval
 from medidd.architectures import convnet
-from medidd.evaluate import RECIPIENT, Training, log_probabilities, score
+from medidd.evaluate import RECIPIENT, Training, log_probabilities
+from medidd.scores.films import score
 from privacy.release import Films
 
 SIZE = 16

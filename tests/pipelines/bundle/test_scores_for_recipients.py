@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from medidd.evaluate import score, weighted_auc
+from medidd.scores.films import score, weighted_auc
 from pipelines.run.release_file import Release
 
 FACTS: dict[str, Any] = {

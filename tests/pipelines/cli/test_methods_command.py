@@ -17,10 +17,10 @@ from safetensors import safe_open
 import pipelines.evaluation.utility
 from medidd.architectures import ARCHITECTURES
 from medidd.data import Normalization, SyntheticSet
-from medidd.evaluate import score
 from medidd.fields import fields
 from medidd.methods import METHODS
 from medidd.methods.dd import DD
+from medidd.scores.films import score
 from pipelines.learning.opened_run import open_run
 from pipelines.learning.settings import INGREDIENTS, TRAINED
 from pipelines.run.release_file import read_release

@@ -11,12 +11,7 @@ from sklearn.metrics import balanced_accuracy_score, recall_score, roc_auc_score
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from medidd.evaluate import (
-    METRICS,
-    Interval,
-    score,
-    weighted_auc,
-)
+from medidd.scores.films import METRICS, Interval, score, weighted_auc
 
 
 @given(
