@@ -6,7 +6,7 @@ for one epoch more and resets the momentum at the cut. No iterate is ever chosen
 test patients; ``medidd.scores`` has the scores.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Protocol
@@ -15,6 +15,8 @@ import torch
 from torch import Tensor
 from torch.func import vmap
 from torch.nn.functional import cross_entropy
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
 
 from medidd.augment import Augmentation, draw, each_its_own
 from medidd.data import at_once
@@ -29,6 +31,32 @@ class Draws(Protocol):
         """Returns an augmentation with parameters for each of ``images`` images."""
 
 
+Descent = Callable[[list[Tensor], "Training"], tuple[Optimizer, LRScheduler]]
+"""Takes weights, and how they are trained; returns what changes them, and its step sizes."""
+
+
+def cut_tenfold(weights: list[Tensor], how: "Training") -> tuple[Optimizer, LRScheduler]:
+    """Returns SGD with momentum, whose step size is cut tenfold half-way, as in the papers."""
+    sgd = torch.optim.SGD(
+        weights, lr=how.lr, momentum=how.momentum, weight_decay=how.weight_decay, fused=True
+    )
+    return sgd, torch.optim.lr_scheduler.MultiStepLR(sgd, [how.steps // 2], gamma=0.1)
+
+
+def one_cycle(weights: list[Tensor], how: "Training") -> tuple[Optimizer, LRScheduler]:
+    """Returns AdamW, whose step size rises to its greatest and falls to almost nothing.
+
+    Many images need fewer updates so (Smith & Topin 2017, arXiv:1708.07120; Loshchilov & Hutter,
+    ICLR 2019, arXiv:1711.05101).
+    """
+    adam = torch.optim.AdamW(
+        weights, how.lr, (how.momentum, 0.999), weight_decay=how.weight_decay, fused=True
+    )
+    return adam, torch.optim.lr_scheduler.OneCycleLR(
+        adam, how.lr, total_steps=how.steps + 1, cycle_momentum=False
+    )
+
+
 @dataclass(frozen=True)
 class Training:
     """How a recipient trains a classifier; the defaults are those of the papers.
@@ -36,14 +64,15 @@ class Training:
     Attributes:
         steps: updates of the weights; these are epochs if a batch holds all images.
         batch: images per update; of a smaller set, all images.
-        lr: step size, cut tenfold half-way.
-        momentum: momentum of SGD.
-        weight_decay: weight decay of SGD.
+        lr: the greatest step size.
+        momentum: share of the former gradients that an update keeps.
+        weight_decay: share of the weights that is taken away for each unit of step size.
         augment: draws an augmentation for one batch, with parameters per image; None for none.
         noise: standard deviation of the Gaussian noise that each image gets anew at each update, in
             standardised units. It keeps a network from reading single pixels of a few images.
         averaged: share of the updates, at the end, whose weights are averaged (Izmailov et al., UAI
             2018, arXiv:1803.05407); 0 takes the last ones.
+        descent: what changes the weights, and how its step size falls.
     """
 
     steps: int = 300
@@ -54,6 +83,7 @@ class Training:
     augment: Draws | None = None
     noise: float = 0.0
     averaged: float = 0.0
+    descent: Descent = cut_tenfold
 
 
 RECIPIENT = Training(steps=300, augment=draw)
@@ -147,17 +177,14 @@ def train_together(
 
 
 def _descended(theta: Weights, losses: Iterator[Tensor], how: Training) -> Weights:
-    """Takes ``how.steps`` steps of SGD, each down the next loss at theta, which is changed.
+    """Takes ``how.steps`` steps, each down the next loss at theta, which is changed.
 
     Returns:
         The weights after the last step, or the mean of those of the last steps.
     """
     for weight in theta.values():
         weight.requires_grad_()
-    optimizer = torch.optim.SGD(
-        theta.values(), lr=how.lr, momentum=how.momentum, weight_decay=how.weight_decay, fused=True
-    )
-    schedule = torch.optim.lr_scheduler.MultiStepLR(optimizer, [how.steps // 2], gamma=0.1)
+    optimizer, schedule = how.descent(list(theta.values()), how)
     mean = {name: torch.zeros_like(weight) for name, weight in theta.items()}
     last = max(round(how.averaged * how.steps), 1)
     for step, loss in enumerate(islice(losses, how.steps)):

@@ -16,12 +16,14 @@ from torch.nn.functional import one_hot
 
 from medidd.augment import draw
 from medidd.data import SyntheticSet
-from medidd.evaluate import Training, log_probabilities, train
+from medidd.evaluate import Training, log_probabilities, one_cycle, train
 from medidd.network import Network, Weights
 
-TEACHING = Training(steps=400, batch=64, augment=draw)
+TEACHING = Training(
+    steps=250, batch=32, lr=3e-3, weight_decay=1e-2, descent=one_cycle, augment=draw
+)
 """How a network is trained on all films. A few images need every step to see all of them; many
-images need batches."""
+images need batches, and are learned in fewer updates by AdamW."""
 
 
 @dataclass(frozen=True)

@@ -253,6 +253,7 @@ def told(how: Training, width: int) -> Json:
         width: filters per block of the ConvNet.
     """
     facts = asdict(how)
+    del facts["descent"]  # a recipient's is that of the papers
     facts["augment"] = [] if how.augment is None else list(RADIOGRAPH)
     return facts | {"networks": NETWORKS, "width": width}
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from math import cos, pi
 
 import pytest
 import torch
@@ -16,6 +17,7 @@ from medidd.augment import OPERATIONS, Omega, draw, draw_each
 from medidd.evaluate import (
     Training,
     log_probabilities,
+    one_cycle,
     published,
     train,
     train_together,
@@ -53,6 +55,39 @@ def test_training_is_momentum_and_decay_with_a_step_cut_half_way(
             velocity[name] = 0.7 * velocity[name] + grad + 0.01 * weight.detach()
         lr = 0.1 if step < 3 else 0.01
         theta = {name: (w - lr * velocity[name]).detach() for name, w in theta.items()}
+    for name, weight in theta.items():
+        torch.testing.assert_close(trained[name], weight, rtol=1e-8, atol=1e-10)
+
+
+def test_one_cycle_is_adam_whose_step_rises_and_falls(films: Callable) -> None:
+    images, labels = films(3, dtype=torch.double)
+    f, y, steps, greatest = mlp(2, 1, 16, width=8), soft(labels, torch.double), 9, 0.01
+    how = Training(steps=steps, lr=greatest, momentum=0.7, weight_decay=0.1, descent=one_cycle)
+    trained = train(f, images, y, how, seeded())
+
+    def between(one: float, other: float, share: float) -> float:
+        return other + (one - other) * (1 + cos(pi * share)) / 2
+
+    # As in Smith & Topin's code: from 1/25 to the greatest in three tenths of the steps.
+    least, top = greatest / 25, 0.3 * (steps + 1) - 1
+    rates = [
+        between(least, greatest, step / top)
+        if step <= top
+        else between(greatest, least / 1e4, (step - top) / (steps - top))
+        for step in range(steps)
+    ]
+    theta = f.init(seeded(), like=images)
+    first, second = ({name: torch.zeros_like(w) for name, w in theta.items()} for _ in range(2))
+    for step, rate in enumerate(rates, start=1):
+        leaves = {name: weight.requires_grad_() for name, weight in theta.items()}
+        loss = -(y * f(leaves, images).log_softmax(1)).sum(1).mean()
+        grads = torch.autograd.grad(loss, list(leaves.values()))
+        for (name, weight), grad in zip(leaves.items(), grads, strict=True):
+            first[name] = 0.7 * first[name] + 0.3 * grad
+            second[name] = 0.999 * second[name] + 0.001 * grad.square()
+            mean, size = first[name] / (1 - 0.7**step), second[name] / (1 - 0.999**step)
+            kept = weight.detach() * (1 - rate * 0.1)
+            theta[name] = kept - rate * mean / (size.sqrt() + 1e-8)
     for name, weight in theta.items():
         torch.testing.assert_close(trained[name], weight, rtol=1e-8, atol=1e-10)
 
