@@ -1,7 +1,7 @@
 """How a synthetic set is made: from names on a command line to a method, a start and networks."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from medidd import fields
-from medidd.architectures import ARCHITECTURES
+from medidd.architectures import ARCHITECTURES, SMALLEST
 from medidd.data import SyntheticSet
 from medidd.denoisers.presets import usual
 from medidd.denoisers.trained import Configuration, Trained, record
@@ -266,18 +266,32 @@ def undrawn(made: Mapping[str, Any] | None, classes: int, size: int) -> Trained:
 
 @cache
 def built(classes: int, size: int, width: int) -> Mapping[str, Architecture]:
-    """Returns every architecture for gray images of ``size`` px.
+    """Returns every architecture for gray images of ``size`` px, by name.
 
-    Kept, for a run asks many times and a ResNet takes a quarter of a second; a network has no
-    weights of its own, so it can be shared.
+    Each is made when it is first asked for: some take a library that takes a second to load. All
+    are kept, for a run asks many times; a network has no weights of its own, so it can be shared.
 
     Raises:
         Stop: the images are too small for one of them.
     """
-    try:
-        return {
-            name: make(classes, 1, size, **({"width": width} if name == "convnet" else {}))
-            for name, make in ARCHITECTURES.items()
-        }
-    except ValueError as error:
-        raise Stop(f"--size: {error}", Exit.USAGE) from None
+    if size < SMALLEST:
+        raise Stop(f"--size: {size} px is too small; use {SMALLEST} px or more", Exit.USAGE)
+    return _Built(classes, size, width)
+
+
+class _Built(Mapping[str, Architecture]):
+    def __init__(self, classes: int, size: int, width: int) -> None:
+        self._shape, self._width = (classes, 1, size), width
+        self._made: dict[str, Architecture] = {}
+
+    def __getitem__(self, name: str) -> Architecture:
+        if name not in self._made:
+            more = {"width": self._width} if name == "convnet" else {}
+            self._made[name] = ARCHITECTURES[name](*self._shape, **more)
+        return self._made[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(ARCHITECTURES)
+
+    def __len__(self) -> int:
+        return len(ARCHITECTURES)
