@@ -69,6 +69,10 @@ def _measured(method: str, size: int, dicom_dir: Path, ipc: int, place: Path) ->
         brief = ["--count", "1", "--epochs", "12", "--epoch-steps", "1", "--batch", "2"]
         _called(place, "experts", *films, *brief, "--epsilon", "none", "--out", str(place / "of"))
         more += ["--experts", str(place / "of")]
+    if method == "minimax":
+        brief = ["--steps", "1", "--epsilon", "none", "--out", str(place / "of")]
+        _called(place, "denoiser", *films, *brief)
+        more += ["--denoiser", str(place / "of")]
     asked = [*films, *more, "--epsilon", "none", "--device", "cpu", "--out", str(place / "run")]
     said = json.loads(_called(place, "distill", *asked, "--dry-run", "--json"))["memory_bytes"]
     _called(place, "distill", *asked)
@@ -105,6 +109,7 @@ def _called(place: Path, *arguments: str) -> str:
 
 def _shortened(peaks: Path, *arguments: str) -> None:
     """Runs a command, or judges baselines, with few steps, and notes the peaks."""
+    import medidd.denoisers.presets as denoisers
     import pipelines.auditing.recipients
     import pipelines.commands.audit
     import pipelines.commands.distill
@@ -133,6 +138,9 @@ def _shortened(peaks: Path, *arguments: str) -> None:
     judging.RECIPIENT = pipelines.auditing.recipients.RECIPIENT = brief
     judging.TEACHING = replace(judging.TEACHING, steps=STEPS)
     judging.NETWORKS = 1
+    denoisers._ENCODINGS = {
+        name: replace(how, steps=1) for name, how in denoisers._ENCODINGS.items()
+    }
     auditing.matched = partial(auditing.matched, networks=1)
     privacy.likeness.clearness.STRANGERS = 60
     if arguments[0] == "baselines":
