@@ -8,11 +8,17 @@ from pathlib import Path
 import torch
 
 from medidd.dicom.header.identifiers import keyed, tokens_of
+from pipelines.auditing.answering_recipients import answering
 from pipelines.auditing.canaries import canary_releases
 from pipelines.auditing.encoder import Encoder, read_encoder
 from pipelines.auditing.explained_films import explained
 from pipelines.auditing.matched_statistics import matched
-from pipelines.auditing.null_releases import can_calibrate, null_releases, reference_releases
+from pipelines.auditing.null_releases import (
+    can_calibrate,
+    null_folder,
+    null_releases,
+    reference_releases,
+)
 from pipelines.auditing.policies import read_policy
 from pipelines.auditing.recipients import recipients
 from pipelines.auditing.redo import made_again, require_possible
@@ -171,12 +177,21 @@ def _gather(
         canaries = yield from canary_releases(opened, workers=workers)
     outgoing, may = contents(run), declared(opened)
     release = decode(outgoing)
+    fits = recipients(recipe, seed=frozen.seed, device=frozen.device)
+    if nulls is not None:
+        fits = yield from answering(
+            opened,
+            [release, *nulls.releases],
+            null_folder(opened, reference),
+            workers=workers,
+            alone=reference is not None,
+        )
     return Evidence(
         release=release,
         members=opened.patients.members,
         controls=opened.patients.controls,
         nulls=nulls,
-        fits=recipients(recipe, seed=frozen.seed, device=frozen.device),
+        fits=fits,
         matches=matched(recipe, seed=frozen.seed, device=frozen.device),
         encoder=encoder,
         unit=opened.patients.unit,

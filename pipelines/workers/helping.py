@@ -72,8 +72,8 @@ class Here:
                 process.wait()
 
 
-ALONE = 60.0
-"""Seconds that one process works alone: another one takes some ten seconds to begin."""
+ALONE = 20.0
+"""Seconds that one process works alone: another one takes some five to ten seconds to begin."""
 
 TWO = Here()
 """What commands use if nobody says otherwise: a second process."""
