@@ -21,7 +21,7 @@ from torch.nn.functional import adaptive_avg_pool2d
 from medidd.data import NORMALIZATION
 from medidd.machine.allocator import keep_memory
 from pipelines.auditing.canaries import RUNS, planted
-from pipelines.auditing.recipients import recipients
+from pipelines.evaluation.recipients import recipients
 from pipelines.learning.learn import learn
 from pipelines.learning.recipe import Recipe, recipe
 from pipelines.run.release_file import quantized

@@ -110,10 +110,10 @@ def _called(place: Path, *arguments: str) -> str:
 def _shortened(peaks: Path, *arguments: str) -> None:
     """Runs a command, or judges baselines, with few steps, and notes the peaks."""
     import medidd.denoisers.presets as denoisers
-    import pipelines.auditing.recipients
     import pipelines.commands.audit
     import pipelines.commands.distill
     import pipelines.evaluation.networks_ahead
+    import pipelines.evaluation.recipients
     import pipelines.evaluation.utility
     import pipelines.planning.dry_run
     import privacy.likeness.clearness
@@ -135,7 +135,7 @@ def _shortened(peaks: Path, *arguments: str) -> None:
     peaks.mkdir(exist_ok=True)
     judging, auditing = pipelines.evaluation.utility, pipelines.commands.audit
     brief = replace(judging.RECIPIENT, steps=STEPS)
-    judging.RECIPIENT = pipelines.auditing.recipients.RECIPIENT = brief
+    judging.RECIPIENT = pipelines.evaluation.recipients.RECIPIENT = brief
     judging.TEACHING = replace(judging.TEACHING, steps=STEPS)
     judging.NETWORKS = 1
     denoisers._ENCODINGS = {

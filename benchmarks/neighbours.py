@@ -38,8 +38,8 @@ from safetensors.torch import load
 from scipy.stats import norm
 from torch import Tensor
 
-import pipelines.auditing.recipients
 import pipelines.commands.audit
+import pipelines.evaluation.recipients
 import pipelines.evaluation.utility
 from medidd.data import NORMALIZATION
 from medidd.distill import distill as learned
@@ -231,7 +231,7 @@ def main(epsilons: tuple[float, ...], runs: int, simulated: int) -> None:
     """Prints a table, and every difference of texts."""
     harden()
     brief = replace(pipelines.evaluation.utility.RECIPIENT, steps=4)
-    pipelines.evaluation.utility.RECIPIENT = pipelines.auditing.recipients.RECIPIENT = brief
+    pipelines.evaluation.utility.RECIPIENT = pipelines.evaluation.recipients.RECIPIENT = brief
     pipelines.evaluation.utility.TEACHING = replace(TEACHING, steps=4)
     distill.networks_ahead = lambda *_: contextlib.nullcontext()
     with TemporaryDirectory() as name:

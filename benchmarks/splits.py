@@ -26,8 +26,8 @@ from torch.nn import functional as F
 from medidd.data import NORMALIZATION, RealSet
 from medidd.distill import distill
 from medidd.evaluate import Training
-from pipelines.auditing import recipients
 from pipelines.auditing.matched_statistics import matched
+from pipelines.evaluation import recipients
 from pipelines.learning.recipe import Recipe, recipe
 from pipelines.run.release_file import LEVELS as LEVEL
 from pipelines.run.release_file import quantized

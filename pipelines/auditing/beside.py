@@ -17,9 +17,9 @@ def main(path: Path, parent: int, purpose: str) -> None:
     run = joined(path, parent)
     if run is None:
         return
-    from pipelines.auditing.answering_recipients import RECIPIENT
     from pipelines.auditing.canaries import canary_releases
     from pipelines.auditing.null_releases import null_releases
+    from pipelines.evaluation.answering_recipients import RECIPIENT
 
     made: dict[str, Callable[..., Generator[Progress, None, object]]] = {
         "null": null_releases,
@@ -31,15 +31,15 @@ def main(path: Path, parent: int, purpose: str) -> None:
 
 
 def _recipients(run: "OpenedRun", *, beside: bool) -> "Generator[Progress, None, None]":
-    from pipelines.auditing.answering_recipients import answering
-    from pipelines.auditing.null_releases import null_folder, null_releases
+    from pipelines.auditing.null_releases import null_releases
+    from pipelines.evaluation.answering_recipients import answering
     from pipelines.run.release_file import read_release
     from privacy.release import Release
 
     nulls = yield from null_releases(run, beside=beside)  # they are there, and are only read
     own = read_release(run.run)
     releases = [Release(own.display, own.labels), *nulls.releases]
-    yield from answering(run, releases, null_folder(run, None), beside=beside)
+    yield from answering(run, releases, beside=beside)
 
 
 if __name__ == "__main__":

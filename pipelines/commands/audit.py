@@ -8,25 +8,23 @@ from pathlib import Path
 import torch
 
 from medidd.dicom.header.identifiers import keyed, tokens_of
-from pipelines.auditing.answering_recipients import answering
 from pipelines.auditing.canaries import canary_releases
 from pipelines.auditing.encoder import Encoder, read_encoder
 from pipelines.auditing.explained_films import explained
 from pipelines.auditing.matched_statistics import matched
 from pipelines.auditing.null_releases import (
     can_calibrate,
-    null_folder,
     null_releases,
     reference_releases,
 )
 from pipelines.auditing.policies import read_policy
-from pipelines.auditing.recipients import recipients
 from pipelines.auditing.redo import made_again, require_possible
 from pipelines.auditing.reference import read_reference
 from pipelines.bundle.believed import beside_earlier, entry, stated
 from pipelines.bundle.checksums import hashes
 from pipelines.bundle.contents import contents, decode, own_words
 from pipelines.bundle.declared import declared
+from pipelines.evaluation.answering_recipients import answering
 from pipelines.evaluation.utility import NETWORKS
 from pipelines.learning.opened_run import OpenedRun, open_run
 from pipelines.reports.internal import FOLDER, write_internal
@@ -177,15 +175,12 @@ def _gather(
         canaries = yield from canary_releases(opened, workers=workers)
     outgoing, may = contents(run), declared(opened)
     release = decode(outgoing)
-    fits = recipients(recipe, seed=frozen.seed, device=frozen.device)
-    if nulls is not None:
-        fits = yield from answering(
-            opened,
-            [release, *nulls.releases],
-            null_folder(opened, reference),
-            workers=workers,
-            alone=reference is not None,
-        )
+    fits = yield from answering(
+        opened,
+        [release, *(nulls.releases if nulls else ())],
+        workers=workers,
+        alone=reference is not None,
+    )
     return Evidence(
         release=release,
         members=opened.patients.members,

@@ -20,9 +20,9 @@ from medidd.dicom.reading import DEFAULT, Reading
 from pipelines.auditing.encoder import read_encoder
 from pipelines.auditing.matched_statistics import NETWORKS, embedding, gradient
 from pipelines.auditing.policies import read_policy
-from pipelines.auditing.recipients import recipients
 from pipelines.bundle.checksums import hashes
 from pipelines.commands.audit import Audit, identifier_of, judged
+from pipelines.evaluation.recipients import recipients
 from pipelines.foreign.arrays import Scale, UnusableError
 from pipelines.foreign.films import read_side, sides
 from pipelines.foreign.release import Found, chosen, content, null_release, read, released

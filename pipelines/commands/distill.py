@@ -199,8 +199,8 @@ def _made(
         with nullcontext() if place.metrics.exists() else networks_ahead(place, way.workers):
             yield from _release(opened, recipe, way.beforehand, way.ranks)
             yield from _judge(opened)
-    if not place.audit.exists():
-        yield from examine(opened, Level.SCREEN)
+            if not place.audit.exists():
+                yield from examine(opened, Level.SCREEN)
     write_report(place, patients, networks=NETWORKS)
     return place
 

@@ -1,6 +1,7 @@
 """Trains networks for the table of a run in processes beside the command, which shares them.
 
-Those of the baselines do not depend on S, so they are trained while the command learns S.
+Those of the baselines do not depend on S, so they are trained while the command learns S. Those of
+the audit that follows are trained last.
 """
 
 import sys
@@ -52,10 +53,12 @@ def main(path: Path, parent: int, networks: str, other: str = "", ranked: str = 
     run = joined(path, parent)
     if run is None:
         return
+    from pipelines.evaluation.answering_recipients import answering
     from pipelines.evaluation.elsewhere import elsewhere
     from pipelines.evaluation.ranking import ranking
     from pipelines.evaluation.utility import utility
     from pipelines.run.release_file import read_release
+    from privacy.release import Release
 
     there = elsewhere(run, other) if other else None
     for name in networks.split(","):
@@ -66,6 +69,9 @@ def main(path: Path, parent: int, networks: str, other: str = "", ranked: str = 
     release = read_release(run.run)
     for name in networks.split(","):
         for _ in utility(run, release, name, beside=True, elsewhere=there):
+            pass
+    if not run.run.audit.exists():
+        for _ in answering(run, [Release(release.display, release.labels)], beside=True):
             pass
     if ranked == RANKING:
         for name in networks.split(","):

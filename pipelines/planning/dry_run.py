@@ -9,7 +9,7 @@ from medidd.evaluate import RECIPIENT
 from medidd.experts.teachers import TEACHING
 from medidd.starts import BASELINES
 from pipelines.auditing.null_releases import COUNT
-from pipelines.auditing.recipients import RECIPIENTS
+from pipelines.evaluation.recipients import RECIPIENTS
 from pipelines.evaluation.rehearsal import Crowd
 from pipelines.evaluation.utility import NETWORKS
 from pipelines.learning.job import FrozenJob

@@ -14,7 +14,7 @@ from medidd.machine.memory import at_hand, taken
 from medidd.split import LARGEST_SHARE
 from pipelines.auditing.explained_films import explains
 from pipelines.auditing.matched_statistics import matched
-from pipelines.auditing.recipients import RECIPIENTS
+from pipelines.evaluation.recipients import RECIPIENTS
 from pipelines.evaluation.rehearsal import LEARN, Crowd, Need, rehearsed
 from pipelines.learning.asking import standardized
 from pipelines.learning.job import FrozenJob

@@ -25,7 +25,7 @@ from medidd.experts.trajectories import Experts
 from medidd.fields import values
 from medidd.network import Network
 from medidd.starts import BASELINES, STARTS, begin
-from pipelines.auditing.recipients import RECIPIENTS
+from pipelines.evaluation.recipients import RECIPIENTS
 from pipelines.learning.job import FrozenJob
 from pipelines.learning.recipe import Recipe
 from pipelines.learning.step_time import (

@@ -12,15 +12,15 @@ from typing import Any
 
 def shortened() -> Iterator[tuple[ModuleType, str, Any]]:
     """What to set so that networks are trained for four steps, and little is tried or asked."""
-    import pipelines.auditing.recipients
     import pipelines.evaluation.ranked_sets
+    import pipelines.evaluation.recipients
     import pipelines.evaluation.utility
     import pipelines.learning.step_time
     import privacy.likeness.clearness
 
     brief = replace(pipelines.evaluation.utility.RECIPIENT, steps=4)
     yield pipelines.evaluation.utility, "RECIPIENT", brief
-    yield pipelines.auditing.recipients, "RECIPIENT", brief
+    yield pipelines.evaluation.recipients, "RECIPIENT", brief
     teaching = replace(pipelines.evaluation.utility.TEACHING, steps=4, batch=16)
     yield pipelines.evaluation.utility, "TEACHING", teaching
     yield pipelines.evaluation.ranked_sets, "TEACHING", teaching

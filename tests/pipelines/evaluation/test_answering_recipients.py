@@ -9,9 +9,10 @@ import torch
 from invented_cohort import Made, copied
 from torch import Tensor
 
-from pipelines.auditing import answering_recipients, beside, null_releases
-from pipelines.auditing.answering_recipients import answering
-from pipelines.auditing.recipients import RECIPIENTS, recipients
+from pipelines.auditing import beside, null_releases
+from pipelines.evaluation import answering_recipients
+from pipelines.evaluation.answering_recipients import answering
+from pipelines.evaluation.recipients import RECIPIENTS, recipients
 from pipelines.learning.opened_run import OpenedRun, open_run
 from pipelines.run.release_file import read_release
 from pipelines.run.store import Run
@@ -59,14 +60,14 @@ def plain(opened: OpenedRun) -> list[Fit]:
 
 
 def test_answers_are_what_the_networks_say(
-    opened: OpenedRun, own: Release, no_training: Callable[[], None], tmp_path: Path
+    opened: OpenedRun, own: Release, no_training: Callable[[], None]
 ) -> None:
     other = Release(own.images.flip(2), own.labels)
     everybody = opened.patients.members.beside(opened.patients.controls)
     right = {of: confidence(plain(opened), of, everybody) for of in (own, other)}
-    finished(answering(opened, [own, other], tmp_path / "kept"))
+    finished(answering(opened, [own, other]))
     no_training()
-    kept = finished(answering(opened, [own, other], tmp_path / "kept"))
+    kept = finished(answering(opened, [own, other]))
     for release in (own, other):
         found = confidence(kept, release, everybody)
         torch.testing.assert_close(found, right[release], rtol=1e-5, atol=1e-5)
@@ -74,9 +75,9 @@ def test_answers_are_what_the_networks_say(
 
 
 def test_films_nobody_asked_about_and_other_releases_take_a_training(
-    opened: OpenedRun, own: Release, tmp_path: Path
+    opened: OpenedRun, own: Release
 ) -> None:
-    kept, fresh = finished(answering(opened, [own], tmp_path / "kept")), plain(opened)
+    kept, fresh = finished(answering(opened, [own])), plain(opened)
     strange = opened.patients.members.images[:3].flip(2)
     other = Release(own.images.flip(2), own.labels)
     for ours, theirs in zip(kept, fresh, strict=True):
@@ -94,7 +95,6 @@ def test_a_process_beside_an_audit_trains_what_the_audit_needs(
     monkeypatch.setattr(beside, "joined", lambda *_: opened)
     beside.main(opened.run.path, 0, answering_recipients.RECIPIENT)
     no_training()
-    folder = null_releases.null_folder(opened, None)
-    kept = finished(answering(opened, [own, *nulls.releases], folder))
+    kept = finished(answering(opened, [own, *nulls.releases]))
     seen = opened.patients.members.images
     assert len({network(own)(seen).sum().item() for network in kept}) == len(RECIPIENTS)

@@ -1,8 +1,8 @@
 """What networks of recipients say of films, for a release and its null releases, all kept on disk.
 
-A standard audit trains some thirty networks, one after another if one process does it. Here each is
-a piece of work that any process can do. What is kept are answers and not networks, for these are
-larger; and an audit that was stopped trains no network again.
+A standard audit trains some thirty networks. Here each is a piece of work that any process can do.
+Answers are kept and not networks, for these are larger. An audit that was stopped trains no network
+again, and neither does one of a higher level.
 """
 
 import hashlib
@@ -10,12 +10,11 @@ import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import nullcontext
 from functools import partial
-from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from pipelines.auditing.recipients import recipients
+from pipelines.evaluation.recipients import recipients
 from pipelines.learning.opened_run import OpenedRun
 from pipelines.run.progress import Progress
 from pipelines.run.store import Json
@@ -34,7 +33,6 @@ _AT_ONCE = 256
 def answering(
     opened: OpenedRun,
     releases: Sequence[Release],
-    folder: Path,
     *,
     workers: Workers = TWO,
     beside: bool = False,
@@ -47,16 +45,16 @@ def answering(
     Args:
         opened: the run.
         releases: on which networks are trained.
-        folder: where answers are kept.
         workers: who helps if it takes long.
         beside: whether this process helps another one, and so begins with the last.
         alone: whether no other process can find out what is to be trained.
     """
+    folder = opened.run.private / "nulls" / "recipients"
     films = opened.patients.members.beside(opened.patients.controls)
     fits = recipients(opened.recipe, seed=opened.frozen.seed, device=opened.frozen.device)
     pieces = {
         (number, _name(release)): Piece(
-            folder / f"recipient-{number}-{_name(release)[:16]}.json",
+            folder / f"{number}-{_name(release)[:16]}.json",
             f"recipient {number} on {_name(release)}",
             partial(_answers, fit, release, films),
         )
