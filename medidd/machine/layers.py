@@ -140,7 +140,7 @@ class _HalvedReLU(Operator):
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Tensor:
-        spread: Tensor = _SpreadAbove.apply(grads[0], *ctx.saved_tensors)
+        spread: Tensor = _SpreadAbove.of(grads[0], *ctx.saved_tensors)
         return spread
 
 
@@ -180,7 +180,7 @@ class _Norm(Operator):
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> tuple[Tensor | None, ...]:
-        return (*_NormGradient.apply(grads[0], *ctx.saved_tensors), None)
+        return (*_NormGradient.of(grads[0], *ctx.saved_tensors), None)
 
 
 class _NormGradient(Operator):

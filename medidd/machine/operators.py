@@ -15,6 +15,14 @@ class Operator(torch.autograd.Function):
 
     generate_vmap_rule = True
 
+    @classmethod
+    def of(cls, *inputs: Any) -> Any:
+        """Returns the value; where no derivative will be asked for, without what that would take.
+
+        For use in ``backward``, of which a derivative is seldom asked for.
+        """
+        return cls.apply(*inputs) if torch.is_grad_enabled() else cls.forward(*inputs)
+
     def __init_subclass__(cls, **named: Any) -> None:
         super().__init_subclass__(**named)
         cls.forward.__signature__ = inspect.signature(cls.forward)  # type: ignore[attr-defined]

@@ -27,8 +27,8 @@ class _Product(Operator):
     def backward(ctx: Any, *grads: Any) -> tuple[Tensor | None, ...]:
         weight, columns = ctx.saved_tensors
         return (
-            _Summed.apply(grads[0], columns) if ctx.needs_input_grad[0] else None,
-            _Product.apply(weight.T, grads[0]) if ctx.needs_input_grad[1] else None,
+            _Summed.of(grads[0], columns) if ctx.needs_input_grad[0] else None,
+            _Product.of(weight.T, grads[0]) if ctx.needs_input_grad[1] else None,
         )
 
 
@@ -48,6 +48,6 @@ class _Summed(Operator):
     def backward(ctx: Any, *grads: Any) -> tuple[Tensor | None, ...]:
         rows, columns = ctx.saved_tensors
         return (
-            _Product.apply(grads[0], columns) if ctx.needs_input_grad[0] else None,
-            _Product.apply(grads[0].T, rows) if ctx.needs_input_grad[1] else None,
+            _Product.of(grads[0], columns) if ctx.needs_input_grad[0] else None,
+            _Product.of(grads[0].T, rows) if ctx.needs_input_grad[1] else None,
         )
