@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, pad, relu
 
+from medidd.machine.convolutions import convolved
 from medidd.machine.operators import Operator
 from medidd.machine.precision import narrow
 from medidd.machine.products import product
@@ -35,12 +36,13 @@ class Convolution(nn.Conv2d):
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - its name in Conv2d
         """Returns (n, filters, H, W) for images (n, C, H, W)."""
-        dtype = narrow()
-        if dtype is None:
-            return super().forward(input)
+        dtype = narrow() or input.dtype
         bias = None if self.bias is None else self.bias.to(dtype)
-        found: Tensor = self._conv_forward(input.to(dtype), self.weight.to(dtype), bias)
-        return found.to(input.dtype)
+        images, filters = input.to(dtype), self.weight.to(dtype)
+        if input.is_cuda:
+            found: Tensor = self._conv_forward(images, filters, bias)
+            return found.to(input.dtype)
+        return convolved(images, filters, bias).to(input.dtype)
 
 
 class FewChannelConvolution(Convolution):

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from medidd.machine.layers import FewChannelConvolution, HalvedReLU, InstanceNorm
+from medidd.machine.layers import Convolution, FewChannelConvolution, HalvedReLU, InstanceNorm
 
 Layer = Callable[[], nn.Module]
 
@@ -25,6 +25,11 @@ PAIRS: dict[str, tuple[Layer, Layer, tuple[int, ...]]] = {
         lambda: FewChannelConvolution(3, 2),
         lambda: nn.Conv2d(3, 2, 3, padding=1),
         (3, 3, 4, 7),
+    ),
+    "many channels": (
+        lambda: Convolution(5, 3),
+        lambda: nn.Conv2d(5, 3, 3, padding=1),
+        (2, 5, 4, 6),
     ),
     "norm": (lambda: InstanceNorm(3), lambda: nn.GroupNorm(3, 3), (2, 3, 4, 5)),
     "norm of one image": (lambda: InstanceNorm(2), lambda: nn.GroupNorm(2, 2), (1, 2, 3, 3)),
