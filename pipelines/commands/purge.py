@@ -20,6 +20,7 @@ from pipelines.run.store import RUNS, Run, write_json
 HOLD_FILMS = (
     *("cohort", "reference", "members", "controls", "elsewhere"),  # the films
     *("audit", "canaries", "nulls", "again"),  # pages that show them, and sets learned from them
+    "recipients",  # what networks trained on those sets say of each film
     *("checkpoint.safetensors", "refused-files.csv"),
 )
 """What is deleted from the private part of a run."""

@@ -49,7 +49,7 @@ def answering(
         beside: whether this process helps another one, and so begins with the last.
         alone: whether no other process can find out what is to be trained.
     """
-    folder = opened.run.private / "nulls" / "recipients"
+    folder = opened.run.private / "recipients"
     films = opened.patients.members.beside(opened.patients.controls)
     fits = recipients(opened.recipe, seed=opened.frozen.seed, device=opened.frozen.device)
     pieces = {
@@ -62,7 +62,7 @@ def answering(
         for number, fit in enumerate(fits)
     }
     order = list(pieces.values())[:: -1 if beside else 1]
-    stage, begun = "train recipients' networks", time.monotonic()
+    stage, begun = "train for the audit", time.monotonic()
     yield Progress(stage, 0, len(order))
     _ = beside or order[0].result
     long = (time.monotonic() - begun) * (len(order) - 1) > ALONE

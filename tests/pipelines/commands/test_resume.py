@@ -67,6 +67,7 @@ def stages(source: Source, tmp_path_factory: pytest.TempPathFactory) -> list[str
         ("distil with dm", 0.5, 0.0),
         ("distil with dm", 1.0, 0.0),
         ("train networks", 0.6, 5.0),
+        ("train for the audit", 0.6, 5.0),
         ("audit (screen)", 0.0, 5.0),
         ("audit (screen)", 1.0, 5.0),
     ],
@@ -167,7 +168,7 @@ def test_the_seconds_of_a_run_that_was_stopped_add_up(
     finish(job)
     after = seconds_of(place)
     assert after["read films"] == before["read films"] > 0
-    assert list(after) == [*before, "train networks", "audit (screen)"]
+    assert list(after) == [*before, "train networks", "train for the audit", "audit (screen)"]
 
 
 def test_a_finished_run_is_told_of_again_and_not_changed(made: Made, source: Source) -> None:
