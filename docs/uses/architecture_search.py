@@ -24,8 +24,8 @@ from scipy.stats import rankdata
 from docs.uses.cohorts import CLASSES, DATA, WIDTH, Cohort, Set, budget_for, made, read, seen
 from docs.uses.judging import REPLICATES, Floats, HeldOut, interval
 from medidd.architectures import alexnet, convnet, lenet, mlp, vgg11
+from medidd.augment import draw
 from medidd.evaluate import RECIPIENT, Training, train
-from medidd.experts.teachers import TEACHING
 from medidd.machine.allocator import keep_memory
 from medidd.network import Architecture, Network, Weights
 from privacy.release import Films
@@ -35,7 +35,7 @@ EPSILON = 2.0
 TEST, VALIDATION, TRAINING = (0,), (1,), (2, 3, 4)
 """Folds of patients."""
 
-ON_FILMS = replace(TEACHING, steps=200)
+ON_FILMS = Training(steps=200, batch=64, augment=draw)
 """Training on all films: five epochs of 2,500 films."""
 
 ON_FEW = replace(RECIPIENT, steps=100)

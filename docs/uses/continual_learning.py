@@ -35,8 +35,8 @@ from docs.uses.cohorts import (
 )
 from docs.uses.judging import Floats, HeldOut, interval
 from medidd.architectures import convnet
+from medidd.augment import draw
 from medidd.evaluate import Training
-from medidd.experts.teachers import TEACHING
 from medidd.machine.allocator import keep_memory
 from medidd.network import Network, Weights
 from pipelines.learning.plan import planned
@@ -244,7 +244,7 @@ def main(data: Path, out: Path, *, quick: bool, **options: Any) -> None:
     keep_memory()
     options |= {"seeds": 1, "ipcs": (3,), "steps": 20, "size": 16} if quick else {}
     cohorts = read(data, options["order"], options["size"])
-    how = replace(TEACHING, steps=options["steps"])
+    how = Training(steps=options["steps"], batch=64, augment=draw)
     found: dict[tuple[str, int], list[dict[str, Any]]] = {}
     for seed in range(options["seeds"]):
         run = Trial(cohorts, seed, how)

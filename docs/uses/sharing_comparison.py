@@ -18,9 +18,9 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 
 from medidd.architectures import convnet
+from medidd.augment import draw
 from medidd.data import NORMALIZATION
-from medidd.evaluate import NOISE, RECIPIENT, log_probabilities, train
-from medidd.experts.teachers import TEACHING
+from medidd.evaluate import NOISE, RECIPIENT, Training, log_probabilities, train
 from medidd.network import Network, Weights
 from medidd.scores.films import score
 from medidd.starts import STARTS, begin
@@ -68,7 +68,7 @@ class Rows:
         self._seen = {
             name: NORMALIZATION.standardize(films.images) for name, films in fold.judged.items()
         }
-        self._how = replace(TEACHING, steps=scale.film_steps, batch=scale.film_batch)
+        self._how = Training(scale.film_steps, scale.film_batch, augment=draw)
         self._begun = time.process_time()
 
     def lines(self, part: str) -> Iterator[dict[str, Any]]:

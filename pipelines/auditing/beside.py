@@ -19,12 +19,12 @@ def main(path: Path, parent: int, purpose: str) -> None:
         return
     from pipelines.auditing.canaries import canary_releases
     from pipelines.auditing.null_releases import null_releases
-    from pipelines.evaluation.answering_recipients import RECIPIENT
+    from pipelines.evaluation.answering_recipients import PURPOSE
 
     made: dict[str, Callable[..., Generator[Progress, None, object]]] = {
         "null": null_releases,
         "canary run": canary_releases,
-        RECIPIENT: _recipients,
+        PURPOSE: _recipients,
     }
     for _ in made[purpose](run, beside=True):
         pass

@@ -12,11 +12,7 @@ from pipelines.auditing.canaries import canary_releases
 from pipelines.auditing.encoder import Encoder, read_encoder
 from pipelines.auditing.explained_films import explained
 from pipelines.auditing.matched_statistics import matched
-from pipelines.auditing.null_releases import (
-    can_calibrate,
-    null_releases,
-    reference_releases,
-)
+from pipelines.auditing.null_releases import can_calibrate, null_releases, reference_releases
 from pipelines.auditing.policies import read_policy
 from pipelines.auditing.redo import made_again, require_possible
 from pipelines.auditing.reference import read_reference

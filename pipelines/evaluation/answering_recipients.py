@@ -14,7 +14,9 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from medidd.evaluate import RECIPIENT
 from pipelines.evaluation.recipients import recipients
+from pipelines.evaluation.utility import told
 from pipelines.learning.opened_run import OpenedRun
 from pipelines.run.progress import Progress
 from pipelines.run.store import Json
@@ -23,7 +25,7 @@ from pipelines.workers.pieces import Piece, shared
 from privacy.evidence import Fit
 from privacy.release import Films, Release
 
-RECIPIENT = "recipient"
+PURPOSE = "recipient"
 """Names the work to a process beside an audit."""
 
 _AT_ONCE = 256
@@ -51,11 +53,12 @@ def answering(
     """
     folder = opened.run.private / "recipients"
     films = opened.patients.members.beside(opened.patients.controls)
+    how = told(RECIPIENT, opened.frozen.width)
     fits = recipients(opened.recipe, seed=opened.frozen.seed, device=opened.frozen.device)
     pieces = {
         (number, _name(release)): Piece(
             folder / f"{number}-{_name(release)[:16]}.json",
-            f"recipient {number} on {_name(release)}",
+            f"recipient {number}, trained by {how}, on {_name(release)}",
             partial(_answers, fit, release, films),
         )
         for release in releases
@@ -67,9 +70,7 @@ def answering(
     _ = beside or order[0].result
     long = (time.monotonic() - begun) * (len(order) - 1) > ALONE
     company = (
-        workers.helping(
-            opened.run.path, "pipelines.auditing.beside", RECIPIENT, most=len(order) - 1
-        )
+        workers.helping(opened.run.path, "pipelines.auditing.beside", PURPOSE, most=len(order) - 1)
         if long and not alone and not beside
         else nullcontext()
     )

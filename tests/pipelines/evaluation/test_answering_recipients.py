@@ -93,7 +93,7 @@ def test_a_process_beside_an_audit_trains_what_the_audit_needs(
 ) -> None:
     nulls = finished(null_releases.null_releases(opened))
     monkeypatch.setattr(beside, "joined", lambda *_: opened)
-    beside.main(opened.run.path, 0, answering_recipients.RECIPIENT)
+    beside.main(opened.run.path, 0, answering_recipients.PURPOSE)
     no_training()
     kept = finished(answering(opened, [own, *nulls.releases]))
     seen = opened.patients.members.images
