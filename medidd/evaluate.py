@@ -85,6 +85,11 @@ class Training:
     averaged: float = 0.0
     descent: Descent = cut_tenfold
 
+    @property
+    def numbers(self) -> dict[str, float]:
+        """Its fields that are numbers, by name, as files keep them."""
+        return {name: value for name, value in vars(self).items() if isinstance(value, int | float)}
+
 
 RECIPIENT = Training(steps=300, augment=draw)
 """How a recipient trains on a few synthetic images, or on a baseline of the same size."""

@@ -57,7 +57,7 @@ class _ByImages(Operator):
 
     @staticmethod
     def forward(g: Tensor, filters: Tensor) -> Tensor:
-        images = g.new_empty(len(g), filters.shape[1], *g.shape[2:])
+        images = g.new_empty(g.shape[0], filters.shape[1], *g.shape[2:])
         return _backward(g, images, filters, (True, False, False))[0]
 
     @staticmethod

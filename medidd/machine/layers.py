@@ -39,7 +39,7 @@ class Convolution(nn.Conv2d):
         dtype = narrow() or input.dtype
         bias = None if self.bias is None else self.bias.to(dtype)
         images, filters = input.to(dtype), self.weight.to(dtype)
-        if input.is_cuda:
+        if input.is_cuda or not torch.is_grad_enabled():
             found: Tensor = self._conv_forward(images, filters, bias)
             return found.to(input.dtype)
         return convolved(images, filters, bias).to(input.dtype)

@@ -17,7 +17,8 @@ def product(weight: Tensor, columns: Tensor) -> Tensor:
 class _Product(Operator):
     @staticmethod
     def forward(weight: Tensor, columns: Tensor) -> Tensor:
-        return torch.bmm(weight.expand(len(columns), -1, -1), columns)
+        n = columns.shape[0]  # len would fix the number of images where a network is exported
+        return torch.bmm(weight.expand(n, -1, -1), columns)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Tensor, ...], output: Tensor) -> None:  # noqa: ARG004

@@ -46,7 +46,7 @@ def answering(
 
     Args:
         opened: the run.
-        releases: on which networks are trained.
+        releases: on which networks are trained; first that of the run.
         workers: who helps if it takes long.
         beside: whether this process helps another one, and so begins with the last.
         alone: whether no other process can find out what is to be trained.
@@ -57,11 +57,11 @@ def answering(
     fits = recipients(opened.recipe, seed=opened.frozen.seed, device=opened.frozen.device)
     pieces = {
         (number, _name(release)): Piece(
-            folder / f"{number}-{_name(release)[:16]}.json",
+            folder / f"release-{place}-{number}.json",
             f"recipient {number}, trained by {how}, on {_name(release)}",
             partial(_answers, fit, release, films),
         )
-        for release in releases
+        for place, release in enumerate(releases)
         for number, fit in enumerate(fits)
     }
     order = list(pieces.values())[:: -1 if beside else 1]

@@ -252,10 +252,8 @@ def told(how: Training, width: int) -> Json:
         how: the training.
         width: filters per block of the ConvNet.
     """
-    facts = asdict(how)
-    del facts["descent"]  # a recipient's is that of the papers
-    facts["augment"] = [] if how.augment is None else list(RADIOGRAPH)
-    return facts | {"networks": NETWORKS, "width": width}
+    augment = [] if how.augment is None else list(RADIOGRAPH)
+    return how.numbers | {"augment": augment, "networks": NETWORKS, "width": width}
 
 
 def roc(probabilities: Tensor, labels: Tensor) -> list[list[list[float]]]:

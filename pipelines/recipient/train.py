@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Generator, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -105,7 +105,7 @@ def fitted(
     )
     made = about(
         [one.about() for one in union.bundles],
-        training={**asdict(how), "augment": first.augment},
+        training={**how.numbers, "augment": first.augment},
         seed=job.seed,
         renamed=dict(job.renamed),
         local=None
