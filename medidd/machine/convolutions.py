@@ -32,12 +32,8 @@ class _Convolved(Operator):
         return conv2d(images, filters, bias, padding=1)
 
     @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:  # noqa: ARG004
-        ctx.save_for_backward(*inputs[:2])
-
-    @staticmethod
     def backward(ctx: Any, *grads: Any) -> tuple[Tensor | None, ...]:
-        images, filters = ctx.saved_tensors
+        images, filters, _ = ctx.saved_tensors
         of_images, of_filters, of_bias = ctx.needs_input_grad
         if not torch.is_grad_enabled():
             found = _backward(grads[0], images, filters, (of_images, of_filters, of_bias))
@@ -61,10 +57,6 @@ class _ByImages(Operator):
         return _backward(g, images, filters, (True, False, False))[0]
 
     @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor, ...], output: Tensor) -> None:  # noqa: ARG004
-        ctx.save_for_backward(*inputs)
-
-    @staticmethod
     def backward(ctx: Any, *grads: Any) -> tuple[Tensor | None, ...]:
         g, filters = ctx.saved_tensors
         of_g, of_filters = ctx.needs_input_grad
@@ -81,10 +73,6 @@ class _ByFilters(Operator):
     def forward(g: Tensor, images: Tensor) -> Tensor:
         filters = g.new_empty(g.shape[1], images.shape[1], 3, 3)
         return _backward(g, images, filters, (False, True, False))[1]
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor, ...], output: Tensor) -> None:  # noqa: ARG004
-        ctx.save_for_backward(*inputs)
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> tuple[Tensor | None, ...]:

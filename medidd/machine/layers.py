@@ -137,10 +137,6 @@ class _HalvedReLU(Operator):
         return _average(above.relu(), below.relu())
 
     @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor, ...], output: Tensor) -> None:  # noqa: ARG004
-        ctx.save_for_backward(*inputs)
-
-    @staticmethod
     def backward(ctx: Any, *grads: Any) -> Tensor:
         spread: Tensor = _SpreadAbove.of(grads[0], *ctx.saved_tensors)
         return spread
@@ -195,10 +191,6 @@ class _NormGradient(Operator):
             *(g.contiguous(), x.contiguous(), mean, r, weight),
             *(n, channels, height * width, channels, [True, True, True]),
         )
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor, ...], output: Any) -> None:  # noqa: ARG004
-        ctx.save_for_backward(*inputs)
 
     @staticmethod
     @torch.autograd.function.once_differentiable

@@ -15,6 +15,11 @@ class Operator(torch.autograd.Function):
 
     generate_vmap_rule = True
 
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:  # noqa: ARG004
+        """Keeps the inputs, if an operator keeps nothing else."""
+        ctx.save_for_backward(*inputs)
+
     @classmethod
     def of(cls, *inputs: Any) -> Any:
         """Returns the value; where no derivative will be asked for, without what that would take.

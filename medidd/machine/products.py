@@ -21,10 +21,6 @@ class _Product(Operator):
         return torch.bmm(weight.expand(n, -1, -1), columns)
 
     @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor, ...], output: Tensor) -> None:  # noqa: ARG004
-        ctx.save_for_backward(*inputs)
-
-    @staticmethod
     def backward(ctx: Any, *grads: Any) -> tuple[Tensor | None, ...]:
         weight, columns = ctx.saved_tensors
         return (
@@ -40,10 +36,6 @@ class _Summed(Operator):
     def forward(rows: Tensor, columns: Tensor) -> Tensor:
         # Not rows times columns: with the few columns first, MKL takes two thirds of the time.
         return torch.bmm(columns, rows.transpose(1, 2)).sum(0).T
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor, ...], output: Tensor) -> None:  # noqa: ARG004
-        ctx.save_for_backward(*inputs)
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> tuple[Tensor | None, ...]:
