@@ -34,13 +34,9 @@ class _Convolved(Operator):
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> tuple[Tensor | None, ...]:
         images, filters, _ = ctx.saved_tensors
-        of_images, of_filters, of_bias = ctx.needs_input_grad
         if not torch.is_grad_enabled():
-            found = _backward(grads[0], images, filters, (of_images, of_filters, of_bias))
-            return tuple(
-                grad if wanted else None
-                for grad, wanted in zip(found, ctx.needs_input_grad, strict=True)
-            )
+            return _backward(grads[0], images, filters, ctx.needs_input_grad)
+        of_images, of_filters, of_bias = ctx.needs_input_grad
         return (
             _ByImages.of(grads[0], filters) if of_images else None,
             _ByFilters.of(grads[0], images) if of_filters else None,
@@ -87,7 +83,7 @@ class _ByFilters(Operator):
 def _backward(
     g: Tensor, images: Tensor, filters: Tensor, wanted: tuple[bool, bool, bool]
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Returns the gradients of images, filters and bias; what is not wanted is not defined."""
+    """Returns the gradients of images, filters and bias; None for what is not wanted."""
     one, biases = [1, 1], [len(filters)]
     return torch.ops.aten.convolution_backward(  # type: ignore[no-any-return]
         g, images, filters, biases, one, one, one, False, [0, 0], 1, list(wanted)

@@ -7,9 +7,10 @@ again, and neither does one of a higher level.
 
 import hashlib
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import nullcontext
 from functools import partial
+from itertools import chain
 
 import torch
 from torch import Tensor
@@ -77,7 +78,8 @@ def answering(
     with company:
         for number, _ in enumerate(shared(order)):
             yield Progress(stage, number + 1, len(order))
-    rows = {_name_of(image): row for row, image in enumerate(_both(films))}
+    asked = chain.from_iterable(_asked(films))
+    rows = {_name_of(image): row for row, image in enumerate(asked)}
     return [
         partial(_trained, fit, rows, {of: one for (n, of), one in pieces.items() if n == number})
         for number, fit in enumerate(fits)
@@ -88,7 +90,7 @@ def _answers(fit: Fit, release: Release, films: Films) -> Json:
     """Trains a network, and returns what it says of films and of their mirror images."""
     network = fit(release)
     with torch.no_grad():
-        said = [network(batch) for batch in torch.split(_both(films), _AT_ONCE)]
+        said = [network(batch) for batch in _asked(films)]
     return {"log_probabilities": torch.cat(said).tolist()}
 
 
@@ -114,9 +116,12 @@ def _trained(
     return predict
 
 
-def _both(films: Films) -> Tensor:
-    """Returns films and their mirror images, (2 n, C, H, W)."""
-    return torch.cat([films.images, films.images.flip(-1)])
+def _asked(films: Films) -> Iterator[Tensor]:
+    """Yields batches of films, and then of their mirror images."""
+    batches = torch.split(films.images, _AT_ONCE)
+    yield from batches
+    for batch in batches:
+        yield batch.flip(-1)
 
 
 def _name(release: Release) -> str:
