@@ -78,11 +78,13 @@ def test_films_nobody_asked_about_and_other_releases_take_a_training(
     opened: OpenedRun, own: Release
 ) -> None:
     kept, fresh = finished(answering(opened, [own])), plain(opened)
-    strange = opened.patients.members.images[:3].flip(2)
+    known = opened.patients.members.images[:3]
+    strange = known.flip(2)
     other = Release(own.images.flip(2), own.labels)
     for ours, theirs in zip(kept, fresh, strict=True):
         torch.testing.assert_close(ours(own)(strange), theirs(own)(strange))
         torch.testing.assert_close(ours(other)(strange), theirs(other)(strange))
+        torch.testing.assert_close(ours(other)(known), theirs(other)(known))
 
 
 def test_a_process_beside_an_audit_trains_what_the_audit_needs(
